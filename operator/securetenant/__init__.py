@@ -1,0 +1,1 @@
+"""SecureTenant: isolated tenants on Kubernetes, kept and proved by an operator."""

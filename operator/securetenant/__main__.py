@@ -1,0 +1,5 @@
+"""``python -m securetenant``: the same program as ``securetenant``."""
+
+from securetenant.cli.main import main
+
+main()

@@ -1,0 +1,14 @@
+"""``securetenant``: the group that holds every subcommand."""
+
+import click
+
+from securetenant.cli import sandbox
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="securetenant-operator", prog_name="securetenant")
+def main() -> None:
+    """Isolated tenants on Kubernetes."""
+
+
+main.add_command(sandbox.sandbox)

@@ -1,0 +1,116 @@
+"""The programs of a control plane: version, Go package, official download, version output."""
+
+import json
+import re
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+_KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One program at one pinned version."""
+
+    name: str
+    version: str
+    """Without the leading ``v``, for example ``1.37.1``."""
+    module: str
+    """The folder under ``modules/`` whose go.mod pins it."""
+    package: str
+    """The Go package of its ``main``."""
+    ldflags: str = "-s -w"
+
+    @property
+    def minor(self) -> str:
+        """Major and minor version, for example ``1.37``: what a binary from PATH must match."""
+        return ".".join(self.version.split(".")[:2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pins:
+    """All that ``pins.toml`` says."""
+
+    components: tuple[Component, ...]
+    go_minimum: str
+    go_wheel: str
+
+    def component(self, name: str) -> Component:
+        """Return the component of that name."""
+        return next(each for each in self.components if each.name == name)
+
+
+@cache
+def pins() -> Pins:
+    """Read ``pins.toml``."""
+    text = resources.files(__package__).joinpath("pins.toml").read_text(encoding="utf-8")
+    raw = tomllib.loads(text)
+    kubernetes, etcd, kwok = (raw[key] for key in ("kubernetes", "etcd", "kwok"))
+    version = kubernetes["version"]
+    major, minor, _ = version.split(".")
+    stamp = "k8s.io/component-base/version"
+    ldflags = (
+        f"-s -w -X {stamp}.gitVersion=v{version}"
+        f" -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
+    )
+    return Pins(
+        components=(
+            Component(
+                name="etcd", version=etcd["version"], module="etcd", package=etcd["module"]
+            ),
+            *(
+                Component(
+                    name=name,
+                    version=version,
+                    module="kubernetes",
+                    package=f"{kubernetes['module']}/cmd/{name}",
+                    ldflags=ldflags,
+                )
+                for name in _KUBERNETES
+            ),
+            Component(
+                name="kwok",
+                version=kwok["version"],
+                module="kwok",
+                package=f"{kwok['module']}/cmd/kwok",
+                ldflags=f"-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=v{kwok['version']}",
+            ),
+        ),
+        go_minimum=raw["go"]["minimum"],
+        go_wheel=raw["go"]["wheel"],
+    )
+
+
+def modules() -> Path:
+    """Return the folder of the committed Go modules."""
+    return Path(str(resources.files(__package__))) / "modules"
+
+
+def version_of(name: str, path: Path) -> str:
+    """Ask a binary for its version; an empty string when it does not answer like that program."""
+    arguments = ["version", "--client", "-o", "json"] if name == "kubectl" else ["--version"]
+    try:
+        done = subprocess.run(  # noqa: S603 - the path comes from PATH or our cache, no shell.
+            [str(path), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    if done.returncode != 0:
+        return ""
+    text = done.stdout
+    if name == "kubectl":
+        try:
+            text = json.loads(text)["clientVersion"]["gitVersion"]
+        except (ValueError, KeyError, TypeError):
+            return ""
+    found = re.search(r"v?(\d+\.\d+\.\d+)", text)
+    return found.group(1) if found else ""

@@ -1,0 +1,98 @@
+"""Start a sandbox and wait for it; the rest of its life belongs to the supervisor."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from securetenant.sandbox import binaries, instances, nodes
+from securetenant.sandbox.errors import SandboxError
+from securetenant.sandbox.instances import Instance, Options
+
+_CONTROL_PLANE = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubectl",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """What ``up`` did: seconds by step, and whether the instance already ran."""
+
+    timings: dict[str, float]
+    already: bool
+
+
+def up(instance: Instance, options: Options, report: Callable[[str], None]) -> Started:
+    """Make the sandbox run; on any failure or Ctrl-C nothing of it is left.
+
+    Raises :class:`SandboxError`.
+    """
+    nodes.check_labels(options.nodes, options.node_labels)
+    began = time.monotonic()
+    wanted = (*_CONTROL_PLANE, "kwok") if options.nodes else _CONTROL_PLANE
+    found = binaries.locate(wanted, report)
+    located = round(time.monotonic() - began, 2)
+    with instances.starting(instance):
+        phase = instance.phase()
+        if phase in ("running", "starting"):
+            return Started(timings={}, already=True)
+        instances.remove(instance)
+        instance.folder.mkdir(mode=0o700, parents=True)
+        try:
+            timings = _supervise(instance, options, found, report)
+        except BaseException:
+            # Also KeyboardInterrupt: a sandbox that is not ready is of no use to anybody.
+            with contextlib.suppress(SandboxError):
+                instances.stop(instance)
+            raise
+    return Started(timings={"binaries": located, **timings}, already=False)
+
+
+def _supervise(
+    instance: Instance,
+    options: Options,
+    found: dict[str, Path],
+    report: Callable[[str], None],
+) -> dict[str, float]:
+    argument = json.dumps(
+        {
+            "options": instances.options_record(options),
+            "binaries": {name: str(path) for name, path in found.items()},
+        }
+    )
+    with (instance.folder / "supervisor.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - a fixed argument list, no shell.
+            [sys.executable, "-m", "securetenant.sandbox.supervisor", instance.name, argument],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+    if process.stdout is None:  # pragma: no cover - PIPE was asked for.
+        raise RuntimeError("The supervisor has no output")
+    with process.stdout as lines:
+        for line in lines:
+            message = json.loads(line)
+            if "error" in message:
+                process.wait()
+                raise SandboxError(
+                    message["error"],
+                    remedy="Nothing was left running; correct this and run `up` again.",
+                )
+            if message.get("ready"):
+                return dict(message["timings"])
+            report(f"{message['step']}: {message['seconds']:.1f} s")
+    process.wait()
+    text = (instance.folder / "supervisor.log").read_text(encoding="utf-8", errors="replace")
+    raise SandboxError(
+        f"The supervisor ended with code {process.returncode}. {' '.join(text.split())[-400:]}",
+        remedy="Nothing was left running; correct this and run `up` again.",
+    )

@@ -1,0 +1,310 @@
+"""The process that owns a sandbox's programs: they end when it ends, whatever ends it.
+
+Run as ``python -m securetenant.sandbox.supervisor NAME OPTIONS-JSON``, detached, by
+:mod:`control`. It speaks one JSON object a line on its standard output until the sandbox is
+ready, and then never again. It uses no threads: the parent-death signal of a child belongs
+to the thread that made it, and signals are waited for, not handled.
+"""
+
+import ctypes
+import fcntl
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from securetenant.sandbox import instances, kubeconfigs, nodes, programs
+from securetenant.sandbox.instances import Instance, Options
+
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+_PR_SET_PDEATHSIG = 1
+_READY_SECONDS = 60.0
+_KILL_AFTER_SECONDS = 5.0
+_TICK_SECONDS = 30.0
+_LOG_TAIL_LINES = 6
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _StartFailedError(Exception):
+    """A start that did not work; the message is for the person who waits."""
+
+
+class _StoppedError(Exception):
+    """Somebody asked the supervisor to end."""
+
+
+class Supervisor:
+    """Starts the programs in order, watches them, renews tokens, ends everything."""
+
+    def __init__(self, instance: Instance, options: Options, binaries: dict[str, Path]) -> None:
+        self._instance = instance
+        self._options = options
+        self._binaries = binaries
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: dict[str, list[str]] = {}
+        self._timings: dict[str, float] = {}
+        self._record: dict[str, Any] = {}
+        self._last = time.monotonic()
+
+    def run(self) -> int:
+        """Run until asked to stop (0) or until something fails (1)."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        code = 0
+        try:
+            self._start()
+            self._watch()
+        except _StoppedError:
+            pass
+        except (_StartFailedError, OSError) as error:
+            code = 1
+            _say(error=str(error))
+            if self._record:
+                self._instance.write_record({**self._record, "crash": str(error)})
+        finally:
+            self._end()
+        return code
+
+    # --- start ------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        instance, options = self._instance, self._options
+        ports = _free_ports(options.port)
+        server = f"https://127.0.0.1:{ports.server}"
+        instance.logs.mkdir()
+        self._record = {
+            "pid": os.getpid(),
+            "port": ports.server,
+            "options": instances.options_record(options),
+            "binaries": {name: str(path) for name, path in self._binaries.items()},
+            "programs": {},
+            "ready": False,
+        }
+        instance.write_record(self._record)
+        keys = programs.make_credentials(instance, server)
+        self._took("certificates")
+        binary = self._binaries
+        self._spawn("etcd", programs.etcd(instance, binary["etcd"], keys, ports, options))
+        self._spawn(
+            "kube-apiserver",
+            programs.api_server(instance, binary["kube-apiserver"], keys, ports, options),
+        )
+        probe = _Probe(ports.server, keys)
+        self._wait("the API server to be ready", lambda: probe.get("/readyz"))
+        self._took("etcd and API server")
+        self._spawn(
+            "kube-controller-manager",
+            programs.controller_manager(
+                instance, binary["kube-controller-manager"], keys, options
+            ),
+        )
+        self._spawn(
+            "kube-scheduler", programs.scheduler(binary["kube-scheduler"], keys, options)
+        )
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        self._wait("the controller-manager to work", lambda: probe.get(account))
+        self._took("controller-manager and scheduler")
+        if options.nodes:
+            stages = Path(str(resources.files(__package__))) / "stages.yaml"
+            self._spawn("kwok", programs.kwok(binary["kwok"], keys, stages))
+            body = nodes.manifests(options.nodes, options.node_labels)
+            self._create(body)
+            last = f"/api/v1/nodes/{nodes.name(options.nodes - 1)}"
+            self._wait("the nodes to be ready", lambda: nodes.is_ready(probe.read(last)))
+            self._took(f"{options.nodes} nodes")
+        self._record = {**self._record, "ready": True, "timings": self._timings}
+        self._write_programs()
+        _say(ready=True, timings=self._timings)
+
+    def _create(self, body: str) -> None:
+        done = subprocess.run(  # noqa: S603 - a fixed argument list, no shell.
+            [
+                str(self._binaries["kubectl"]),
+                f"--kubeconfig={self._instance.admin_kubeconfig}",
+                "create",
+                "-f",
+                "-",
+            ],
+            input=body.encode(),
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise _StartFailedError(done.stderr.decode(errors="replace").strip())
+
+    def _spawn(self, name: str, command: list[str]) -> None:
+        """Start a program that dies with this process, in a session of its own."""
+        self._commands[name] = command
+        with (self._instance.logs / f"{name}.log").open("ab") as log:
+            self._children[name] = subprocess.Popen(  # noqa: S603 - a fixed list, no shell.
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._instance.folder,
+                # This process has one thread, so running Python between fork and exec is safe.
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - see the line above.
+            )
+
+    def _wait(self, what: str, done: Any) -> None:
+        """Poll until ``done()``; fail when a program ends or the time is up."""
+        deadline = time.monotonic() + _READY_SECONDS
+        while not done():
+            self._check_children()
+            if time.monotonic() > deadline:
+                raise _StartFailedError(
+                    f"Waited {_READY_SECONDS:.0f} s for {what}. Logs: {self._instance.logs}"
+                )
+            self._pause(0.03)
+
+    def _took(self, step: str) -> None:
+        now = time.monotonic()
+        self._timings[step] = round(now - self._last, 2)
+        self._last = now
+        _say(step=step, seconds=self._timings[step])
+
+    # --- run --------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Wait for signals; renew tokens; fail when a program ends."""
+        with open(os.devnull, "w", encoding="utf-8") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
+        while True:
+            self._pause(_TICK_SECONDS)
+            self._check_children()
+            for token in kubeconfigs.stale(self._instance):
+                # A failure is tried again at the next tick; the old token still has half its life.
+                kubeconfigs.renew(self._instance, token)
+
+    def _pause(self, seconds: float) -> None:
+        """Sleep until a child ends or the time is up; raise when asked to stop."""
+        got = signal.sigtimedwait(_SIGNALS, seconds)
+        if got is not None and got.si_signo != signal.SIGCHLD:
+            raise _StoppedError
+
+    def _check_children(self) -> None:
+        for name, child in list(self._children.items()):
+            code = child.poll()
+            if code is None:
+                continue
+            if self._options.restart and self._record.get("ready"):
+                self._spawn(name, self._commands[name])
+                self._write_programs()
+                continue
+            log = self._instance.logs / f"{name}.log"
+            raise _StartFailedError(
+                f"{name} ended with code {code}. The end of {log}:\n{_tail(log)}"
+            )
+
+    def _write_programs(self) -> None:
+        self._record["programs"] = {name: child.pid for name, child in self._children.items()}
+        self._instance.write_record(self._record)
+
+    # --- end --------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        """End the programs in the reverse order of their start: etcd goes last."""
+        for child in reversed(self._children.values()):
+            if child.poll() is None:
+                child.terminate()
+                try:
+                    child.wait(_KILL_AFTER_SECONDS)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+
+
+class _Probe:
+    """Asks the API server as the administrator, over TLS that is verified."""
+
+    def __init__(self, port: int, keys: programs.Credentials) -> None:
+        self._port = port
+        self._context = ssl.create_default_context(cafile=str(keys.authority.certificate))
+        self._context.load_cert_chain(keys.admin.certificate, keys.admin.key)
+
+    def get(self, path: str) -> bool:
+        return bool(self.read(path))
+
+    def read(self, path: str) -> bytes:
+        """Return the body of a 200, and nothing for anything else."""
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self._port, timeout=5, context=self._context
+        )
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException):
+            return b""
+        finally:
+            connection.close()
+        return body if response.status == http.client.OK else b""
+
+
+def _free_ports(wanted: int) -> programs.Ports:
+    """Pick free loopback ports; hold them all until each is known, so that they differ."""
+    held = [socket.socket() for _ in range(3)]
+    try:
+        for index, each in enumerate(held):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                each.bind(("127.0.0.1", wanted if index == 0 else 0))
+            except OSError as error:
+                raise _StartFailedError(
+                    f"Port {wanted} is taken or forbidden ({error.strerror}). Choose another"
+                    " --port, or leave it out to get a free one."
+                ) from error
+        numbers = [each.getsockname()[1] for each in held]
+    finally:
+        for each in held:
+            each.close()
+    return programs.Ports(server=numbers[0], etcd=numbers[1], etcd_peer=numbers[2])
+
+
+def _die_with_parent() -> None:
+    """Run in the child before exec: take the parent's death, keep nothing else of it."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.setsid()
+
+
+def _tail(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-_LOG_TAIL_LINES:])
+
+
+def _say(**message: Any) -> None:
+    """Tell ``up`` something; a closed pipe means that nobody waits any more: stop."""
+    try:
+        sys.stdout.write(json.dumps(message) + "\n")
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError):
+        raise _StoppedError from None
+
+
+def main() -> int:
+    """Take the instance's lock for life, then run."""
+    instance = instances.named(sys.argv[1])
+    raw = json.loads(sys.argv[2])
+    options = Options(
+        **{**raw["options"], "node_labels": tuple(raw["options"]["node_labels"])}
+    )
+    binaries = {name: Path(path) for name, path in raw["binaries"].items()}
+    # Held until this process ends, however it ends; children do not inherit it.
+    lock = instance.lock_path.open("a", encoding="utf-8")
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return Supervisor(instance, options, binaries).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
