@@ -1,0 +1,60 @@
+"""The kinds that the operator reads or writes: where the API server keeps them."""
+
+from dataclasses import dataclass
+
+from securetenant.api import names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind at the version that is used."""
+
+    name: str
+    group: str
+    version: str
+    plural: str
+    namespaced: bool
+
+    @property
+    def api_version(self) -> str:
+        """Return the ``apiVersion`` of its objects."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """Return the URL path of an object, or of the collection when ``name`` is empty."""
+        parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
+        if namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/".join(parts)
+
+
+NAMESPACE = Kind(
+    name="Namespace", group="", version="v1", plural="namespaces", namespaced=False
+)
+NETWORK_POLICY = Kind(
+    name="NetworkPolicy",
+    group="networking.k8s.io",
+    version="v1",
+    plural="networkpolicies",
+    namespaced=True,
+)
+SECURE_TENANT = Kind(
+    name="SecureTenant",
+    group=names.GROUP,
+    version=names.VERSION,
+    plural="securetenants",
+    namespaced=False,
+)
+TENANT_POLICY = Kind(
+    name="TenantPolicy",
+    group=names.GROUP,
+    version=names.VERSION,
+    plural="tenantpolicies",
+    namespaced=True,
+)
+
+BY_NAME = {
+    kind.name: kind for kind in (NAMESPACE, NETWORK_POLICY, SECURE_TENANT, TENANT_POLICY)
+}

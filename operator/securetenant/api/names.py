@@ -1,0 +1,46 @@
+"""Every name that other people's eyes or tools may meet, once."""
+
+GROUP = "securetenant.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "securetenant"
+MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+
+TENANT_LABEL = f"{GROUP}/tenant"
+"""On every namespace of a tenant: the tenant's name."""
+
+POD_SECURITY_PREFIX = "pod-security.kubernetes.io/"
+
+FIELD_MANAGER = "securetenant"
+"""Owns every object that the operator writes; changing it would orphan their fields."""
+STATUS_MANAGER = "securetenant-status"
+
+MANAGED_PREFIX = "securetenant-"
+POLICY_NAME = "effective"
+"""The one TenantPolicy of a namespace."""
+DEFAULT_DENY = f"{MANAGED_PREFIX}default-deny"
+
+OPERATOR_NAMESPACE = "securetenant-system"
+
+TENANT_NAME_LENGTH = 40
+"""Leaves room for the tenant's name within other names of at most 63 characters."""
+
+PROTECTED_PREFIXES = ("kube-", "openshift-")
+PROTECTED_NAMES = ("default", OPERATOR_NAMESPACE)
+TOP_LEVEL_DOMAINS = (
+    "arpa",
+    "biz",
+    "com",
+    "edu",
+    "gov",
+    "info",
+    "int",
+    "mil",
+    "net",
+    "org",
+)
+"""Every pod's DNS search path ends in ``svc.<cluster domain>``: in a namespace called ``com``
+a Service named ``example`` would answer for ``example.com``. Names of two letters are refused
+for the same reason. (Kubernetes documentation, "Namespaces and DNS".)"""

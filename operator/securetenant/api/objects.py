@@ -1,0 +1,52 @@
+"""References and manifests: how rooms speak about objects of the cluster."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from securetenant.api import kinds
+
+Body = Mapping[str, Any]
+"""An object as JSON; the one deliberately untyped value, since Kubernetes defines it."""
+
+
+class Ref(NamedTuple):
+    """Which object; a tuple, because a large cluster has a hundred thousand of them."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        where = f" in {self.namespace}" if self.namespace else ""
+        return f"{self.kind} {self.name}{where}"
+
+    @property
+    def path(self) -> str:
+        """Return the URL path of the object."""
+        return kinds.BY_NAME[self.kind].path(self.namespace, self.name)
+
+
+class Manifest(NamedTuple):
+    """One object as it should be: every field that we own, written out."""
+
+    ref: Ref
+    body: Body
+
+
+def manifest(
+    kind: kinds.Kind,
+    *,
+    name: str,
+    namespace: str = "",
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str] | None = None,
+    **fields: Any,
+) -> Manifest:
+    """Build a manifest; ``fields`` are the top-level fields beside metadata, such as ``spec``."""
+    metadata: dict[str, Any] = {"name": name, "labels": dict(sorted(labels.items()))}
+    if namespace:
+        metadata["namespace"] = namespace
+    if annotations:
+        metadata["annotations"] = dict(sorted(annotations.items()))
+    body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **fields}
+    return Manifest(Ref(kind.name, namespace, name), body)

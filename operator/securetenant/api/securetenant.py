@@ -1,0 +1,146 @@
+"""SecureTenant: what a platform team asks for."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from securetenant.api import metadata, names
+from securetenant.api.metadata import Labels
+from securetenant.api.rules import Model, Rule, listed
+from securetenant.api.status import TenantStatus
+
+PodSecurityLevel = Literal["restricted", "baseline"]
+
+OLDEST_POD_SECURITY = 34
+"""The Pod Security Standards of older minors check less (1.34 added probe hosts), and no
+supported cluster is older."""
+CURRENT_POD_SECURITY = "v1.37"
+"""What an absent version means. A cluster that is older applies the newest that it knows
+(Kubernetes documentation, "Pod Security Admission")."""
+
+
+class PodSecurity(Model):
+    """Pod Security Admission: which pods the namespaces accept."""
+
+    level: PodSecurityLevel | None = None
+    """How strict: restricted (the default), or baseline, which needs exceptionReason.
+    privileged does not exist here."""
+    version: Annotated[str, Field(max_length=8)] | None = None
+    """The version of the Pod Security Standards, pinned so that a cluster upgrade changes
+    nothing by itself, for example v1.37."""
+    exception_reason: Annotated[str, Field(max_length=256)] | None = None
+    """Why baseline is needed. It is shown in the status."""
+
+    rules = (
+        Rule(
+            cel="!has(self.version) || self.version.matches('^v1[.](3[4-9]|[4-9][0-9])$')",
+            holds=lambda self: self.version is None or _is_supported(self.version),
+            message="version is a minor version from v1.34 on, like v1.37; latest would change"
+            " with a cluster upgrade",
+            path=".version",
+        ),
+        Rule(
+            cel="!has(self.level) || self.level != 'baseline'"
+            " || (has(self.exceptionReason) && self.exceptionReason.trim() != '')",
+            holds=lambda self: self.level != "baseline"
+            or bool((self.exception_reason or "").strip()),
+            message="level baseline allows root and writable capabilities: say why in"
+            " exceptionReason, or use restricted",
+            path=".exceptionReason",
+        ),
+    )
+
+
+def _is_supported(version: str) -> bool:
+    found = re.fullmatch(r"v1\.([0-9]{2})", version)
+    return found is not None and int(found.group(1)) >= OLDEST_POD_SECURITY
+
+
+def _is_protected(name: str) -> bool:
+    return (
+        name in names.PROTECTED_NAMES
+        or name.startswith(names.PROTECTED_PREFIXES)
+        or name in names.TOP_LEVEL_DOMAINS
+        or len(name) <= 2
+    )
+
+
+def _cel_list(values: tuple[str, ...]) -> str:
+    return "[" + ", ".join(f"'{value}'" for value in values) + "]"
+
+
+class NamespaceEntry(Model):
+    """One namespace of the tenant."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    """The namespace's name. The operator creates it; an existing namespace is not taken."""
+    labels: Labels | None = None
+    """Labels of your own for the namespace, for example env: prod."""
+
+    rules = (
+        Rule(
+            cel="!format.dns1123Label().validate(self.name).hasValue()",
+            holds=lambda self: metadata.is_dns_label(self.name),
+            message="a namespace's name has lower-case letters, digits and '-', and begins and"
+            " ends with a letter or digit, like acme-prod",
+            path=".name",
+        ),
+        Rule(
+            cel=f"!(self.name in {_cel_list(names.PROTECTED_NAMES)})"
+            + "".join(
+                f" && !self.name.startsWith('{prefix}')" for prefix in names.PROTECTED_PREFIXES
+            )
+            + f" && !(self.name in {_cel_list(names.TOP_LEVEL_DOMAINS)})"
+            " && self.name.size() > 2",
+            holds=lambda self: not _is_protected(self.name),
+            message="this name is protected: default, kube-*, openshift-* and"
+            " securetenant-system belong to the cluster, and a namespace named like a"
+            " top-level domain (two letters, com, org, ...) would answer for hosts on the"
+            " internet; choose another, like acme-prod",
+            path=".name",
+        ),
+        *metadata.rules("labels"),
+    )
+
+
+class TenantSpec(Model):
+    """What the tenant gets."""
+
+    namespaces: Annotated[
+        tuple[NamespaceEntry, ...],
+        Field(min_length=1, max_length=1000, json_schema_extra=listed("map", "name")),
+    ]
+    """The tenant's namespaces, created and kept by the operator; at least one."""
+    pod_security: PodSecurity | None = None
+    """Which pods the namespaces accept: restricted, unless said otherwise with a reason."""
+
+    @property
+    def effective_pod_security(self) -> PodSecurity:
+        """Return the Pod Security settings with the platform's defaults filled in."""
+        given = self.pod_security or PodSecurity()
+        return given.model_copy(
+            update={
+                "level": given.level or "restricted",
+                "version": given.version or CURRENT_POD_SECURITY,
+            }
+        )
+
+
+class SecureTenant(Model):
+    """A tenant: isolated namespaces with the walls that keep it apart from all others."""
+
+    spec: TenantSpec
+    """What the tenant gets."""
+    status: TenantStatus | None = None
+    """What the operator has seen; written by the operator alone."""
+
+
+NAME_RULE = Rule(
+    cel=f"self.metadata.name.size() <= {names.TENANT_NAME_LENGTH}"
+    " && !format.dns1123Label().validate(self.metadata.name).hasValue()",
+    holds=lambda name: len(name) <= names.TENANT_NAME_LENGTH and metadata.is_dns_label(name),
+    message=f"a tenant's name has at most {names.TENANT_NAME_LENGTH} lower-case letters, digits"
+    " and '-', like acme",
+)
+"""About the object's name, which is not part of the model: judged beside it."""

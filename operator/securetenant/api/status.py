@@ -1,0 +1,93 @@
+"""Conditions and the status of the kinds: types, reasons and what each means."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from securetenant.api.rules import Model, listed
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+class Condition(Model):
+    """A condition as Kubernetes defines it (metav1.Condition)."""
+
+    type: Annotated[str, Field(max_length=316)]
+    """Which aspect, for example Ready."""
+    status: ConditionStatus
+    """True, False or Unknown."""
+    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    """One word for programs; each is documented in docs/reference.md."""
+    message: Annotated[str, Field(max_length=32768)]
+    """A sentence for people: which object, and what to do."""
+    observed_generation: Annotated[int, Field(json_schema_extra={"format": "int64"})]
+    """The metadata.generation that was looked at."""
+    last_transition_time: Annotated[
+        str, Field(max_length=32, json_schema_extra={"format": "date-time"})
+    ]
+    """When the status last changed."""
+
+
+class NamespaceCount(Model):
+    """How many namespaces there are, and should be."""
+
+    desired: Annotated[int, Field(json_schema_extra={"format": "int32"})]
+    """How many the spec names."""
+    ready: Annotated[int, Field(json_schema_extra={"format": "int32"})]
+    """How many have every object as it should be."""
+    summary: Annotated[str, Field(max_length=16)]
+    """Both in one, like 3/3."""
+
+
+class TenantStatus(Model):
+    """What the operator has seen."""
+
+    observed_generation: Annotated[int, Field(json_schema_extra={"format": "int64"})] | None = (
+        None
+    )
+    """The metadata.generation that this status is about."""
+    conditions: (
+        Annotated[
+            tuple[Condition, ...],
+            Field(max_length=32, json_schema_extra=listed("map", "type")),
+        ]
+        | None
+    ) = None
+    """Ready, and the aspects that make it up."""
+    namespaces: NamespaceCount | None = None
+    """How many namespaces there are, and should be."""
+
+
+UNSEEN = {"observedGeneration": -1}
+"""The CRD's default status: a new object is in progress until the operator has seen it, and
+never ready by the absence of conditions (kstatus)."""
+
+# Condition types.
+READY = "Ready"
+"""Everything that the spec asks for is in place."""
+NAMESPACES_READY = "NamespacesReady"
+"""Every namespace of the spec exists, belongs to the tenant and has its objects."""
+NETWORK_ISOLATED = "NetworkIsolated"
+"""Every namespace has its NetworkPolicies, whole and unchanged."""
+POD_SECURITY_ENFORCED = "PodSecurityEnforced"
+"""Every namespace carries its Pod Security Admission labels."""
+RECONCILING = "Reconciling"
+"""Present, and True, while the operator works (kstatus)."""
+STALLED = "Stalled"
+"""Present, and True, when the operator cannot go on until somebody acts (kstatus)."""
+
+# Reasons.
+AS_SPECIFIED = "AsSpecified"
+"""What is there is what the spec asks for."""
+PROGRESSING = "Progressing"
+"""The operator is at it."""
+SPEC_REFUSED = "SpecRefused"
+"""The stored spec breaks a rule or has a field that this operator does not know."""
+CONFLICT = "Conflict"
+"""Something exists already and belongs to somebody else."""
+REFUSED = "Refused"
+"""The API server refused a write of the operator: rights, a policy, or a wrong value."""
+UNAVAILABLE = "Unavailable"
+"""The API server did not answer or is overloaded; tried again by itself."""
+EXCEPTION_GRANTED = "ExceptionGranted"
+"""Pod Security is enforced at level baseline, for the reason that the spec gives."""

@@ -1,0 +1,173 @@
+"""The operator: credentials, informers, engine, kopf, health, and their orderly end."""
+
+import asyncio
+import contextlib
+import datetime
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from securetenant.api import kinds, names
+from securetenant.app import health
+from securetenant.app.tenants_watch import TenantsWatch
+from securetenant.kube import credentials
+from securetenant.kube.client import Client
+from securetenant.kube.informer import Informer
+from securetenant.reconcile.engine import Engine
+from securetenant.reconcile.errors import ClusterError, MissingError
+from securetenant.reconcile.store import Store
+from securetenant.telemetry.metrics import Metrics
+
+_SWEEP_SECONDS = 600.0
+"""How often SecureTenants are listed to find those that vanished unseen."""
+_CRD_POLL_SECONDS = 2.0
+_STALE_SECONDS = 180.0
+"""An informer that heard nothing for this long is stuck: bookmarks come each minute."""
+
+_WATCHED = (
+    (kinds.NAMESPACE, ""),
+    (kinds.TENANT_POLICY, names.MANAGED_SELECTOR),
+    (kinds.NETWORK_POLICY, names.MANAGED_SELECTOR),
+)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to run; from the command line."""
+
+    kubeconfig: Path | None = None
+    """None: the pod's ServiceAccount, else the default kubeconfig."""
+    address: str = "0.0.0.0"  # noqa: S104 - probes come from the node, not from loopback.
+    port: int = 8080
+
+
+class Operator:
+    """Everything that runs, and what it knows of its own health."""
+
+    def __init__(self, client: Client, metrics: Metrics) -> None:
+        self._client = client
+        self._served = False
+        self.engine = Engine(
+            cluster=client,
+            meter=metrics,
+            now=lambda: datetime.datetime.now(datetime.UTC),
+            store=Store(),
+        )
+        self._informers = [
+            Informer(
+                client,
+                kind,
+                selector=selector,
+                seen=self.engine.object_seen,
+                gone=self.engine.object_gone,
+                known=self.engine.store.refs,
+            )
+            for kind, selector in _WATCHED
+        ]
+        self._watch: TenantsWatch | None = None
+
+    async def run(self, login: credentials.Credentials) -> None:
+        """Run until cancelled."""
+        await self._wait_for_kinds()
+        async with asyncio.TaskGroup() as group:
+            for informer in self._informers:
+                group.create_task(informer.run())
+            # No write before the whole cluster was seen once: what is unknown looks missing.
+            for informer in self._informers:
+                await informer.synced.wait()
+            sweep = asyncio.Event()
+            self._watch = TenantsWatch(
+                login,
+                seen=self.engine.tenant_seen,
+                gone=self.engine.tenant_gone,
+                restarted=sweep.set,
+            )
+            self._watch.start()
+            group.create_task(self._sweep(sweep))
+            self._served = True
+            _log.info("Running")
+            try:
+                await self.engine.run()
+            finally:
+                self._served = False
+                await self._watch.stop()
+
+    def liveness_problem(self) -> str:
+        """Say why the process should be restarted, or nothing."""
+        if self._watch is not None and not self._watch.is_alive():
+            return "the watch on SecureTenants ended"
+        return ""
+
+    def readiness_problem(self) -> str:
+        """Say why the operator does not do its work, or nothing."""
+        if not self._served:
+            return "not synced yet"
+        now = time.monotonic()
+        if any(now - informer.heard_at > _STALE_SECONDS for informer in self._informers):
+            return "the API server was not heard for minutes"
+        return self.liveness_problem()
+
+    async def _wait_for_kinds(self) -> None:
+        """Wait until our kinds are served: kopf would not notice them later."""
+        told = False
+        while True:
+            try:
+                for kind in (kinds.SECURE_TENANT, kinds.TENANT_POLICY):
+                    async for _ in self._client.pages(kind, size=1):
+                        break
+                return
+            except MissingError:
+                if not told:
+                    _log.warning("The CRDs are not installed: kubectl apply -k manifests/crds")
+                    told = True
+            except ClusterError as error:
+                _log.warning("The API server cannot be used", error=str(error))
+            await asyncio.sleep(_CRD_POLL_SECONDS)
+
+    async def _sweep(self, asked: asyncio.Event) -> None:
+        """List SecureTenants now and then, and whenever asked; forget those that are gone."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SWEEP_SECONDS):
+                    await asked.wait()
+            asked.clear()
+            present: set[str] = set()
+            before = set(self.engine.tenants.names())
+            try:
+                async for page in self._client.pages(kinds.SECURE_TENANT):
+                    present.update(item["metadata"]["name"] for item in page["items"])
+            except ClusterError as error:
+                _log.warning("Cannot list SecureTenants", error=str(error))
+                continue
+            for name in before - present:
+                self.engine.tenant_gone(name)
+
+
+async def run(settings: Settings) -> None:
+    """Run the operator until SIGTERM or SIGINT."""
+    login = await credentials.load(settings.kubeconfig)
+    metrics = Metrics()
+    async with Client(login) as client:
+        operator = Operator(client, metrics)
+        runner = await health.serve(
+            settings.address,
+            settings.port,
+            metrics=metrics,
+            alive=operator.liveness_problem,
+            ready=operator.readiness_problem,
+        )
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, lambda: task and task.cancel())
+        try:
+            await operator.run(login)
+        except asyncio.CancelledError:
+            _log.info("Stopping")
+        finally:
+            await runner.cleanup()

@@ -1,0 +1,178 @@
+"""The watch on SecureTenants, by kopf, in a thread and an event loop of its own.
+
+At its exit kopf cancels every task that was made after it in its loop, and it exits on
+conditions that we must survive (410, long outages): so it gets a loop to itself and is
+started again whenever it dies. It writes nothing: one event handler, no finalizer, no
+annotation, no Event. What it sees is handed to the main loop, the latest version of an
+object replacing an older one that was not looked at yet.
+"""
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import kopf
+import structlog
+
+from securetenant.api import names
+from securetenant.api.objects import Body
+from securetenant.kube import credentials
+from securetenant.kube.client import USER_AGENT
+from securetenant.kube.credentials import Credentials
+
+_RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0)
+_STOP_SECONDS = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class _Forever:
+    """Endless pauses between attempts: kopf has no last one, so it outlives any outage."""
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (0.5, 1, 2, 4, 8)
+        yield from itertools.repeat(15)
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """Keeps no last state: safe with event handlers alone, and half of kopf's time saved."""
+
+    def build(self, *, body: Any, extra_fields: Any = None) -> Any:  # noqa: ARG002 - its signature.
+        return {}
+
+    def fetch(self, *, body: Any) -> Any:  # noqa: ARG002 - its signature.
+        return None
+
+    def store(self, *, body: Any, patch: Any, essence: Any) -> None:
+        pass
+
+
+class TenantsWatch:
+    """Tells the main loop about every SecureTenant that is there, changes or goes."""
+
+    def __init__(
+        self,
+        login: Credentials,
+        *,
+        seen: Callable[[str, Body], None],
+        gone: Callable[[str], None],
+        restarted: Callable[[], None],
+    ) -> None:
+        """``restarted`` is called whenever kopf starts: deletions may have been missed."""
+        self._login = login
+        self._seen = seen
+        self._gone = gone
+        self._restarted = restarted
+        self._main = asyncio.get_running_loop()
+        self._latest: dict[str, Body | None] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._flag: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Tell whether the thread runs."""
+        return self._thread.is_alive()
+
+    async def stop(self) -> None:
+        """Stop kopf and wait for the thread, for a bounded time."""
+        self._stopping.set()
+        if self._loop is not None and self._flag is not None:
+            self._loop.call_soon_threadsafe(self._flag.set)
+        await asyncio.to_thread(self._thread.join, _STOP_SECONDS)
+
+    # --- kopf's thread ----------------------------------------------------------------------
+
+    def _run(self) -> None:
+        pauses = itertools.chain(_RESTART_SECONDS, itertools.repeat(_RESTART_SECONDS[-1]))
+        while not self._stopping.is_set():
+            try:
+                asyncio.run(self._operate())
+            except Exception as error:  # noqa: BLE001 - whatever kills kopf, it is started again.
+                _log.warning("The watch on SecureTenants died", error=repr(error))
+            if not self._stopping.is_set():
+                self._stopping.wait(next(pauses))
+
+    async def _operate(self) -> None:
+        self._loop, self._flag = asyncio.get_running_loop(), asyncio.Event()
+        if self._stopping.is_set():
+            return
+        self._main.call_soon_threadsafe(self._restarted)
+        await kopf.operator(
+            registry=self._registry(),
+            settings=_settings(),
+            clusterwide=True,
+            standalone=True,
+            stop_flag=self._flag,
+        )
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+
+        @kopf.on.login(registry=registry)
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            # Defined here, since kopf would else pick any client library that it finds.
+            return kopf.AiohttpSession(
+                server=self._login.server,
+                aiohttp_session=credentials.session(
+                    self._login, user_agent=f"{USER_AGENT}/kopf", limit=0
+                ),
+            )
+
+        @kopf.on.event(names.GROUP, names.VERSION, "securetenants", registry=registry)
+        async def tenant(event: kopf.RawEvent, name: str, **_: Any) -> None:
+            gone = event["type"] == "DELETED"
+            self._hand_over(name, None if gone else dict(event["object"]))
+
+        return registry
+
+    def _hand_over(self, name: str, body: Body | None) -> None:
+        with self._lock:
+            idle = not self._latest
+            self._latest[name] = body
+        if idle:
+            self._main.call_soon_threadsafe(self._deliver)
+
+    # --- the main loop ----------------------------------------------------------------------
+
+    def _deliver(self) -> None:
+        with self._lock:
+            latest, self._latest = self._latest, {}
+        for name, body in latest.items():
+            if body is None:
+                self._gone(name)
+            else:
+                self._seen(name, body)
+
+
+def _settings() -> kopf.OperatorSettings:
+    """Return settings for watching one kind and writing nothing."""
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.networking.error_backoffs = _Forever()  # type: ignore[assignment] # unsized on purpose.
+    settings.networking.enforce_retry_after = True
+    settings.networking.request_timeout = 60
+    settings.networking.connect_timeout = 10
+    settings.watching.inactivity_timeout = 70
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.reconnect_backoff = 0.5
+    # An expired continue token (410) would end kopf, so the list comes in one piece.
+    settings.watching.chunk_size = None
+    settings.queueing.worker_limit = None
+    settings.queueing.idle_timeout = 0.5
+    settings.execution.max_workers = 1
+    settings.persistence.finalizer = f"{names.GROUP}/unused"
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=names.GROUP)
+    settings.process.ultimate_exiting_timeout = None
+    return settings

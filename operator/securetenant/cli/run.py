@@ -1,0 +1,26 @@
+"""``securetenant run``: the operator itself."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from securetenant.app import operator
+from securetenant.app.operator import Settings
+from securetenant.telemetry import logs
+
+
+@click.command()
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="[default: the pod's ServiceAccount, else $KUBECONFIG]",
+)
+@click.option("--address", default="0.0.0.0", show_default=True, help="Where health is served.")  # noqa: S104 - probes come from the node.
+@click.option("--port", default=8080, show_default=True, help="Where health is served.")
+def run(kubeconfig: Path | None, address: str, port: int) -> None:
+    """Run the operator until it is asked to stop."""
+    logs.configure()
+    asyncio.run(
+        operator.run(Settings(kubeconfig=kubeconfig, address=address, port=port))
+    )

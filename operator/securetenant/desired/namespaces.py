@@ -1,0 +1,37 @@
+"""The namespace itself: who it belongs to, and which pods it accepts."""
+
+from securetenant.api import kinds, names, objects
+from securetenant.api.objects import Manifest
+from securetenant.desired.scope import Scope
+
+
+def build(scope: Scope) -> Manifest:
+    """Return the Namespace with our labels and those of the spec."""
+    labels = {**(scope.namespace.labels or {}), **scope.labels, **_pod_security(scope)}
+    return objects.manifest(kinds.NAMESPACE, name=scope.namespace.name, labels=labels)
+
+
+def build_initial(scope: Scope) -> Manifest:
+    """Return the Namespace as it is created: only the labels that stay for good.
+
+    Creation is a plain create, which can never take a namespace that exists. The fields of a
+    create are not dropped by a later apply, so labels that the spec may drop again come with
+    the first apply.
+    """
+    labels = {**scope.labels, **_pod_security(scope)}
+    return objects.manifest(kinds.NAMESPACE, name=scope.namespace.name, labels=labels)
+
+
+def _pod_security(scope: Scope) -> dict[str, str]:
+    """Return all six labels: audit and warn give people the reason before a pod fails.
+
+    Source: Kubernetes documentation, "Pod Security Admission".
+    """
+    return {
+        f"{names.POD_SECURITY_PREFIX}{mode}{suffix}": value
+        for mode in ("enforce", "audit", "warn")
+        for suffix, value in (
+            ("", scope.pod_security_level),
+            ("-version", scope.pod_security_version),
+        )
+    }

@@ -1,0 +1,139 @@
+"""Keeps the store true: list, then watch, for one kind.
+
+A list sweeps: what it does not show is gone, whether or not a deletion was seen. Only
+(version, uid, digest) of an object is kept; bodies are dropped at once.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from securetenant.api.kinds import Kind
+from securetenant.api.objects import Ref
+from securetenant.kube.client import Client, ExpiredError
+from securetenant.plan import ownership
+from securetenant.plan.ownership import Observed
+from securetenant.reconcile.errors import ClusterError, UnavailableError
+
+_WATCH_SECONDS = 300
+_SILENCE_SECONDS = 75.0
+"""Bookmarks come each minute: longer silence means a connection that died quietly."""
+_FIRST_DELAY_SECONDS = 0.2
+_LONGEST_DELAY_SECONDS = 15.0
+
+Seen = Callable[[Ref, Observed], None]
+Gone = Callable[[Ref, int], None]
+
+_log = structlog.get_logger(__name__)
+
+
+class Informer:
+    """Reports every object of one kind to the engine, for as long as it runs."""
+
+    def __init__(
+        self,
+        client: Client,
+        kind: Kind,
+        *,
+        selector: str,
+        seen: Seen,
+        gone: Gone,
+        known: Callable[[str], list[Ref]],
+    ) -> None:
+        self._client = client
+        self._kind = kind
+        self._selector = selector
+        self._seen = seen
+        self._gone = gone
+        self._known = known
+        self._failures = 0
+        self.synced = asyncio.Event()
+        """Set once the first list is complete."""
+        self.heard_at = float("-inf")
+        """When the API server was last heard, by the monotonic clock."""
+
+    async def run(self) -> None:
+        """List and watch until cancelled; every failure is waited out."""
+        version = ""
+        while True:
+            try:
+                if not version:
+                    version = await self._list()
+                version = await self._watch(version)
+                self._failures = 0
+            except ExpiredError:
+                version = ""
+            except ClusterError as error:
+                version = await self._wait(version, error)
+
+    async def _list(self) -> str:
+        """Report every object, then the absence of the rest; return the list's version."""
+        present: set[Ref] = set()
+        version = "0"
+        async for page in self._client.pages(self._kind, selector=self._selector):
+            version = page["metadata"]["resourceVersion"]
+            for item in page["items"]:
+                present.add(self._report(item))
+            self.heard_at = time.monotonic()
+            # A page is a lot of work in one piece: let others have their turn.
+            await asyncio.sleep(0)
+        for ref in self._known(self._kind.name):
+            if ref not in present:
+                self._gone(ref, int(version))
+        self.synced.set()
+        return str(version)
+
+    async def _watch(self, version: str) -> str:
+        """Report changes until the watch ends; return the version to go on from."""
+        seconds = int(_WATCH_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter.
+        async with self._client.watch(
+            self._kind,
+            selector=self._selector,
+            version=version,
+            seconds=seconds,
+            silence=_SILENCE_SECONDS,
+        ) as events:
+            async for event in events:
+                self.heard_at = time.monotonic()
+                self._failures = 0
+                version = self._take(event, version)
+        return version
+
+    def _take(self, event: dict[str, Any], version: str) -> str:
+        body = event["object"]
+        match event["type"]:
+            case "ADDED" | "MODIFIED":
+                self._report(body)
+            case "DELETED":
+                self._gone(self._ref(body), int(body["metadata"]["resourceVersion"]))
+            case "BOOKMARK":
+                pass
+            case "ERROR":
+                if body.get("code") == 410:
+                    raise ExpiredError(str(body.get("message")))
+                raise UnavailableError(f"watch: {body.get('message')} ({body.get('code')})")
+        return str(body["metadata"]["resourceVersion"])
+
+    def _report(self, body: dict[str, Any]) -> Ref:
+        # Items of a list carry neither kind nor apiVersion.
+        body["kind"] = self._kind.name
+        body["apiVersion"] = self._kind.api_version
+        ref = ownership.ref_of(body)
+        self._seen(ref, ownership.observe(body))
+        return ref
+
+    def _ref(self, body: dict[str, Any]) -> Ref:
+        body["kind"] = self._kind.name
+        return ownership.ref_of(body)
+
+    async def _wait(self, version: str, error: ClusterError) -> str:
+        """Wait with growing delay and jitter; a watch that keeps failing lists again."""
+        self._failures += 1
+        delay = min(_FIRST_DELAY_SECONDS * 2**self._failures, _LONGEST_DELAY_SECONDS)
+        _log.warning("Watch failed", kind=self._kind.name, error=str(error), retry_in=delay)
+        await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter.
+        return version

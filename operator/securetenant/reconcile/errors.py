@@ -1,0 +1,28 @@
+"""What can go wrong when writing to the cluster, named by who must act."""
+
+
+class ClusterError(Exception):
+    """A request that did not work; the message is what the API server said."""
+
+
+class RefusedError(ClusterError):
+    """The API server understood and said no (400, 403, 422): somebody must change something."""
+
+
+class ConflictError(ClusterError):
+    """The object exists already, or is not the one that was meant (409, failed test)."""
+
+
+class MissingError(ClusterError):
+    """The object, its namespace or its kind is not there (404)."""
+
+
+class UnavailableError(ClusterError):
+    """No answer, or none that counts (429, 5xx, network): it is tried again.
+
+    ``retry_after`` is how many seconds the API server asked to be left alone, or 0.
+    """
+
+    def __init__(self, text: str, *, retry_after: float = 0) -> None:
+        self.retry_after = retry_after
+        super().__init__(text)

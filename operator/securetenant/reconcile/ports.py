@@ -1,0 +1,43 @@
+"""What this room needs from the outside, as protocols; ``kube`` and ``telemetry`` fulfil them."""
+
+from typing import Any, Protocol
+
+from securetenant.api.objects import Body, Manifest, Ref
+
+
+class Cluster(Protocol):
+    """Writes to the cluster; each raises a :class:`ClusterError`.
+
+    Writes return the object as the API server now has it.
+    """
+
+    async def create(self, manifest: Manifest) -> Body:
+        """Create an object that must not exist yet."""
+
+    async def apply(self, manifest: Manifest) -> Body:
+        """Apply with force under our field manager; the object need not exist."""
+
+    async def amend(self, ref: Ref, patch: list[dict[str, Any]]) -> Body:
+        """Apply a JSON Patch."""
+
+    async def delete(self, ref: Ref, uid: str) -> None:
+        """Delete this very object; one that is gone already is no error."""
+
+    async def read(self, ref: Ref) -> Body | None:
+        """Return the object, or nothing."""
+
+    async def apply_status(self, ref: Ref, status: Body) -> Body:
+        """Apply the status under the status field manager."""
+
+
+class Meter(Protocol):
+    """Counts what happens."""
+
+    def wrote(self, verb: str, kind: str) -> None:
+        """Count a write."""
+
+    def drifted(self, kind: str) -> None:
+        """Count an object that somebody else changed or deleted."""
+
+    def reconciled(self, kind: str, seconds: float, *, failed: bool) -> None:
+        """Count one piece of work."""

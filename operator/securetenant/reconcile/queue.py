@@ -1,0 +1,118 @@
+"""The work queue: each key once, tenants in turn, failures with growing delay."""
+
+import asyncio
+import heapq
+import random
+from collections import deque
+from collections.abc import Callable
+
+from securetenant.reconcile.keys import Key
+
+_FIRST_DELAY_SECONDS = 0.25
+_LONGEST_DELAY_SECONDS = 120.0
+
+
+class Queue:
+    """A fair, deduplicating queue.
+
+    A key that is added while it is being worked on is worked on once more afterwards. Each
+    tenant has a line of its own and lines are served in turn, so a tenant with 1,000
+    namespaces does not delay another with one.
+    """
+
+    def __init__(self, *, clock: Callable[[], float], chance: random.Random) -> None:
+        self._clock = clock
+        self._chance = chance
+        self._lines: dict[str, deque[Key]] = {}
+        self._turn: deque[str] = deque()
+        self._waiting: set[Key] = set()
+        self._active: set[Key] = set()
+        self._again: set[Key] = set()
+        self._failures: dict[Key, int] = {}
+        self._due: dict[Key, float] = {}
+        self._heap: list[tuple[float, Key]] = []
+        self._wake = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._active)
+
+    def add(self, key: Key) -> None:
+        """Ask for work on ``key``, now."""
+        self._due.pop(key, None)
+        if key in self._active:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._waiting.add(key)
+            line = self._lines.get(key.tenant)
+            if line is None:
+                line = self._lines[key.tenant] = deque()
+                self._turn.append(key.tenant)
+            line.append(key)
+            self._wake.set()
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Ask for work on ``key`` in a while; sooner if it is asked for sooner."""
+        if key in self._waiting:
+            return
+        due = self._clock() + seconds
+        if due < self._due.get(key, float("inf")):
+            self._due[key] = due
+            heapq.heappush(self._heap, (due, key))
+            self._wake.set()
+
+    def forget(self, key: Key) -> None:
+        """Drop delays and failures of a key that no longer exists."""
+        self._due.pop(key, None)
+        self._failures.pop(key, None)
+
+    def is_active(self, key: Key) -> bool:
+        """Tell whether somebody works on ``key`` now."""
+        return key in self._active
+
+    async def take(self) -> Key:
+        """Wait for the next key; the caller must end it with :meth:`done`."""
+        while True:
+            self._ripen()
+            if self._turn:
+                return self._next()
+            self._wake.clear()
+            timeout = max(0.0, self._heap[0][0] - self._clock()) if self._heap else None
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def done(self, key: Key, *, failed: bool, retry_after: float = 0) -> None:
+        """End the work on ``key``; a failure is tried again with growing delay and jitter."""
+        self._active.discard(key)
+        if not failed:
+            self._failures.pop(key, None)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+        elif failed:
+            count = self._failures.get(key, 0)
+            self._failures[key] = count + 1
+            delay = min(_FIRST_DELAY_SECONDS * 2**count, _LONGEST_DELAY_SECONDS)
+            self.add_after(key, max(retry_after, delay * self._chance.uniform(0.8, 1.2)))
+
+    def _next(self) -> Key:
+        tenant = self._turn.popleft()
+        line = self._lines[tenant]
+        key = line.popleft()
+        if line:
+            self._turn.append(tenant)
+        else:
+            del self._lines[tenant]
+        self._waiting.discard(key)
+        self._active.add(key)
+        return key
+
+    def _ripen(self) -> None:
+        """Move what has waited long enough into its line."""
+        now = self._clock()
+        while self._heap and self._heap[0][0] <= now:
+            due, key = heapq.heappop(self._heap)
+            if self._due.get(key) == due:
+                self.add(key)

@@ -1,0 +1,58 @@
+"""What is known of the cluster: the last seen state of every object, reduced.
+
+Filled by informers and by the answers to our own writes; the newer one wins, so a late echo
+of our own write changes nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from securetenant.api import kinds
+from securetenant.api.objects import Ref
+from securetenant.plan.ownership import Observed
+
+
+class Store:
+    """Objects by namespace; the Namespace object itself lies in its own namespace."""
+
+    def __init__(self) -> None:
+        self._objects: defaultdict[str, dict[Ref, Observed]] = defaultdict(dict)
+
+    def put(self, ref: Ref, observed: Observed) -> bool:
+        """Remember an object; tell whether what we look at changed."""
+        objects = self._objects[_home(ref)]
+        known = objects.get(ref)
+        if known is not None and observed.version <= known.version:
+            return False
+        objects[ref] = observed
+        return not observed.same_content(known)
+
+    def drop(self, ref: Ref, version: int) -> bool:
+        """Forget an object that was deleted at that version; tell whether it was known.
+
+        A deletion that is older than what we have is about an earlier object of that name.
+        """
+        objects = self._objects.get(_home(ref))
+        known = objects.get(ref) if objects else None
+        if objects is None or known is None or known.version > version:
+            return False
+        del objects[ref]
+        if not objects:
+            del self._objects[_home(ref)]
+        return True
+
+    def get(self, ref: Ref) -> Observed | None:
+        """Return what is known of an object."""
+        return self._objects.get(_home(ref), {}).get(ref)
+
+    def inside(self, namespace: str) -> Mapping[Ref, Observed]:
+        """Return the namespace and our objects in it."""
+        return self._objects.get(namespace, {})
+
+    def refs(self, kind: str) -> list[Ref]:
+        """Return every known object of a kind: for the sweep after a list."""
+        return [ref for objects in self._objects.values() for ref in objects if ref.kind == kind]
+
+
+def _home(ref: Ref) -> str:
+    return ref.name if ref.kind == kinds.NAMESPACE.name else ref.namespace

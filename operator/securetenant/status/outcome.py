@@ -1,0 +1,24 @@
+"""The outcome of working on one namespace: the input of every condition."""
+
+from dataclasses import dataclass
+
+from securetenant.api import status
+from securetenant.api.objects import Ref
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How one namespace of a tenant stands."""
+
+    namespace: str
+    pending: tuple[Ref, ...] = ()
+    """What is not as it should be; empty when the namespace is ready."""
+    reason: str = status.PROGRESSING
+    """Why something is pending: a reason of :mod:`securetenant.api.status`."""
+    message: str = ""
+    """What happened and what to do, for people."""
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether every object is as it should be."""
+        return not self.pending

@@ -1,0 +1,50 @@
+"""Prometheus metrics, in a registry of our own."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+_PREFIX = "securetenant"
+
+
+class Metrics:
+    """Counts writes, drift and work; fulfils :class:`securetenant.reconcile.ports.Meter`."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._writes = Counter(
+            "writes",
+            "Writes to the API server, by verb and kind.",
+            ["verb", "kind"],
+            namespace=_PREFIX,
+            registry=self._registry,
+        )
+        self._drifts = Counter(
+            "drifts",
+            "Objects in a ready namespace that somebody else changed or deleted, by kind.",
+            ["kind"],
+            namespace=_PREFIX,
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "reconcile_seconds",
+            "Time of one piece of work, by what it was about and how it ended.",
+            ["key", "result"],
+            namespace=_PREFIX,
+            registry=self._registry,
+            buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60),
+        )
+
+    def wrote(self, verb: str, kind: str) -> None:
+        """Count a write."""
+        self._writes.labels(verb, kind).inc()
+
+    def drifted(self, kind: str) -> None:
+        """Count an object that somebody else changed or deleted."""
+        self._drifts.labels(kind).inc()
+
+    def reconciled(self, kind: str, seconds: float, *, failed: bool) -> None:
+        """Count one piece of work."""
+        self._seconds.labels(kind, "failed" if failed else "done").observe(seconds)
+
+    def exposition(self) -> bytes:
+        """Return all metrics in the Prometheus text format."""
+        return generate_latest(self._registry)
