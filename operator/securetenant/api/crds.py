@@ -57,7 +57,7 @@ def structural(model: type[Model]) -> Schema:
 
 
 class _Rewriter:
-    def __init__(self, definitions: Mapping[str, Schema], models: dict[str, type[Model]]):
+    def __init__(self, definitions: Mapping[str, Schema], models: dict[str, type[Model]]) -> None:
         self._definitions = definitions
         self._models = models
 

@@ -30,9 +30,7 @@ class Kind:
         return "/".join(parts)
 
 
-NAMESPACE = Kind(
-    name="Namespace", group="", version="v1", plural="namespaces", namespaced=False
-)
+NAMESPACE = Kind(name="Namespace", group="", version="v1", plural="namespaces", namespaced=False)
 NETWORK_POLICY = Kind(
     name="NetworkPolicy",
     group="networking.k8s.io",
@@ -55,6 +53,4 @@ TENANT_POLICY = Kind(
     namespaced=True,
 )
 
-BY_NAME = {
-    kind.name: kind for kind in (NAMESPACE, NETWORK_POLICY, SECURE_TENANT, TENANT_POLICY)
-}
+BY_NAME = {kind.name: kind for kind in (NAMESPACE, NETWORK_POLICY, SECURE_TENANT, TENANT_POLICY)}

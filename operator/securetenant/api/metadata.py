@@ -12,6 +12,7 @@ _VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
+_PREFIX_LENGTH = 253
 _RESERVED_DOMAINS = ("securetenant.io", "kubernetes.io", "k8s.io", "openshift.io")
 _ALLOWED_PREFIX = "app.kubernetes.io/"
 _OURS = "app.kubernetes.io/managed-by"
@@ -30,7 +31,7 @@ def is_label_key(text: str) -> bool:
     prefix, slash, name = text.rpartition("/")
     if not _NAME.fullmatch(name):
         return False
-    return not slash or (len(prefix) <= 253 and _SUBDOMAIN.fullmatch(prefix) is not None)
+    return not slash or (len(prefix) <= _PREFIX_LENGTH and _SUBDOMAIN.fullmatch(prefix) is not None)
 
 
 def is_label_value(text: str) -> bool:
@@ -47,9 +48,7 @@ def is_reserved(key: str) -> bool:
     prefix, slash, _ = key.rpartition("/")
     if not slash or (key.startswith(_ALLOWED_PREFIX) and key != _OURS):
         return False
-    return any(
-        prefix == domain or prefix.endswith(f".{domain}") for domain in _RESERVED_DOMAINS
-    )
+    return any(prefix == domain or prefix.endswith(f".{domain}") for domain in _RESERVED_DOMAINS)
 
 
 _RESERVED_PATTERN = "^([^/]*[.])?({})/".format(
@@ -71,9 +70,7 @@ def rules(field: str) -> tuple[Rule, ...]:
         Rule(
             cel=f"!has(self.{field}) || self.{field}.all(k,"
             f" self.{field}[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))",
-            holds=lambda self: all(
-                map(is_label_value, (getattr(self, field) or {}).values())
-            ),
+            holds=lambda self: all(map(is_label_value, (getattr(self, field) or {}).values())),
             message="a value has up to 63 letters, digits, '-', '_' and '.', and begins and"
             " ends with a letter or digit",
             path=f".{field}",

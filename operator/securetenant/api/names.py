@@ -29,6 +29,7 @@ TENANT_NAME_LENGTH = 40
 
 PROTECTED_PREFIXES = ("kube-", "openshift-")
 PROTECTED_NAMES = ("default", OPERATOR_NAMESPACE)
+COUNTRY_CODE_LENGTH = 2
 TOP_LEVEL_DOMAINS = (
     "arpa",
     "biz",

@@ -43,8 +43,9 @@ class PodSecurity(Model):
         Rule(
             cel="!has(self.level) || self.level != 'baseline'"
             " || (has(self.exceptionReason) && self.exceptionReason.trim() != '')",
-            holds=lambda self: self.level != "baseline"
-            or bool((self.exception_reason or "").strip()),
+            holds=lambda self: (
+                self.level != "baseline" or bool((self.exception_reason or "").strip())
+            ),
             message="level baseline allows root and writable capabilities: say why in"
             " exceptionReason, or use restricted",
             path=".exceptionReason",
@@ -62,7 +63,7 @@ def _is_protected(name: str) -> bool:
         name in names.PROTECTED_NAMES
         or name.startswith(names.PROTECTED_PREFIXES)
         or name in names.TOP_LEVEL_DOMAINS
-        or len(name) <= 2
+        or len(name) <= names.COUNTRY_CODE_LENGTH
     )
 
 
@@ -92,7 +93,7 @@ class NamespaceEntry(Model):
                 f" && !self.name.startsWith('{prefix}')" for prefix in names.PROTECTED_PREFIXES
             )
             + f" && !(self.name in {_cel_list(names.TOP_LEVEL_DOMAINS)})"
-            " && self.name.size() > 2",
+            f" && self.name.size() > {names.COUNTRY_CODE_LENGTH}",
             holds=lambda self: not _is_protected(self.name),
             message="this name is protected: default, kube-*, openshift-* and"
             " securetenant-system belong to the cluster, and a namespace named like a"

@@ -42,9 +42,7 @@ class NamespaceCount(Model):
 class TenantStatus(Model):
     """What the operator has seen."""
 
-    observed_generation: Annotated[int, Field(json_schema_extra={"format": "int64"})] | None = (
-        None
-    )
+    observed_generation: Annotated[int, Field(json_schema_extra={"format": "int64"})] | None = None
     """The metadata.generation that this status is about."""
     conditions: (
         Annotated[

@@ -27,8 +27,10 @@ class PolicySpec(Model):
 
 
 class TenantPolicy(Model):
-    """What holds in this namespace. The operator writes it; to change it, change the
-    SecureTenant (ask your platform team)."""
+    """What holds in this namespace, written by the operator.
+
+    To change it, change the SecureTenant: ask your platform team.
+    """
 
     spec: PolicySpec
     """What holds in this namespace."""

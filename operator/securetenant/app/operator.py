@@ -120,13 +120,14 @@ class Operator:
                 for kind in (kinds.SECURE_TENANT, kinds.TENANT_POLICY):
                     async for _ in self._client.pages(kind, size=1):
                         break
-                return
             except MissingError:
                 if not told:
                     _log.warning("The CRDs are not installed: kubectl apply -k manifests/crds")
                     told = True
             except ClusterError as error:
                 _log.warning("The API server cannot be used", error=str(error))
+            else:
+                return
             await asyncio.sleep(_CRD_POLL_SECONDS)
 
     async def _sweep(self, asked: asyncio.Event) -> None:

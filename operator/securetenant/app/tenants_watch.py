@@ -158,7 +158,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.posting.enabled = False
     settings.peering.standalone = True
-    settings.networking.error_backoffs = _Forever()  # type: ignore[assignment] # unsized on purpose.
+    settings.networking.error_backoffs = _Forever()
     settings.networking.enforce_retry_after = True
     settings.networking.request_timeout = 60
     settings.networking.connect_timeout = 10

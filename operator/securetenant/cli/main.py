@@ -2,7 +2,7 @@
 
 import click
 
-from securetenant.cli import crds, run, sandbox
+from securetenant.cli import crds, demo, run, sandbox
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -11,5 +11,5 @@ def main() -> None:
     """Isolated tenants on Kubernetes."""
 
 
-for command in (run.run, crds.crds, sandbox.sandbox):
+for command in (run.run, demo.demo, crds.crds, sandbox.sandbox):
     main.add_command(command)

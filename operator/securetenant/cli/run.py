@@ -21,6 +21,4 @@ from securetenant.telemetry import logs
 def run(kubeconfig: Path | None, address: str, port: int) -> None:
     """Run the operator until it is asked to stop."""
     logs.configure()
-    asyncio.run(
-        operator.run(Settings(kubeconfig=kubeconfig, address=address, port=port))
-    )
+    asyncio.run(operator.run(Settings(kubeconfig=kubeconfig, address=address, port=port)))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from securetenant.sandbox import control, instances, kubeconfigs
+from securetenant.sandbox import binaries, control, instances, kubeconfigs
 from securetenant.sandbox.errors import SandboxError
 from securetenant.sandbox.instances import Options
 
@@ -116,6 +116,15 @@ def kubeconfig(name: str, user: str, groups: tuple[str, ...], service_account: s
         else:
             path = kubeconfigs.for_admin(instance)
     click.echo(path)
+
+
+@sandbox.command("binaries")
+def list_binaries() -> None:
+    """Find, fetch or build every binary now, and list them."""
+    with _sentences():
+        found = binaries.locate(control.PROGRAMS, _progress)
+    for program, path in found.items():
+        click.echo(f"{program:24} {path}")
 
 
 def _progress(line: str) -> None:

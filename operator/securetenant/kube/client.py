@@ -3,7 +3,8 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Self
 
 import aiohttp
 from pydantic_core import from_json
@@ -30,6 +31,8 @@ _APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
 _JSON = "application/json"
 
+_TEST_FAILED = "the server rejected our request due to an error in our request"
+"""All that an API server says of a JSON Patch whose test failed."""
 _MOMENTARY = ("no params found", "not yet synced")
 """What an API server says for moments while its policy parameters arrive: to be tried again."""
 
@@ -41,7 +44,7 @@ class Client:
         self._login = login
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> "Client":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -72,14 +75,19 @@ class Client:
         )
 
     async def amend(self, ref: Ref, patch: list[dict[str, Any]]) -> Body:
-        """Apply a JSON Patch."""
-        return await self.request(
-            "PATCH",
-            ref.path,
-            params={"fieldManager": names.FIELD_MANAGER},
-            body=patch,
-            content_type=_JSON_PATCH,
-        )
+        """Apply a JSON Patch; :class:`ConflictError` when one of its tests fails."""
+        try:
+            return await self.request(
+                "PATCH",
+                ref.path,
+                params={"fieldManager": names.FIELD_MANAGER},
+                body=patch,
+                content_type=_JSON_PATCH,
+            )
+        except RefusedError as error:
+            if _TEST_FAILED in str(error):
+                raise ConflictError(f"{ref} was changed meanwhile") from error
+            raise
 
     async def apply_status(self, ref: Ref, status: Body) -> Body:
         """Apply the status under the status field manager."""
@@ -151,8 +159,8 @@ class Client:
         }
         if selector:
             params["labelSelector"] = selector
-        timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence)
-        async with self._open("GET", kind.path(), params=params, timeout=timeout) as response:
+        limits = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence)
+        async with self._open("GET", kind.path(), params=params, limits=limits) as response:
             yield _lines(response)
 
     async def request(
@@ -171,7 +179,7 @@ class Client:
             params=params,
             data=None if body is None else json.dumps(body, separators=(",", ":")).encode(),
             content_type=content_type,
-            timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, connect=10),
+            limits=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, connect=10),
         ) as response:
             try:
                 answer: dict[str, Any] = from_json(await response.read())
@@ -185,7 +193,7 @@ class Client:
         method: str,
         path: str,
         *,
-        timeout: aiohttp.ClientTimeout,
+        limits: aiohttp.ClientTimeout,
         params: Mapping[str, str] | None = None,
         data: bytes | None = None,
         content_type: str | None = None,
@@ -202,7 +210,7 @@ class Client:
                 params=params,
                 data=data,
                 headers={"Content-Type": content_type} if content_type else None,
-                timeout=timeout,
+                timeout=limits,
             )
         except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError) as error:
             # The authority may have been rotated: the next request reads it again.
@@ -211,7 +219,7 @@ class Client:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(_text(error)) from error
         async with response:
-            if response.status >= 400:
+            if response.status >= HTTPStatus.BAD_REQUEST:
                 raise await _error(response)
             yield response
 
@@ -250,15 +258,13 @@ async def _error(response: aiohttp.ClientResponse) -> ClusterError:
     except (ValueError, KeyError, TypeError):
         message = text.strip() or response.reason or "no answer"
     message = f"{message[:_MESSAGE_LENGTH]} ({response.status})"
-    if response.status == 404:
+    if response.status == HTTPStatus.NOT_FOUND:
         return MissingError(message)
-    if response.status == 409:
+    if response.status == HTTPStatus.CONFLICT:
         return ConflictError(message)
-    if response.status == 410:
+    if response.status == HTTPStatus.GONE:
         return ExpiredError(message)
-    if response.status in (400, 403, 413, 422) and not any(
-        each in message for each in _MOMENTARY
-    ):
+    if response.status in (400, 403, 413, 422) and not any(each in message for each in _MOMENTARY):
         return RefusedError(message)
     retry_after = response.headers.get("Retry-After", "")
     return UnavailableError(

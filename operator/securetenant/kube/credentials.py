@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -67,9 +68,7 @@ async def load(kubeconfig: Path | None = None) -> Credentials:
     path = kubeconfig or Path(
         os.environ.get("KUBECONFIG", kube_config.KUBE_CONFIG_DEFAULT_LOCATION)
     )
-    await kube_config.load_kube_config(
-        config_file=str(path), client_configuration=configuration
-    )
+    await kube_config.load_kube_config(config_file=str(path), client_configuration=configuration)
     token_file = _token_file_of(path.expanduser())
     return _credentials(configuration, _TokenFile(token_file) if token_file else None)
 
@@ -137,7 +136,7 @@ def session(credentials: Credentials, *, user_agent: str, limit: int) -> aiohttp
         if header:
             request.headers["Authorization"] = header
         response = await handler(request)
-        if response.status == 401:
+        if response.status == HTTPStatus.UNAUTHORIZED:
             credentials.reread()
         return response
 

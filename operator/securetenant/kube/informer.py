@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -25,8 +26,8 @@ _SILENCE_SECONDS = 75.0
 _FIRST_DELAY_SECONDS = 0.2
 _LONGEST_DELAY_SECONDS = 15.0
 
-Seen = Callable[[Ref, Observed], None]
-Gone = Callable[[Ref, int], None]
+Seen = Callable[[Ref, Observed], object]
+Gone = Callable[[Ref, int], object]
 
 _log = structlog.get_logger(__name__)
 
@@ -100,10 +101,10 @@ class Informer:
             async for event in events:
                 self.heard_at = time.monotonic()
                 self._failures = 0
-                version = self._take(event, version)
+                version = self._take(event)
         return version
 
-    def _take(self, event: dict[str, Any], version: str) -> str:
+    def _take(self, event: dict[str, Any]) -> str:
         body = event["object"]
         match event["type"]:
             case "ADDED" | "MODIFIED":
@@ -113,7 +114,7 @@ class Informer:
             case "BOOKMARK":
                 pass
             case "ERROR":
-                if body.get("code") == 410:
+                if body.get("code") == HTTPStatus.GONE:
                     raise ExpiredError(str(body.get("message")))
                 raise UnavailableError(f"watch: {body.get('message')} ({body.get('code')})")
         return str(body["metadata"]["resourceVersion"])

@@ -46,8 +46,4 @@ def pending(expected: Expected, observed: Mapping[Ref, Observed]) -> tuple[Ref, 
     unwanted = sorted(
         ref for ref in observed if ref != expected.namespace and ref not in expected.digests
     )
-    return tuple(
-        ref for ref in (*wanted, *unwanted) if differs(expected, ref, observed.get(ref))
-    )
-
-
+    return tuple(ref for ref in (*wanted, *unwanted) if differs(expected, ref, observed.get(ref)))

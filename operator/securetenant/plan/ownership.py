@@ -74,8 +74,8 @@ def owned(body: Body) -> dict[str, Any]:
         if key in _NOT_OURS:
             continue
         if key == "spec":
-            value = {name: each for name, each in value.items() if not _is_empty(each)}
-        if not _is_empty(value):
+            result[key] = {name: each for name, each in value.items() if not _is_empty(each)}
+        elif not _is_empty(value):
             result[key] = value
     return result
 
@@ -93,4 +93,4 @@ def is_our_key(key: str) -> bool:
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or value == [] or value == {}
+    return value is None or value in ([], {})

@@ -105,9 +105,7 @@ class Engine:
                 failed, retry_after = await self._reconcile(key)
             finally:
                 self.queue.done(key, failed=failed, retry_after=retry_after)
-                self._meter.reconciled(
-                    type(key).__name__, time.monotonic() - began, failed=failed
-                )
+                self._meter.reconciled(type(key).__name__, time.monotonic() - began, failed=failed)
 
     async def _reconcile(self, key: Key) -> tuple[bool, float]:
         """Do one piece of work; return whether to try again, and not before how long."""
@@ -181,5 +179,3 @@ def subject(record: Record) -> Subject:
         refusal=record.refusal,
         exception_reason=exception,
     )
-
-

@@ -117,9 +117,7 @@ class Tenants:
             record.units[namespace] = Unit(
                 scope=each,
                 wanted=wanted,
-                outcome=Outcome(
-                    namespace=namespace, pending=(wanted.namespace, *wanted.digests)
-                ),
+                outcome=Outcome(namespace=namespace, pending=(wanted.namespace, *wanted.digests)),
             )
             self._claims[namespace].add(name)
             yield namespace

@@ -19,6 +19,7 @@ from securetenant.reconcile.ports import Cluster, Meter
 from securetenant.reconcile.store import Store
 from securetenant.status.outcome import Outcome
 
+
 class _ForeignError(Exception):
     """The namespace belongs to somebody else."""
 

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import http.client
 import json
 import os
 import platform
@@ -20,6 +21,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from securetenant.sandbox import components, folders, gobuild
 from securetenant.sandbox.components import Component
@@ -223,7 +225,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(folder) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise SandboxError(
                 f"Cannot write to {folder}: {os.strerror(error.errno)}.",
                 remedy="Set XDG_CACHE_HOME to a folder that you may write to.",
@@ -279,20 +281,19 @@ def _from_download(component: Component, report: Report) -> Path | None:
             )
             _fetch(url, target, _fetch_text(url + ".sha256").strip())
         path = _store(component, target)
-    report(
-        f"Fetched {component.name} {component.version} ({time.monotonic() - started:.0f} s)."
-    )
+    report(f"Fetched {component.name} {component.version} ({time.monotonic() - started:.0f} s).")
     return path
 
 
-def _open(url: str):  # type: ignore[no-untyped-def] # typeshed: the result has no public name.
+def _open(url: str) -> http.client.HTTPResponse:
     try:
-        return urllib.request.urlopen(url, timeout=_DOWNLOAD_SECONDS)  # noqa: S310 - https above.
+        response = urllib.request.urlopen(url, timeout=_DOWNLOAD_SECONDS)  # noqa: S310 - https.
     except urllib.error.HTTPError as error:
         raise _DownloadFailedError(f"{url}: HTTP {error.code}", offline=False) from error
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise _DownloadFailedError(f"{url}: {reason}", offline=True) from error
+    return cast("http.client.HTTPResponse", response)
 
 
 def _fetch_text(url: str) -> str:

@@ -59,9 +59,7 @@ def pins() -> Pins:
     )
     return Pins(
         components=(
-            Component(
-                name="etcd", version=etcd["version"], module="etcd", package=etcd["module"]
-            ),
+            Component(name="etcd", version=etcd["version"], module="etcd", package=etcd["module"]),
             *(
                 Component(
                     name=name,
@@ -94,7 +92,7 @@ def version_of(name: str, path: Path) -> str:
     """Ask a binary for its version; an empty string when it does not answer like that program."""
     arguments = ["version", "--client", "-o", "json"] if name == "kubectl" else ["--version"]
     try:
-        done = subprocess.run(  # noqa: S603 - the path comes from PATH or our cache, no shell.
+        done = subprocess.run(
             [str(path), *arguments],
             capture_output=True,
             text=True,

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from securetenant.sandbox import binaries, instances, nodes
+from securetenant.sandbox import binaries, instances, nodes, pki
 from securetenant.sandbox.errors import SandboxError
 from securetenant.sandbox.instances import Instance, Options
 
@@ -20,6 +22,10 @@ _CONTROL_PLANE = (
     "kube-scheduler",
     "kubectl",
 )
+
+
+PROGRAMS = (*_CONTROL_PLANE, "kwok")
+"""All that a sandbox may need; kwok only when it has nodes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +43,7 @@ def up(instance: Instance, options: Options, report: Callable[[str], None]) -> S
     """
     nodes.check_labels(options.nodes, options.node_labels)
     began = time.monotonic()
-    wanted = (*_CONTROL_PLANE, "kwok") if options.nodes else _CONTROL_PLANE
+    wanted = PROGRAMS if options.nodes else _CONTROL_PLANE
     found = binaries.locate(wanted, report)
     located = round(time.monotonic() - began, 2)
     with instances.starting(instance):
@@ -56,6 +62,17 @@ def up(instance: Instance, options: Options, report: Callable[[str], None]) -> S
     return Started(timings={"binaries": located, **timings}, already=False)
 
 
+def attach(instance: Instance, name: str, command: list[str]) -> Path:
+    """Run a program for as long as the sandbox; one of that name is replaced.
+
+    Returns the file of its output.
+    """
+    instance.attached.mkdir(exist_ok=True)
+    pki.write_private(instance.attached / f"{name}.json", json.dumps(command).encode())
+    os.kill(instance.record()["pid"], signal.SIGHUP)
+    return instance.logs / f"{name}.log"
+
+
 def _supervise(
     instance: Instance,
     options: Options,
@@ -69,20 +86,19 @@ def _supervise(
         }
     )
     with (instance.folder / "supervisor.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - a fixed argument list, no shell.
+        process = subprocess.Popen(
             [sys.executable, "-m", "securetenant.sandbox.supervisor", instance.name, argument],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            start_new_session=True,
         )
     if process.stdout is None:  # pragma: no cover - PIPE was asked for.
         raise RuntimeError("The supervisor has no output")
+    process.wait()  # It has made a process of its own by now, which holds the pipe.
     with process.stdout as lines:
         for line in lines:
             message = json.loads(line)
             if "error" in message:
-                process.wait()
                 raise SandboxError(
                     message["error"],
                     remedy="Nothing was left running; correct this and run `up` again.",
@@ -90,9 +106,8 @@ def _supervise(
             if message.get("ready"):
                 return dict(message["timings"])
             report(f"{message['step']}: {message['seconds']:.1f} s")
-    process.wait()
     text = (instance.folder / "supervisor.log").read_text(encoding="utf-8", errors="replace")
     raise SandboxError(
-        f"The supervisor ended with code {process.returncode}. {' '.join(text.split())[-400:]}",
+        f"The supervisor ended before the sandbox was ready. {' '.join(text.split())[-400:]}",
         remedy="Nothing was left running; correct this and run `up` again.",
     )

@@ -51,7 +51,7 @@ def build(component: Component, target: Path, report: Callable[[str], None]) -> 
     }
     report(f"Building {component.name} {component.version} (once; kept in the cache).")
     started = time.monotonic()
-    process = subprocess.Popen(  # noqa: S603 - a fixed argument list, no shell.
+    process = subprocess.Popen(
         command,
         cwd=components.modules() / component.module,
         env=environment,
@@ -128,7 +128,7 @@ def _install_wheel(folder: Path) -> str:
         "-r",
         str(lock),
     ]
-    done = subprocess.run(  # noqa: S603 - a fixed argument list, no shell.
+    done = subprocess.run(
         command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
     if done.returncode != 0:
@@ -141,7 +141,7 @@ def _install_wheel(folder: Path) -> str:
 def _go_version(go: Path) -> tuple[int, ...]:
     """Return for example ``(1, 26, 8)``; an empty tuple when it is not a Go that runs."""
     try:
-        done = subprocess.run(  # noqa: S603 - a path from PATH or our cache, no shell.
+        done = subprocess.run(
             [str(go), "env", "GOVERSION"],
             capture_output=True,
             text=True,

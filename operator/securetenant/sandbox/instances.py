@@ -81,6 +81,11 @@ class Instance:
         return self.folder / "tokens"
 
     @property
+    def attached(self) -> Path:
+        """Return the folder of programs that run for as long as the sandbox."""
+        return self.folder / "attached"
+
+    @property
     def record_path(self) -> Path:
         """Return the file in which the supervisor says what it runs."""
         return self.folder / "instance.json"

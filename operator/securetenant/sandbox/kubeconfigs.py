@@ -72,8 +72,7 @@ def for_service_account(instance: Instance, namespace: str, name: str) -> Path:
     if not renew(instance, token):
         raise SandboxError(
             f"No token for ServiceAccount {namespace}/{name} in sandbox {instance.name}.",
-            remedy="Create the ServiceAccount first (`kubectl get serviceaccounts -A` lists"
-            " them).",
+            remedy="Create the ServiceAccount first (`kubectl get serviceaccounts -A` lists them).",
         )
     return write(
         instance.folder / f"{namespace}.{name}.kubeconfig",
@@ -87,7 +86,7 @@ def renew(instance: Instance, token: Path) -> bool:
     """Replace a token file with a fresh token; say whether it worked."""
     namespace, _, name = token.name.partition(".")
     try:
-        done = subprocess.run(  # noqa: S603 - a fixed argument list, no shell.
+        done = subprocess.run(
             [
                 instance.record()["binaries"]["kubectl"],
                 f"--kubeconfig={instance.admin_kubeconfig}",

@@ -34,9 +34,7 @@ class Authority:
         self._folder = folder
         self.files = KeyPair(certificate=folder / f"{name}.crt", key=folder / f"{name}.key")
         if self.files.certificate.exists():
-            self._certificate = x509.load_pem_x509_certificate(
-                self.files.certificate.read_bytes()
-            )
+            self._certificate = x509.load_pem_x509_certificate(self.files.certificate.read_bytes())
             key = serialization.load_pem_private_key(self.files.key.read_bytes(), None)
             if not isinstance(key, ec.EllipticCurvePrivateKey):
                 raise TypeError(f"{self.files.key} is not an elliptic-curve key")
@@ -70,9 +68,7 @@ class Authority:
         ``server_names`` are DNS names and IP addresses. Kubernetes reads the common name as
         the user and the organizations as the groups.
         """
-        pair = KeyPair(
-            certificate=self._folder / f"{file}.crt", key=self._folder / f"{file}.key"
-        )
+        pair = KeyPair(certificate=self._folder / f"{file}.crt", key=self._folder / f"{file}.key")
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name(
             [
@@ -166,8 +162,6 @@ def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _write(
-    pair: KeyPair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
-) -> None:
+def _write(pair: KeyPair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
     write_private(pair.key, _private_pem(key))
     pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

@@ -60,9 +60,7 @@ def make_credentials(instance: Instance, server: str) -> Credentials:
     return Credentials(
         authority=authority.files,
         etcd_authority=etcd_authority.files,
-        etcd=etcd_authority.issue(
-            "etcd", name="etcd", server_names=("localhost", "127.0.0.1")
-        ),
+        etcd=etcd_authority.issue("etcd", name="etcd", server_names=("localhost", "127.0.0.1")),
         server=authority.issue(
             "kube-apiserver",
             name="kube-apiserver",
@@ -84,7 +82,9 @@ def make_credentials(instance: Instance, server: str) -> Credentials:
     )
 
 
-def etcd(instance: Instance, binary: Path, keys: Credentials, ports: Ports, options: Options) -> list[str]:
+def etcd(
+    instance: Instance, binary: Path, keys: Credentials, ports: Ports, options: Options
+) -> list[str]:
     """Return etcd's command line."""
     client = f"https://127.0.0.1:{ports.etcd}"
     peer = f"https://127.0.0.1:{ports.etcd_peer}"
@@ -160,9 +160,7 @@ def api_server(
     return command
 
 
-def controller_manager(
-    instance: Instance, binary: Path, keys: Credentials, options: Options
-) -> list[str]:
+def controller_manager(binary: Path, keys: Credentials, options: Options) -> list[str]:
     """Return the controller-manager's command line, with raised client limits.
 
     At its default of 20 requests a second it fills about 20 quota statuses a second, which

@@ -49,6 +49,7 @@ class Supervisor:
         self._options = options
         self._binaries = binaries
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._guests: dict[str, subprocess.Popen[bytes]] = {}
         self._commands: dict[str, list[str]] = {}
         self._timings: dict[str, float] = {}
         self._record: dict[str, Any] = {}
@@ -101,13 +102,9 @@ class Supervisor:
         self._took("etcd and API server")
         self._spawn(
             "kube-controller-manager",
-            programs.controller_manager(
-                instance, binary["kube-controller-manager"], keys, options
-            ),
+            programs.controller_manager(binary["kube-controller-manager"], keys, options),
         )
-        self._spawn(
-            "kube-scheduler", programs.scheduler(binary["kube-scheduler"], keys, options)
-        )
+        self._spawn("kube-scheduler", programs.scheduler(binary["kube-scheduler"], keys, options))
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         self._wait("the controller-manager to work", lambda: probe.get(account))
         self._took("controller-manager and scheduler")
@@ -124,7 +121,7 @@ class Supervisor:
         _say(ready=True, timings=self._timings)
 
     def _create(self, body: str) -> None:
-        done = subprocess.run(  # noqa: S603 - a fixed argument list, no shell.
+        done = subprocess.run(
             [
                 str(self._binaries["kubectl"]),
                 f"--kubeconfig={self._instance.admin_kubeconfig}",
@@ -140,10 +137,14 @@ class Supervisor:
             raise _StartFailedError(done.stderr.decode(errors="replace").strip())
 
     def _spawn(self, name: str, command: list[str]) -> None:
-        """Start a program that dies with this process, in a session of its own."""
+        """Start a program without which the sandbox is of no use."""
         self._commands[name] = command
+        self._children[name] = self._start_program(name, command)
+
+    def _start_program(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        """Start a program that dies with this process, in a session of its own."""
         with (self._instance.logs / f"{name}.log").open("ab") as log:
-            self._children[name] = subprocess.Popen(  # noqa: S603 - a fixed list, no shell.
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -186,8 +187,11 @@ class Supervisor:
     def _pause(self, seconds: float) -> None:
         """Sleep until a child ends or the time is up; raise when asked to stop."""
         got = signal.sigtimedwait(_SIGNALS, seconds)
-        if got is not None and got.si_signo != signal.SIGCHLD:
+        if got is None or got.si_signo == signal.SIGCHLD:
+            return
+        if got.si_signo != signal.SIGHUP:
             raise _StoppedError
+        self._attach()
 
     def _check_children(self) -> None:
         for name, child in list(self._children.items()):
@@ -203,22 +207,37 @@ class Supervisor:
                 f"{name} ended with code {code}. The end of {log}:\n{_tail(log)}"
             )
 
+    def _attach(self) -> None:
+        """Start what others asked to be run for as long as the sandbox; restart what runs."""
+        for file in sorted(self._instance.attached.glob("*.json")):
+            running = self._guests.get(file.stem)
+            if running is not None:
+                _stop(running)
+            self._guests[file.stem] = self._start_program(file.stem, json.loads(file.read_text()))
+        self._write_programs()
+
     def _write_programs(self) -> None:
-        self._record["programs"] = {name: child.pid for name, child in self._children.items()}
+        every = {**self._children, **self._guests}
+        self._record["programs"] = {name: child.pid for name, child in every.items()}
         self._instance.write_record(self._record)
 
     # --- end --------------------------------------------------------------------------------
 
     def _end(self) -> None:
         """End the programs in the reverse order of their start: etcd goes last."""
-        for child in reversed(self._children.values()):
-            if child.poll() is None:
-                child.terminate()
-                try:
-                    child.wait(_KILL_AFTER_SECONDS)
-                except subprocess.TimeoutExpired:
-                    child.kill()
-                    child.wait()
+        for child in reversed([*self._children.values(), *self._guests.values()]):
+            _stop(child)
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """End a program, politely first."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(_KILL_AFTER_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
 
 class _Probe:
@@ -296,10 +315,12 @@ def main() -> int:
     """Take the instance's lock for life, then run."""
     instance = instances.named(sys.argv[1])
     raw = json.loads(sys.argv[2])
-    options = Options(
-        **{**raw["options"], "node_labels": tuple(raw["options"]["node_labels"])}
-    )
+    options = Options(**{**raw["options"], "node_labels": tuple(raw["options"]["node_labels"])})
     binaries = {name: Path(path) for name, path in raw["binaries"].items()}
+    # Detach: a process that nobody waits for, in a session that no terminal ends.
+    if os.fork():
+        os._exit(0)
+    os.setsid()
     # Held until this process ends, however it ends; children do not inherit it.
     lock = instance.lock_path.open("a", encoding="utf-8")
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -72,7 +72,7 @@ def _verdicts(subject: Subject) -> list[_Verdict]:
         _aspect(
             subject,
             status.NAMESPACES_READY,
-            lambda ref: True,
+            lambda _: True,
             "{count} with every object as specified",
         ),
         _aspect(
@@ -103,13 +103,9 @@ def _ready(subject: Subject, worst: Outcome | None) -> _Verdict:
     return _Verdict(status.READY, "False", worst.reason, message)
 
 
-def _aspect(
-    subject: Subject, type: str, concerns: Callable[[Ref], bool], message: str
-) -> _Verdict:
+def _aspect(subject: Subject, type: str, concerns: Callable[[Ref], bool], message: str) -> _Verdict:
     """Judge one aspect: True when no pending object concerns it."""
-    failing = [
-        outcome for outcome in subject.outcomes if any(map(concerns, outcome.pending))
-    ]
+    failing = [outcome for outcome in subject.outcomes if any(map(concerns, outcome.pending))]
     if not failing:
         text = message.format(count=_namespaces(len(subject.outcomes)))
         return _Verdict(type, "True", status.AS_SPECIFIED, text)

@@ -1,0 +1,43 @@
+# The project's only verbs. Each sets up all that it needs: Python 3.11 or newer and access to
+# a Python package index; the sandbox's binaries are fetched or built once (see README).
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check crds
+
+# A real control plane, the operator, one tenant, one attack, one repair.
+demo: .venv/ready
+	@$(BIN)/securetenant demo
+
+# All tests, on a real API server. ARGS goes to pytest: make test ARGS='-k drift -x'
+test: .venv/ready
+	@$(BIN)/securetenant sandbox binaries
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(ARGS) || { code=$$?; echo "One test alone: make test ARGS='-k NAME -x'"; exit $$code; }
+	@$(BIN)/coverage combine --quiet
+	@echo "Lines and branches covered: $$($(BIN)/coverage report --format=total) %"
+
+# Lint, format, types, import contracts, generated files.
+check: .venv/ready
+	@$(BIN)/ruff format --check --quiet || { echo "Run: $(BIN)/ruff format"; exit 1; }
+	@$(BIN)/ruff check --quiet || { echo "Run: $(BIN)/ruff check --fix, then mend what is left"; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/securetenant crds --check crds || { echo "Run: make crds"; exit 1; }
+
+# The CRDs, from the models.
+crds: .venv/ready
+	@$(BIN)/securetenant crds --write crds
+
+.venv/ready: pyproject.toml requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is missing or older than 3.11. Name another: make PYTHON=python3.13 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+	  { echo "$(PYTHON) cannot make a virtual environment. On Debian: apt install python3-venv"; exit 1; }
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv || \
+	  { echo "pip cannot install uv: is a Python package index reachable?"; exit 1; }
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock || \
+	  { echo "The locked packages cannot be installed: is a Python package index reachable?"; exit 1; }
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,96 @@
+"""Fixtures: one sandbox and one operator for the whole run, started when first asked for."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import Api, Operator, conditions, kubectl, wait_for
+from kstatus import compute
+from securetenant.api import kinds
+from securetenant.sandbox import control, instances
+from securetenant.sandbox.instances import Instance, Options
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Instance]:
+    """A control plane with an audit log and our manifests installed, as a user installs them."""
+    instance = instances.named(f"test-{os.getpid()}")
+    control.up(instance, Options(audit=True), lambda _: None)
+    try:
+        kubectl(instance, "apply", "-k", "manifests")
+        kubectl(instance, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        yield instance
+    finally:
+        with instances.starting(instance):
+            instances.stop(instance)
+
+
+@pytest.fixture(scope="session")
+def admin(sandbox: Instance) -> Api:
+    """The administrator."""
+    return Api(sandbox.admin_kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def operator(sandbox: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """The running operator; its log is checked for tracebacks at the end."""
+    process = Operator(sandbox, tmp_path_factory.mktemp("operator") / "log")
+    process.start()
+    yield process
+    code = process.stop()
+    text = process.log.read_text(encoding="utf-8")
+    assert code == 0, text
+    assert "Traceback" not in text, text
+
+
+Ready = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@pytest.fixture
+def ready(admin: Api, operator: Operator) -> Ready:
+    """Create or replace a SecureTenant and wait until it is ready; returns it."""
+
+    def make(body: dict[str, Any]) -> dict[str, Any]:
+        admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
+        return settled(admin, body["metadata"]["name"])
+
+    return make
+
+
+def settled(admin: Api, name: str, *, expected: str = "Current") -> dict[str, Any]:
+    """Wait until kstatus calls the SecureTenant ``expected``, Current by default."""
+    seen: dict[str, Any] = {}
+
+    def probe() -> bool:
+        seen.clear()
+        seen.update(admin.get(kinds.SECURE_TENANT, name))
+        return compute(seen) == expected
+
+    wait_for(probe, what=f"SecureTenant {name} to be {expected}: {conditions(seen)}")
+    return seen
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_state_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the state of sandboxes out of the user's own folder; the cache is shared."""
+    before = os.environ.get("XDG_STATE_HOME")
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    yield
+    if before is None:
+        del os.environ["XDG_STATE_HOME"]
+    else:
+        os.environ["XDG_STATE_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """The folder of examples."""
+    return Path(__file__).parents[1] / "examples"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let golden files be written anew."""
+    parser.addoption("--update-golden", action="store_true", help="Write golden files anew.")

@@ -1,0 +1,176 @@
+"""The client against the real API server: every refusal gets the name of who must act."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from securetenant.api import kinds, objects
+from securetenant.api.objects import Manifest, Ref
+from securetenant.kube import credentials
+from securetenant.kube.client import Client, ExpiredError
+from securetenant.kube.informer import Informer
+from securetenant.plan import ownership
+from securetenant.plan.ownership import Observed
+from securetenant.reconcile.errors import (
+    ConflictError,
+    MissingError,
+    RefusedError,
+    UnavailableError,
+)
+from securetenant.reconcile.store import Store
+from securetenant.sandbox.instances import Instance
+
+Use = Callable[[Client], Coroutine[Any, Any, Any]]
+
+
+def use(sandbox: Instance, what: Use) -> Any:
+    async def body() -> Any:
+        login = await credentials.load(sandbox.admin_kubeconfig)
+        async with Client(login) as client:
+            return await what(client)
+
+    return asyncio.run(body())
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - the store has no event, and the caller has a deadline.
+        await asyncio.sleep(0.01)
+
+
+def namespace(name: str) -> Manifest:
+    return objects.manifest(kinds.NAMESPACE, name=name, labels={"contract": "yes"})
+
+
+def policy(name: str, **spec: Any) -> Manifest:
+    return objects.manifest(
+        kinds.NETWORK_POLICY, name=name, namespace="default", labels={}, spec=spec
+    )
+
+
+def test_creating_what_exists_is_a_conflict(sandbox: Instance) -> None:
+    with pytest.raises(ConflictError, match="already exists"):
+        use(sandbox, lambda client: client.create(namespace("default")))
+
+
+def test_a_wrong_value_is_refused_with_the_api_servers_words(sandbox: Instance) -> None:
+    with pytest.raises(RefusedError, match="policyTypes"):
+        use(sandbox, lambda client: client.apply(policy("x", policyTypes=["Sideways"])))
+
+
+def test_an_object_in_no_namespace_is_missing(sandbox: Instance) -> None:
+    wall = objects.manifest(
+        kinds.NETWORK_POLICY, name="x", namespace="nowhere", labels={}, spec={"podSelector": {}}
+    )
+    with pytest.raises(MissingError, match="nowhere"):
+        use(sandbox, lambda client: client.apply(wall))
+
+
+def test_reading_what_is_not_there_gives_nothing(sandbox: Instance) -> None:
+    assert use(sandbox, lambda client: client.read(Ref("Namespace", "", "nowhere"))) is None
+
+
+def test_deleting_what_is_gone_is_no_error_and_another_uid_is_a_conflict(sandbox: Instance) -> None:
+    async def body(client: Client) -> None:
+        await client.delete(Ref("NetworkPolicy", "default", "gone"), "uid")
+        made = await client.apply(policy("kept", podSelector={}))
+        with pytest.raises(ConflictError):
+            await client.delete(ownership.ref_of(made), "00000000-0000-0000-0000-000000000000")
+        await client.delete(ownership.ref_of(made), made["metadata"]["uid"])
+        assert await client.read(ownership.ref_of(made)) is None
+
+    use(sandbox, body)
+
+
+def test_a_patch_that_tests_an_old_version_does_nothing(sandbox: Instance) -> None:
+    async def body(client: Client) -> None:
+        made = await client.apply(policy("tested", podSelector={}))
+        patch: list[dict[str, Any]] = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": "1"},
+            {"op": "add", "path": "/metadata/labels", "value": {"a": "b"}},
+        ]
+        with pytest.raises(ConflictError, match="changed meanwhile"):
+            await client.amend(ownership.ref_of(made), patch)
+        await client.delete(ownership.ref_of(made), made["metadata"]["uid"])
+
+    use(sandbox, body)
+
+
+def test_a_dead_server_is_unavailable(sandbox: Instance) -> None:
+    async def body() -> None:
+        login = await credentials.load(sandbox.admin_kubeconfig)
+        dead = credentials.Credentials(**{**vars(login), "server": "https://127.0.0.1:1"})
+        async with Client(dead) as client:
+            await client.read(Ref("Namespace", "", "default"))
+
+    with pytest.raises(UnavailableError):
+        asyncio.run(body())
+
+
+def test_a_server_with_another_authority_is_not_trusted(sandbox: Instance) -> None:
+    async def body() -> None:
+        login = await credentials.load(sandbox.admin_kubeconfig)
+        wrong = {**vars(login), "certificate_authority": sandbox.pki / "etcd-ca.crt"}
+        async with Client(credentials.Credentials(**wrong)) as client:
+            await client.read(Ref("Namespace", "", "default"))
+
+    with pytest.raises(UnavailableError, match=r"(?i)certificate"):
+        asyncio.run(body())
+
+
+def test_pages_hold_everything_once(sandbox: Instance) -> None:
+    async def body(client: Client) -> list[str]:
+        pages = [page async for page in client.pages(kinds.NAMESPACE, size=2)]
+        return [item["metadata"]["name"] for page in pages for item in page["items"]]
+
+    found = use(sandbox, body)
+    assert len(found) == len(set(found))
+    assert {"default", "kube-system", "securetenant-system"} <= set(found)
+
+
+def test_a_watch_from_a_version_that_is_too_old_is_expired_or_refused(sandbox: Instance) -> None:
+    """A version from the future of another cluster, or long compacted, must not hang."""
+
+    async def body(client: Client) -> None:
+        async with client.watch(
+            kinds.NAMESPACE, selector="", version="-1", seconds=5, silence=5
+        ) as events:
+            async for _ in events:
+                pass
+
+    with pytest.raises((ExpiredError, RefusedError, UnavailableError)):
+        use(sandbox, body)
+
+
+def test_an_informer_lists_follows_and_sweeps(sandbox: Instance) -> None:
+    """What is there is reported, what changes follows, and what a list lacks is gone."""
+
+    async def body(client: Client) -> None:
+        store = Store()
+        ghost = Ref("Namespace", "", "ghost")
+        store.put(ghost, Observed(1, "uid", b"", None))
+        informer = Informer(
+            client,
+            kinds.NAMESPACE,
+            selector="contract=yes",
+            seen=store.put,
+            gone=store.drop,
+            known=store.refs,
+        )
+        first, second = Ref("Namespace", "", "informed-1"), Ref("Namespace", "", "informed-2")
+        await client.create(namespace("informed-1"))
+        task = asyncio.create_task(informer.run())
+        async with asyncio.timeout(10):
+            await informer.synced.wait()
+            assert store.get(first) is not None
+            assert store.get(ghost) is None, "it was not in the list"
+            made = await client.create(namespace("informed-2"))
+            await until(lambda: store.get(second) is not None)
+            for ref in (first, second):
+                await client.delete(ref, (await client.read(ref) or made)["metadata"]["uid"])
+            await until(lambda: store.get(first) is None and store.get(second) is None)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    use(sandbox, body)

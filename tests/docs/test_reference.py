@@ -1,0 +1,73 @@
+"""docs/reference.md: every field, condition and reason, from the models and their words."""
+
+import ast
+import inspect
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from harness import ROOT
+from securetenant.api import crds, status
+
+REFERENCE = ROOT / "docs" / "reference.md"
+HEADER = """# Reference
+
+Written by `make test ARGS='-k reference --update-golden'` from the models; the same words as
+`kubectl explain`.
+"""
+
+
+def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str, str]]:
+    for name, child in schema.get("properties", {}).items():
+        where = f"{path}.{name}" if path else name
+        kind = child.get("type", "integer or string")
+        if "enum" in child:
+            kind = " or ".join(child["enum"])
+        inner = child
+        if kind == "array":
+            inner = child["items"]
+            kind = f"list of {inner.get('type')}, at most {child['maxItems']}"
+        elif "additionalProperties" in child:
+            kind = f"map of {child['additionalProperties'].get('type')}"
+        must = ", required" if name in schema.get("required", ()) else ""
+        yield f"{where}{'[]' if inner is not child else ''}", kind + must, child["description"]
+        yield from fields(inner, f"{where}{'[]' if inner is not child else ''}")
+
+
+def words(prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield (value, docstring) of the constants below the comment that begins with prefix."""
+    source = inspect.getsource(status)
+    body = ast.parse(source).body
+    start = source[: source.index(f"# {prefix}")].count("\n")
+    for statement, following in itertools.pairwise(body):
+        if statement.lineno < start or not isinstance(statement, ast.Assign):
+            continue
+        if prefix == "Condition" and statement.lineno > source[: source.index("# Reasons")].count(
+            "\n"
+        ):
+            return
+        if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+            value = ast.literal_eval(statement.value)
+            yield str(value), " ".join(str(following.value.value).split())
+
+
+def document() -> str:
+    parts = [HEADER]
+    for definition in crds.build():
+        kind = definition["spec"]["names"]["kind"]
+        schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        parts += [f"\n## {kind}\n\n{schema['description']}\n\n| Field | Type | |\n|---|---|---|\n"]
+        parts += [f"| `{path}` | {type_} | {text} |\n" for path, type_, text in fields(schema)]
+    for title, prefix in (("Conditions", "Condition types"), ("Reasons", "Reasons")):
+        parts += [f"\n## {title}\n\n| | |\n|---|---|\n"]
+        parts += [f"| `{value}` | {text} |\n" for value, text in words(prefix.split()[0])]
+    return "".join(parts)
+
+
+def test_the_reference_is_what_the_models_say(request: pytest.FixtureRequest) -> None:
+    text = document()
+    if request.config.getoption("--update-golden"):
+        REFERENCE.write_text(text, encoding="utf-8")
+    assert REFERENCE.read_text(encoding="utf-8") == text

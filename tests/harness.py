@@ -1,0 +1,231 @@
+"""What tests need of the outside: an API client, waiting without sleeping blindly, processes."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import yaml
+
+from securetenant.api import kinds
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
+
+ROOT = Path(__file__).parents[1]
+OPERATOR = ("securetenant-system", "securetenant-operator")
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
+T = TypeVar("T")
+
+
+def wait_for(probe: Callable[[], T], *, what: str, seconds: float = 10) -> T:
+    """Ask until the answer is true; fail with ``what`` after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"Waited {seconds} s for {what}; last answer: {answer!r}")
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server said."""
+
+    status: int
+    body: Any
+
+    @property
+    def message(self) -> str:
+        """Return the message of a Status."""
+        return str(self.body.get("message", ""))
+
+    def ok(self) -> Any:
+        """Return the body of a success; fail on anything else."""
+        assert self.status < 300, f"{self.status}: {self.body}"
+        return self.body
+
+
+class Api:
+    """One user's view of the API server: plain requests, no retries, no cache."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        document = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+        cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
+        self._port = int(cluster["server"].rpartition(":")[2])
+        self._context = ssl.create_default_context(cafile=cluster["certificate-authority"])
+        self._token = Path(user["tokenFile"]).read_text() if "tokenFile" in user else ""
+        if not self._token:
+            self._context.load_cert_chain(user["client-certificate"], user["client-key"])
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        **params: str,
+    ) -> Answer:
+        """Send one request."""
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self._port, timeout=30, context=self._context
+        )
+        every = {"Content-Type": content_type}
+        if self._token:
+            every["Authorization"] = f"Bearer {self._token}"
+        target = f"{path}?{urlencode(params)}" if params else path
+        with contextlib.closing(connection):
+            connection.request(
+                method, target, json.dumps(body) if body is not None else None, every
+            )
+            response = connection.getresponse()
+            text = response.read()
+        try:
+            return Answer(response.status, json.loads(text))
+        except ValueError:
+            return Answer(response.status, {"message": text.decode()})
+
+    def get(self, kind: kinds.Kind, name: str, namespace: str = "") -> Any:
+        """Return the object, or None."""
+        answer = self.call("GET", kind.path(namespace, name))
+        return None if answer.status == 404 else answer.ok()
+
+    def list(self, kind: kinds.Kind, namespace: str = "", **params: str) -> Any:
+        """Return the items of a list."""
+        return self.call("GET", kind.path(namespace), **params).ok()["items"]
+
+    def create(self, kind: kinds.Kind, body: Any, namespace: str = "", **params: str) -> Answer:
+        """Create an object."""
+        return self.call("POST", kind.path(namespace), body, **params)
+
+    def patch(
+        self,
+        kind: kinds.Kind,
+        name: str,
+        body: Any,
+        namespace: str = "",
+        *,
+        content_type: str = MERGE,
+        **params: str,
+    ) -> Answer:
+        """Patch an object."""
+        path = kind.path(namespace, name)
+        return self.call("PATCH", path, body, content_type=content_type, **params)
+
+    def apply(self, kind: kinds.Kind, body: Any, *, manager: str, force: bool = True) -> Answer:
+        """Apply an object as another field manager."""
+        metadata = body["metadata"]
+        return self.patch(
+            kind,
+            metadata["name"],
+            body,
+            metadata.get("namespace", ""),
+            content_type=APPLY,
+            fieldManager=manager,
+            force="true" if force else "false",
+        )
+
+    def delete(self, kind: kinds.Kind, name: str, namespace: str = "") -> Answer:
+        """Delete an object."""
+        return self.call("DELETE", kind.path(namespace, name))
+
+
+class Operator:
+    """The operator as a process of its own, with its own rights."""
+
+    def __init__(self, instance: Instance, log: Path) -> None:
+        self._login = kubeconfigs.for_service_account(instance, *OPERATOR)
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it is at work when its log says so."""
+        command = [sys.executable, "-m", "securetenant", "run", f"--kubeconfig={self._login}"]
+        seen = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [*command, "--address=127.0.0.1", "--port=0"], stdout=out, stderr=out
+            )
+
+        def running() -> bool:
+            assert self.process is not None
+            assert self.process.poll() is None, self.log.read_text()
+            return '"Running"' in self.log.read_text()[seen:]
+
+        wait_for(running, what="the operator to run", seconds=30)
+
+    def stop(self, *, by: signal.Signals = signal.SIGTERM) -> int:
+        """End it and return its exit code."""
+        assert self.process is not None
+        self.process.send_signal(by)
+        return self.process.wait(20)
+
+
+def kubectl(instance: Instance, *arguments: str, stdin: str | None = None) -> str:
+    """Run kubectl as the administrator; fail with its words."""
+    done = subprocess.run(
+        [
+            instance.record()["binaries"]["kubectl"],
+            f"--kubeconfig={instance.admin_kubeconfig}",
+            *arguments,
+        ],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def audit_events(instance: Instance) -> Iterator[dict[str, Any]]:
+    """Yield what the audit log holds so far."""
+    with instance.audit_log.open(encoding="utf-8") as log:
+        for line in log:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def writes_by_operator(instance: Instance) -> list[dict[str, Any]]:
+    """Return the audit events of every write of the operator."""
+    return [
+        event
+        for event in audit_events(instance)
+        if event.get("userAgent", "").startswith("securetenant-operator")
+        and event["verb"] not in ("get", "list", "watch")
+    ]
+
+
+def conditions(body: Any) -> dict[str, Any]:
+    """Return the conditions of an object by type."""
+    return {each["type"]: each for each in body.get("status", {}).get("conditions", ())}
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs (a zombie does not)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return this process's environment with changes."""
+    return {**os.environ, **changes}

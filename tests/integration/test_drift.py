@@ -1,0 +1,177 @@
+"""Whatever somebody does to a managed object, it is undone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conftest import Ready
+from factory import tenant
+from harness import JSON_PATCH, Api, Operator, wait_for, writes_by_operator
+from securetenant.api import kinds, names
+from securetenant.plan import ownership
+from securetenant.sandbox.instances import Instance
+
+WALL = (kinds.NETWORK_POLICY, names.DEFAULT_DENY)
+POLICY = (kinds.TENANT_POLICY, names.POLICY_NAME)
+Attack = Callable[[Api, str], Any]
+
+
+def _patch(what: tuple[kinds.Kind, str], body: Any) -> Attack:
+    return lambda admin, namespace: admin.patch(what[0], what[1], body, namespace).ok()
+
+
+def _apply(spec: dict[str, Any], labels: dict[str, str]) -> Attack:
+    def attack(admin: Api, namespace: str) -> None:
+        body = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": names.DEFAULT_DENY, "namespace": namespace, "labels": labels},
+            "spec": spec,
+        }
+        admin.apply(kinds.NETWORK_POLICY, body, manager="somebody").ok()
+
+    return attack
+
+
+ATTACKS: list[Any] = [
+    pytest.param(WALL, lambda admin, ns: admin.delete(*WALL, ns).ok(), id="delete the wall"),
+    pytest.param(
+        WALL, _patch(WALL, {"spec": {"ingress": [{}]}}), id="add an ingress rule for everybody"
+    ),
+    pytest.param(
+        WALL,
+        _apply({"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}, {}),
+        id="take the wall over as another field manager",
+    ),
+    pytest.param(
+        WALL, _apply({"podSelector": {}}, {"extra": "label"}), id="apply a label beside ours"
+    ),
+    pytest.param(
+        WALL,
+        _patch(WALL, {"metadata": {"labels": {names.MANAGED_BY_LABEL: None}}}),
+        id="strip the label by which we watch",
+    ),
+    pytest.param(
+        WALL,
+        _patch(WALL, {"spec": {"podSelector": {"matchLabels": {"none": "such"}}}}),
+        id="let it select no pod",
+    ),
+    pytest.param(
+        POLICY, lambda admin, ns: admin.delete(*POLICY, ns).ok(), id="delete the TenantPolicy"
+    ),
+    pytest.param(
+        POLICY, _patch(POLICY, {"spec": {"tenant": "another"}}), id="edit the TenantPolicy"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def namespace(admin: Api, operator: Operator) -> str:
+    """One namespace for all attacks of this file; each leaves it as it was."""
+    body = tenant("drift", namespaces=[{"name": "drift-a", "labels": {"env": "prod"}}])
+    admin.create(kinds.SECURE_TENANT, body).ok()
+    wait_for(lambda: admin.get(*WALL, "drift-a"), what="the wall")
+    wait_for(
+        lambda: (
+            admin.get(kinds.SECURE_TENANT, "drift")["status"].get("namespaces", {}).get("ready")
+        ),
+        what="the tenant to be ready",
+    )
+    return "drift-a"
+
+
+@pytest.mark.parametrize(("what", "attack"), ATTACKS)
+def test_a_changed_wall_is_put_back(
+    what: tuple[kinds.Kind, str], attack: Attack, admin: Api, namespace: str
+) -> None:
+    before = ownership.owned(admin.get(*what, namespace))
+    attack(admin, namespace)
+
+    def back() -> bool:
+        found = admin.get(*what, namespace)
+        return found is not None and ownership.owned(found) == before
+
+    wait_for(back, what=f"{what[1]} to be as before")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param(
+            {"pod-security.kubernetes.io/enforce": "privileged"}, id="weaken Pod Security"
+        ),
+        pytest.param({"pod-security.kubernetes.io/enforce": None}, id="drop Pod Security"),
+        pytest.param({names.TENANT_LABEL: None}, id="strip the tenant"),
+        pytest.param({"securetenant.io/invented": "x"}, id="add a label under our prefix"),
+        pytest.param({"env": "test"}, id="change a label of the spec"),
+        pytest.param({names.MANAGED_BY_LABEL: "Helm"}, id="claim the namespace for Helm"),
+    ],
+)
+def test_a_changed_label_of_a_namespace_is_put_back(
+    labels: dict[str, str | None], admin: Api, namespace: str
+) -> None:
+    before = admin.get(kinds.NAMESPACE, namespace)["metadata"]["labels"]
+    admin.patch(kinds.NAMESPACE, namespace, {"metadata": {"labels": labels}}).ok()
+    wait_for(
+        lambda: admin.get(kinds.NAMESPACE, namespace)["metadata"]["labels"] == before,
+        what="the labels to be as before",
+    )
+
+
+def test_labels_of_other_tools_stay(admin: Api, namespace: str) -> None:
+    """A namespace is shared: a mesh or a cost tool may label it, with keys of its own."""
+    admin.patch(kinds.NAMESPACE, namespace, {"metadata": {"labels": {"mesh": "on"}}}).ok()
+    admin.patch(
+        kinds.NAMESPACE,
+        namespace,
+        [{"op": "remove", "path": "/metadata/labels/securetenant.io~1tenant"}],
+        content_type=JSON_PATCH,
+    ).ok()
+
+    def labels() -> Any:
+        return admin.get(kinds.NAMESPACE, namespace)["metadata"]["labels"]
+
+    wait_for(lambda: names.TENANT_LABEL in labels(), what="our label to be back")
+    assert labels()["mesh"] == "on"
+
+
+def test_a_deleted_namespace_is_made_again_with_its_walls(admin: Api, ready: Ready) -> None:
+    ready(tenant("phoenix", namespaces=[{"name": "phoenix-a"}]))
+    uid = admin.get(kinds.NAMESPACE, "phoenix-a")["metadata"]["uid"]
+    admin.delete(kinds.NAMESPACE, "phoenix-a").ok()
+
+    def again() -> bool:
+        found = admin.get(kinds.NAMESPACE, "phoenix-a")
+        return bool(found and found["metadata"]["uid"] != uid and admin.get(*WALL, "phoenix-a"))
+
+    wait_for(again, what="a new namespace with its wall", seconds=60)
+
+
+def test_an_object_that_only_claims_to_be_ours_is_removed(admin: Api, ready: Ready) -> None:
+    """Our label on a foreign NetworkPolicy would hide an opening among our own."""
+    ready(tenant("claims", namespaces=[{"name": "claims-a"}]))
+    body = {
+        "metadata": {"name": "sneaky", "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}},
+        "spec": {"podSelector": {}, "ingress": [{}]},
+    }
+    admin.create(kinds.NETWORK_POLICY, body, "claims-a").ok()
+    wait_for(
+        lambda: admin.get(kinds.NETWORK_POLICY, "sneaky", "claims-a") is None,
+        what="the impostor to go",
+    )
+
+
+def test_a_repair_costs_few_writes(sandbox: Instance, admin: Api, namespace: str) -> None:
+    """One apply for one deletion: the repair does not echo."""
+    before = len(writes_by_operator(sandbox))
+    admin.delete(*WALL, namespace).ok()
+    wait_for(lambda: admin.get(*WALL, namespace), what="the wall")
+    admin.delete(*WALL, namespace).ok()
+    wait_for(lambda: admin.get(*WALL, namespace), what="the wall again")
+    verbs = [
+        (event["verb"], event["objectRef"]["resource"])
+        for event in writes_by_operator(sandbox)[before:]
+    ]
+    assert verbs.count(("patch", "networkpolicies")) == 2
+    assert set(verbs) <= {("patch", "networkpolicies"), ("patch", "securetenants")}

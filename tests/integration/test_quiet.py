@@ -1,0 +1,52 @@
+"""When nothing changes, nothing is written; after a restart too."""
+
+import time
+
+from conftest import Ready
+from factory import tenant
+from harness import Api, Operator, wait_for, writes_by_operator
+from securetenant.api import kinds
+from securetenant.sandbox.instances import Instance
+
+QUIET_SECONDS = 60
+
+
+def test_a_minute_passes_without_a_write(
+    sandbox: Instance, ready: Ready, operator: Operator
+) -> None:
+    """Counted in the API server's audit log, by user agent."""
+    ready(tenant("quiet"))
+    seen = settle(sandbox)
+    # Not a wait for something: the minute itself is the claim.
+    time.sleep(QUIET_SECONDS)
+    assert writes_by_operator(sandbox)[seen:] == []
+
+
+def test_a_restart_writes_nothing_and_then_works(
+    sandbox: Instance, admin: Api, ready: Ready, operator: Operator
+) -> None:
+    ready(tenant("restart", namespaces=[{"name": "restart-a"}]))
+    seen = settle(sandbox)
+    assert operator.stop() == 0
+    operator.start()
+    settle(sandbox)
+    assert writes_by_operator(sandbox)[seen:] == []
+    admin.patch(
+        kinds.SECURE_TENANT, "restart", {"spec": {"namespaces": [{"name": "restart-b"}]}}
+    ).ok()
+    wait_for(lambda: admin.get(kinds.NAMESPACE, "restart-b"), what="the new namespace")
+
+
+def settle(sandbox: Instance) -> int:
+    """Wait until the number of writes stands still for two seconds; return it."""
+    count, since = len(writes_by_operator(sandbox)), time.monotonic()
+
+    def still() -> bool:
+        nonlocal count, since
+        now = len(writes_by_operator(sandbox))
+        if now != count:
+            count, since = now, time.monotonic()
+        return time.monotonic() - since > 2
+
+    wait_for(still, what="the operator to come to rest", seconds=30)
+    return count

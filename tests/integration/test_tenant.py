@@ -1,0 +1,132 @@
+"""A SecureTenant becomes namespaces with walls, and its status says so."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import Ready, settled
+from factory import tenant
+from harness import Api, Operator, conditions, kubectl, wait_for
+from securetenant.api import kinds, names
+from securetenant.api.securetenant import TenantSpec
+from securetenant.desired import scope, unit
+from securetenant.plan import ownership
+from securetenant.sandbox.instances import Instance
+
+
+def test_a_tenant_becomes_namespaces_with_walls(admin: Api, ready: Ready) -> None:
+    made = ready(tenant("walls", namespaces=[{"name": "walls-a", "labels": {"env": "prod"}}]))
+    labels = admin.get(kinds.NAMESPACE, "walls-a")["metadata"]["labels"]
+    assert labels["env"] == "prod"
+    assert labels[names.TENANT_LABEL] == "walls"
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    wall = admin.get(kinds.NETWORK_POLICY, names.DEFAULT_DENY, "walls-a")
+    assert wall["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    policy = admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, "walls-a")
+    assert policy["spec"]["tenant"] == "walls"
+    assert made["status"]["namespaces"] == {"desired": 1, "ready": 1, "summary": "1/1"}
+    assert {each["status"] for each in conditions(made).values()} == {"True"}
+
+
+def test_what_is_applied_comes_back_as_it_was_sent(admin: Api, ready: Ready) -> None:
+    """Nothing is left for the API server to default, so a restart compares without a request."""
+    body = tenant("sent", podSecurity={"level": "baseline", "exceptionReason": "an old agent"})
+    ready(body)
+    for each in scope.scopes("sent", TenantSpec.model_validate(body["spec"])):
+        for ref, wanted in unit.build(each)[1:]:
+            found = admin.call("GET", ref.path).ok()
+            assert ownership.owned(found) == ownership.owned(wanted)
+
+
+def test_a_baseline_exception_is_enforced_and_shown(admin: Api, ready: Ready) -> None:
+    made = ready(
+        tenant("exception", podSecurity={"level": "baseline", "exceptionReason": "an old agent"})
+    )
+    shown = conditions(made)["PodSecurityEnforced"]
+    assert (shown["status"], shown["reason"]) == ("True", "ExceptionGranted")
+    assert "an old agent" in shown["message"]
+    labels = admin.get(kinds.NAMESPACE, "exception-a")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
+
+
+def test_a_label_that_leaves_the_spec_leaves_the_namespace(admin: Api, ready: Ready) -> None:
+    entry: dict[str, Any] = {"name": "relabel-a", "labels": {"env": "prod", "tier": "1"}}
+    ready(tenant("relabel", namespaces=[entry]))
+    entry["labels"] = {"env": "test"}
+    ready(tenant("relabel", namespaces=[entry]))
+    labels = admin.get(kinds.NAMESPACE, "relabel-a")["metadata"]["labels"]
+    assert labels["env"] == "test"
+    assert "tier" not in labels
+
+
+def test_a_namespace_that_exists_is_not_taken(admin: Api, operator: Operator) -> None:
+    """Whoever names somebody's namespace in a spec gets a condition, and nothing of it."""
+    kind = kinds.NAMESPACE
+    before = admin.create(kind, {"metadata": {"name": "somebodys"}}).ok()
+    body = tenant("taker", namespaces=[{"name": "somebodys"}, {"name": "taker-a"}])
+    admin.create(kinds.SECURE_TENANT, body).ok()
+    wait_for(
+        lambda: (
+            admin.get(kinds.SECURE_TENANT, "taker")["status"].get("namespaces", {}).get("ready")
+        ),
+        what="the other namespace to be ready",
+    )
+    made = settled(admin, "taker", expected="Failed")
+    message = conditions(made)["Ready"]["message"]
+    assert message == (
+        "Namespace somebodys exists and belongs to no tenant. Choose another name, or delete the"
+        " namespace."
+    )
+    after = admin.get(kind, "somebodys")
+    assert after["metadata"]["labels"] == before["metadata"]["labels"]
+    assert admin.list(kinds.NETWORK_POLICY, "somebodys") == []
+    assert made["status"]["namespaces"]["summary"] == "1/2", "the other one is made"
+
+
+def test_a_namespace_of_another_tenant_is_not_taken(admin: Api, ready: Ready) -> None:
+    ready(tenant("first", namespaces=[{"name": "contested"}]))
+    admin.create(kinds.SECURE_TENANT, tenant("second", namespaces=[{"name": "contested"}])).ok()
+    made = settled(admin, "second", expected="Failed")
+    assert "belongs to tenant first" in conditions(made)["Ready"]["message"]
+    labels = admin.get(kinds.NAMESPACE, "contested")["metadata"]["labels"]
+    assert labels[names.TENANT_LABEL] == "first"
+
+
+def test_deleting_a_secure_tenant_opens_nothing(admin: Api, ready: Ready) -> None:
+    ready(tenant("leaver", namespaces=[{"name": "leaver-a"}]))
+    admin.delete(kinds.SECURE_TENANT, "leaver").ok()
+    wait_for(
+        lambda: admin.get(kinds.SECURE_TENANT, "leaver") is None, what="the SecureTenant to go"
+    )
+    assert admin.get(kinds.NAMESPACE, "leaver-a")["status"]["phase"] == "Active"
+    assert admin.get(kinds.NETWORK_POLICY, names.DEFAULT_DENY, "leaver-a")
+
+
+def test_a_privileged_pod_is_refused(admin: Api, ready: Ready) -> None:
+    """Also to the administrator: Pod Security asks for no name."""
+    ready(tenant("pods", namespaces=[{"name": "pods-a"}]))
+    pod = {
+        "metadata": {"name": "evil"},
+        "spec": {
+            "containers": [{"name": "c", "image": "evil", "securityContext": {"privileged": True}}]
+        },
+    }
+    answer = admin.call("POST", "/api/v1/namespaces/pods-a/pods", pod, dryRun="All")
+    assert answer.status == 403
+    assert 'violates PodSecurity "restricted:v1.37"' in answer.message
+
+
+def test_kubectl_shows_what_people_need(sandbox: Instance, ready: Ready) -> None:
+    ready(tenant("shown", namespaces=[{"name": "shown-a"}]))
+    header, row = kubectl(sandbox, "get", "sten", "shown").splitlines()
+    assert header.split() == ["NAME", "READY", "REASON", "NAMESPACES", "AGE"]
+    assert row.split()[:4] == ["shown", "True", "AsSpecified", "1/1"]
+    explained = kubectl(sandbox, "explain", "securetenant.spec", "--recursive")
+    assert "exceptionReason" in explained
+
+
+@pytest.mark.parametrize("name", ["acme"])
+def test_an_example_becomes_ready(name: str, sandbox: Instance, ready: Ready, admin: Api) -> None:
+    text = kubectl(sandbox, "apply", "-f", f"examples/{name}.yaml", "-o", "yaml")
+    settled(admin, yaml.safe_load(text)["metadata"]["name"])

@@ -1,0 +1,94 @@
+"""What is ours of an object, and how its digest tells a difference."""
+
+from typing import Any
+
+import pytest
+
+from securetenant.plan import drift, ownership
+
+
+def wall(**spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {
+            "name": "n",
+            "namespace": "a",
+            "labels": {"ours": "yes"},
+            "resourceVersion": "7",
+        },
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], **spec},
+    }
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"ingress": [{}]}, id="a rule that allows everybody"),
+        pytest.param({"egress": [{}]}, id="a rule in a list that was absent"),
+        pytest.param({"policyTypes": ["Ingress"]}, id="a direction dropped"),
+        pytest.param({"podSelector": {"matchLabels": {"a": "b"}}}, id="fewer pods selected"),
+    ],
+)
+def test_a_changed_wall_has_another_digest(spec: dict[str, Any]) -> None:
+    """Every change that opens a wall is a difference."""
+    assert ownership.digest(wall(**spec)) != ownership.digest(wall())
+
+
+def test_an_empty_list_equals_an_absent_one() -> None:
+    """The API server leaves out empty lists, which must not look like drift."""
+    assert ownership.digest(wall(ingress=[], egress=[])) == ownership.digest(wall(ingress=None))
+
+
+def test_empty_selectors_inside_rules_are_not_dropped() -> None:
+    """One namespace's pods and everybody are different peers, though both look empty."""
+    own = wall(ingress=[{"from": [{"podSelector": {}}]}])
+    everybody = wall(ingress=[{"from": []}])
+    assert ownership.digest(own) != ownership.digest(everybody)
+
+
+def test_a_foreign_label_on_a_wall_is_a_difference() -> None:
+    """Walls are owned whole, labels too: a tracking label would make others prune them."""
+    changed = wall()
+    changed["metadata"]["labels"]["argocd.argoproj.io/instance"] = "x"
+    assert ownership.digest(changed) != ownership.digest(wall())
+    assert drift.surplus(wall(), changed) == [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
+        {"op": "remove", "path": "/metadata/labels/argocd.argoproj.io~1instance"},
+    ]
+
+
+def test_surplus_is_empty_when_only_values_differ() -> None:
+    """A changed value is set by the apply; only what was added has to be removed by name."""
+    assert drift.surplus(wall(ingress=[{}], egress=[]), wall(ingress=[{"from": []}])) == []
+
+
+def test_differences_name_the_fields_in_order() -> None:
+    """People read which fields were changed."""
+    assert drift.differences(wall(), wall(ingress=[{}], policyTypes=[])) == (
+        "spec.ingress",
+        "spec.policyTypes",
+    )
+
+
+@pytest.mark.parametrize(
+    ("observed", "differs"),
+    [
+        pytest.param({"securetenant.io/tenant": "t", "team": "x"}, False, id="a label of others"),
+        pytest.param({"team": "x"}, True, id="our label missing"),
+        pytest.param({"securetenant.io/tenant": "u"}, True, id="our label changed"),
+        pytest.param(
+            {"securetenant.io/tenant": "t", "securetenant.io/evil": "1"},
+            True,
+            id="a label under our prefix that we did not set",
+        ),
+        pytest.param(
+            {"securetenant.io/tenant": "t", "pod-security.kubernetes.io/enforce": "privileged"},
+            True,
+            id="a Pod Security label that we did not set",
+        ),
+    ],
+)
+def test_only_our_keys_of_a_namespace_are_compared(observed: dict[str, str], differs: bool) -> None:
+    """Other tools may label namespaces, but not with our keys."""
+    assert drift.namespace_differs({"securetenant.io/tenant": "t"}, observed) is differs

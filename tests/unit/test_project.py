@@ -1,0 +1,41 @@
+"""Facts about the project's own files that nothing else would notice."""
+
+import operator
+import re
+import sys
+
+import pytest
+
+from harness import ROOT
+from securetenant.sandbox import components
+
+
+def test_the_source_root_does_not_shadow_the_standard_library() -> None:
+    """`operator/` is a folder beside the standard library's module of that name."""
+    assert not (ROOT / "operator" / "__init__.py").exists()
+    assert operator.__file__.startswith(sys.base_prefix)
+
+
+@pytest.mark.parametrize("component", components.pins().components, ids=lambda each: each.name)
+def test_the_go_modules_build_the_pinned_versions(component: components.Component) -> None:
+    """pins.toml is the one place of versions; go.mod must not say another."""
+    text = (components.modules() / component.module / "go.mod").read_text(encoding="utf-8")
+    module = component.package.partition("/cmd/")[0]
+    assert re.search(rf"require {re.escape(module)} v{re.escape(component.version)}\b", text)
+    tools = re.findall(r"^(?:tool |\t)(\S+)$", text, re.MULTILINE)
+    assert component.package in tools
+
+
+def test_the_locks_name_no_address() -> None:
+    """A lock is hashes; where packages come from is each user's own business."""
+    for lock in ROOT.glob("requirements*.lock"):
+        text = lock.read_text(encoding="utf-8")
+        assert "://" not in text
+        assert "--index-url" not in text
+        assert "sha256:" in text
+
+
+def test_production_ships_no_client_that_kopf_would_prefer() -> None:
+    """Kopf logs in by any client library that it finds, pykube-ng first."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert not re.search(r"^(pykube-ng|pytest|rich|cryptography)==", text, re.MULTILINE)

@@ -1,0 +1,95 @@
+"""What people and GitOps controllers read."""
+
+import datetime
+from typing import Any
+
+import pytest
+
+from kstatus import compute
+from securetenant.api import status
+from securetenant.api.objects import Ref
+from securetenant.status import summary
+from securetenant.status.outcome import Outcome
+from securetenant.status.summary import Subject
+
+NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+LATER = NOW + datetime.timedelta(hours=1)
+NAMESPACE = Ref("Namespace", "", "a")
+POLICY = Ref("NetworkPolicy", "a", "securetenant-default-deny")
+
+
+def document(*outcomes: Outcome, previous: Any = None, **subject: Any) -> dict[str, Any]:
+    return summary.summarize(
+        Subject(generation=3, outcomes=outcomes, **subject),
+        previous or {},
+        LATER if previous else NOW,
+    )
+
+
+def judged(*outcomes: Outcome, **subject: Any) -> tuple[str, dict[str, dict[str, Any]]]:
+    body = {"metadata": {"generation": 3}, "status": document(*outcomes, **subject)}
+    return compute(body), {each["type"]: each for each in body["status"]["conditions"]}
+
+
+def test_everything_in_place_is_current() -> None:
+    word, found = judged(Outcome(namespace="a"), Outcome(namespace="b"))
+    assert word == "Current"
+    assert {each["status"] for each in found.values()} == {"True"}
+    assert status.RECONCILING not in found
+    assert status.STALLED not in found
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        (status.PROGRESSING, "InProgress"),
+        (status.UNAVAILABLE, "InProgress"),
+        (status.CONFLICT, "Failed"),
+        (status.REFUSED, "Failed"),
+    ],
+)
+def test_each_reason_says_whether_somebody_must_act(reason: str, word: str) -> None:
+    outcome = Outcome(namespace="b", pending=(NAMESPACE,), reason=reason, message="because")
+    got, found = judged(Outcome(namespace="a"), outcome)
+    assert got == word
+    assert (found["Ready"]["status"], found["Ready"]["reason"]) == ("False", reason)
+    assert found["Ready"]["message"] == "because"
+
+
+def test_a_refused_spec_is_stalled_and_says_that_the_walls_stay() -> None:
+    word, found = judged(Outcome(namespace="a"), refusal="spec.x: no.")
+    assert word == "Failed"
+    assert found["Ready"]["message"] == (
+        "spec.x: no. What was in place stays in place; correct the spec."
+    )
+
+
+def test_only_the_aspects_that_are_concerned_are_false() -> None:
+    _, found = judged(Outcome(namespace="a", pending=(POLICY,)))
+    assert found["NetworkIsolated"]["status"] == "False"
+    assert found["PodSecurityEnforced"]["status"] == "True"
+
+
+def test_the_reason_for_baseline_is_shown() -> None:
+    _, found = judged(Outcome(namespace="a"), exception_reason="legacy agent")
+    assert found["PodSecurityEnforced"]["reason"] == status.EXCEPTION_GRANTED
+    assert "legacy agent" in found["PodSecurityEnforced"]["message"]
+
+
+def test_a_transition_time_moves_only_with_the_status() -> None:
+    before = document(Outcome(namespace="a", pending=(POLICY,)))
+    after = document(Outcome(namespace="a", pending=()), previous=before)
+    times = {each["type"]: each["lastTransitionTime"] for each in after["conditions"]}
+    assert times["PodSecurityEnforced"] == "2026-01-02T03:04:05Z"
+    assert times["NetworkIsolated"] == "2026-01-02T04:04:05Z"
+
+
+def test_the_same_facts_give_the_same_document() -> None:
+    before = document(Outcome(namespace="a"))
+    assert document(Outcome(namespace="a"), previous=before) == before
+
+
+def test_a_message_names_three_namespaces_and_counts_the_rest() -> None:
+    outcomes = [Outcome(namespace=f"n{n}", pending=(POLICY,)) for n in range(9)]
+    _, found = judged(*outcomes)
+    assert found["NetworkIsolated"]["message"] == "Not yet in n0, n1, n2 and 6 more"
