@@ -21,6 +21,8 @@ from securetenant.reconcile.unit import Worker
 from securetenant.status import summary
 from securetenant.status.summary import Subject
 
+_PROGRESS_SECONDS = 2.0
+"""How often the status tells of progress while namespaces are still to be worked on."""
 _YIELD_EVERY = 50
 """Namespaces read before other work gets its turn."""
 
@@ -121,8 +123,8 @@ class Engine:
             return False
         outcome = await self._worker.converge(unit.scope, unit.wanted)
         # The spec may have changed meanwhile; then the newer unit has its own work queued.
-        if self._unit(key) is unit and outcome != unit.outcome:
-            unit.outcome = outcome
+        if self._unit(key) is unit and (outcome != unit.outcome or not unit.attempted):
+            unit.outcome, unit.attempted = outcome, True
             self.queue.add(keys.Tenant(key.tenant))
         return not outcome.ready
 
@@ -137,6 +139,9 @@ class Engine:
                 self.queue.add(keys.Unit(key.tenant, namespace))
             if count % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
+        if wait := self._unfinished(record):
+            self.queue.add_after(key, wait)
+            return False, 0.0
         try:
             await self._write_status(key.tenant, record)
         except UnavailableError as error:
@@ -144,6 +149,24 @@ class Engine:
         except ClusterError:
             return True, 0.0
         return False, 0.0
+
+    def _unfinished(self, record: Record) -> float:
+        """Return how long to hold the status back, since most of it is about to change.
+
+        While namespaces were not worked on yet, the status is written now and then only: a
+        new generation is in progress by its number alone (kstatus), and a restart must not
+        call unfinished what it has not looked at.
+        """
+        now = time.monotonic()
+        if all(unit.attempted or unit.outcome.ready for unit in record.units.values()):
+            record.told_at = float("-inf")
+            return 0.0
+        if record.told_at == float("-inf"):
+            record.told_at = now
+        wait = record.told_at + _PROGRESS_SECONDS - now
+        if wait <= 0:
+            record.told_at = now
+        return max(wait, 0.0)
 
     async def _write_status(self, name: str, record: Record) -> None:
         """Write the status if it says something new."""

@@ -23,6 +23,8 @@ class Unit:
     scope: Scope
     wanted: Expected
     outcome: Outcome
+    attempted: bool = False
+    """Whether the outcome is that of work, and not only of a look."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -36,6 +38,8 @@ class Record:
     status: dict[str, Any] = field(default_factory=dict)
     """The status as last seen or written."""
     version: int = 0
+    told_at: float = float("-inf")
+    """When progress was last worth a status, by the monotonic clock."""
     spec: TenantSpec | None = None
     """The last spec that was good; its walls are kept while a newer one is refused."""
     refusal: str = ""

@@ -6,22 +6,18 @@ from securetenant.api import kinds, names, status
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.desired import namespaces, unit
 from securetenant.desired.scope import Scope
-from securetenant.plan import drift, expected, ownership
+from securetenant.plan import claim, drift, expected, ownership
+from securetenant.plan.claim import Claim, Verdict
 from securetenant.plan.expected import Expected
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
-    MissingError,
     RefusedError,
     UnavailableError,
 )
 from securetenant.reconcile.ports import Cluster, Meter
 from securetenant.reconcile.store import Store
 from securetenant.status.outcome import Outcome
-
-
-class _ForeignError(Exception):
-    """The namespace belongs to somebody else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +33,6 @@ class Worker:
         reason, message = status.PROGRESSING, ""
         try:
             await self._converge(scope, wanted)
-        except _ForeignError as error:
-            reason, message = status.CONFLICT, str(error)
         except RefusedError as error:
             reason, message = status.REFUSED, f"The API server refused a write: {error}"
         except UnavailableError as error:
@@ -57,16 +51,25 @@ class Worker:
     ) -> Outcome:
         """Say how the namespace stands, by what is known of the cluster."""
         name = scope.namespace.name
-        pending = expected.pending(wanted, self.store.inside(name))
-        if reason == status.CONFLICT:
+        verdict = self._claim(scope, wanted)
+        if verdict.claim is Claim.FOREIGN:
             # Nothing of a foreign namespace is ours to judge: all of it is pending.
-            pending = (wanted.namespace, *wanted.digests)
+            every = (wanted.namespace, *wanted.digests)
+            return Outcome(
+                namespace=name, pending=every, reason=status.CONFLICT, message=verdict.message
+            )
+        pending = expected.pending(wanted, self.store.inside(name))
         if not pending:
             return Outcome(namespace=name, reason=status.AS_SPECIFIED)
-        return Outcome(namespace=name, pending=pending, reason=reason, message=message)
+        return Outcome(
+            namespace=name, pending=pending, reason=reason, message=message or verdict.message
+        )
 
     async def _converge(self, scope: Scope, wanted: Expected) -> None:
-        await self._claim(scope, wanted.namespace)
+        if self._claim(scope, wanted).claim is Claim.ABSENT:
+            await self._create(scope, wanted.namespace)
+        if self._claim(scope, wanted).claim is not Claim.OWN:
+            return
         manifests: dict[Ref, Manifest] = {}
         for ref in expected.pending(wanted, self.store.inside(scope.namespace.name)):
             if not manifests:
@@ -77,48 +80,28 @@ class Worker:
             elif known is not None:
                 await self._delete(ref, known.uid)
 
-    async def _claim(self, scope: Scope, ref: Ref) -> None:
-        """Create the namespace, or make sure that the one that is there is the tenant's."""
-        if self.store.get(ref) is None:
-            try:
-                body = await self.cluster.create(namespaces.build_initial(scope))
-                self.meter.wrote("create", ref.kind)
-            except ConflictError:
-                existing = await self.cluster.read(ref)
-                if existing is None:
-                    raise MissingError(f"{ref} was deleted meanwhile") from None
-                body = existing
-            self._remember(body)
-        known = self.store.get(ref)
-        facts = known.facts if known else None
-        if facts is None:
-            raise MissingError(f"{ref} was deleted meanwhile")
-        owner = facts.labels.get(names.TENANT_LABEL)
-        if owner is None and self._was_ours(scope, ref.name):
-            owner = scope.tenant
-        if owner is None:
-            raise _ForeignError(
-                f"Namespace {ref.name} exists and belongs to no tenant. Choose another name,"
-                f" or delete the namespace."
-            )
-        if owner != scope.tenant:
-            raise _ForeignError(
-                f"Namespace {ref.name} belongs to tenant {owner}. Choose another name, or"
-                f" remove it from SecureTenant {owner} first."
-            )
-        if facts.terminating:
-            raise MissingError(f"Namespace {ref.name} is being deleted; it is made again after")
+    def _claim(self, scope: Scope, wanted: Expected) -> Verdict:
+        """Decide whose namespace it is, by what is known of it."""
+        namespace = wanted.namespace.name
+        policy = Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME)
+        ours = self.store.get(policy)
+        # The digest covers the tenant's name.
+        was_ours = ours is not None and ours.digest == wanted.digests[policy]
+        known = self.store.get(wanted.namespace)
+        return claim.judge(scope.tenant, namespace, known, was_ours=was_ours)
 
-    def _was_ours(self, scope: Scope, namespace: str) -> bool:
-        """Tell whether a namespace without our label lost it: our TenantPolicy is in it.
-
-        The object is written by the operator alone, and its digest names the tenant.
-        """
-        ref = Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME)
-        known = self.store.get(ref)
-        return known is not None and known.digest == next(
-            ownership.digest(each.body) for each in unit.build(scope) if each.ref == ref
-        )
+    async def _create(self, scope: Scope, ref: Ref) -> None:
+        """Create the namespace, or learn of the one that somebody made a moment earlier."""
+        try:
+            body = await self.cluster.create(namespaces.build_initial(scope))
+        except ConflictError:
+            existing = await self.cluster.read(ref)
+            if existing is None:
+                raise
+            body = existing
+        else:
+            self.meter.wrote("create", ref.kind)
+        self._remember(body)
 
     async def _apply(self, manifest: Manifest) -> None:
         """Make one object what it should be; read the answer, and insist."""
