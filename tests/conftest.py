@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness import Api, Operator, conditions, kubectl, wait_for
+from harness import Api, Operator, StatusRecorder, conditions, kubectl, wait_for
 from kstatus import compute
 from securetenant.api import kinds
-from securetenant.sandbox import control, instances
+from securetenant.sandbox import control, instances, kubeconfigs
 from securetenant.sandbox.instances import Instance, Options
 
 
@@ -20,12 +20,18 @@ def sandbox() -> Iterator[Instance]:
     instance = instances.named(f"test-{os.getpid()}")
     control.up(instance, Options(audit=True), lambda _: None)
     try:
-        kubectl(instance, "apply", "-k", "manifests")
-        kubectl(instance, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        install(instance)
         yield instance
     finally:
         with instances.starting(instance):
             instances.stop(instance)
+
+
+def install(instance: Instance) -> None:
+    """Install everything as the README says."""
+    kubectl(instance, "apply", "-k", "crds")
+    kubectl(instance, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    kubectl(instance, "apply", "-k", "manifests")
 
 
 @pytest.fixture(scope="session")
@@ -38,12 +44,22 @@ def admin(sandbox: Instance) -> Api:
 def operator(sandbox: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """The running operator; its log is checked for tracebacks at the end."""
     process = Operator(sandbox, tmp_path_factory.mktemp("operator") / "log")
+    recorder = StatusRecorder(Api(sandbox.admin_kubeconfig))
+    recorder.start()
     process.start()
     yield process
+    recorder.judge()
     code = process.stop()
     text = process.log.read_text(encoding="utf-8")
     assert code == 0, text
     assert "Traceback" not in text, text
+
+
+@pytest.fixture(scope="session")
+def breaker(sandbox: Instance) -> Api:
+    """An administrator who breaks the glass: the policies let this one touch managed objects."""
+    groups = ("system:masters", "securetenant:break-glass")
+    return Api(kubeconfigs.for_user(sandbox, "breaker", groups))
 
 
 Ready = Callable[[dict[str, Any]], dict[str, Any]]

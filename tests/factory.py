@@ -1,7 +1,9 @@
-"""The one factory of SecureTenants: valid by default, changed by the test that needs it."""
+"""The factories of what tests need: valid by default, changed by the test that needs it."""
 
 import itertools
 from typing import Any
+
+from securetenant.api.tenancysettings import SettingsSpec
 
 _numbers = itertools.count(1)
 
@@ -21,3 +23,57 @@ def tenant(name: str | None = None, **spec: Any) -> dict[str, Any]:
         "metadata": {"name": name},
         "spec": {key: value for key, value in fields.items() if value is not None},
     }
+
+
+def seen(body: dict[str, Any], version: int = 1) -> dict[str, Any]:
+    """Return the SecureTenant as the API server would give it at that version."""
+    metadata = {"uid": f"uid-of-{body['metadata']['name']}", "generation": version}
+    return {**body, "metadata": {**body["metadata"], **metadata, "resourceVersion": str(version)}}
+
+
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def pod(**resources: Any) -> dict[str, Any]:
+    """Return a pod that Pod Security admits; ``resources`` are those of its container."""
+    container = {"name": "c", "image": "app:1", "securityContext": RESTRICTED}
+    if resources:
+        container["resources"] = resources
+    return {"metadata": {"generateName": "p-"}, "spec": {"containers": [container]}}
+
+
+def settings(**spec: Any) -> dict[str, Any]:
+    """Return TenancySettings; ``spec`` replaces whole fields."""
+    fields: dict[str, Any] = {
+        "dns": {
+            "pods": [
+                {
+                    "namespaceLabels": {"kubernetes.io/metadata.name": "kube-system"},
+                    "podLabels": {"k8s-app": "kube-dns"},
+                }
+            ],
+            "addresses": ["169.254.20.10/32"],
+            "ports": [53],
+        },
+        "metadataAddresses": ["169.254.169.254/32"],
+        "protectedNames": [],
+        "defaultQuota": {"pods": 50, "requests.cpu": 4},
+        "teardownsPerHour": 5,
+    }
+    fields.update(spec)
+    return {
+        "apiVersion": "securetenant.io/v1alpha1",
+        "kind": "TenancySettings",
+        "metadata": {"name": "default"},
+        "spec": fields,
+    }
+
+
+def settings_spec(**spec: Any) -> SettingsSpec:
+    """Return the model of TenancySettings."""
+    return SettingsSpec.model_validate(settings(**spec)["spec"])

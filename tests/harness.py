@@ -8,6 +8,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -100,6 +101,31 @@ class Api:
         except ValueError:
             return Answer(response.status, {"message": text.decode()})
 
+    def watch(self, kind: kinds.Kind) -> Iterator[Any]:
+        """Yield the events of a kind, from now until the server goes."""
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self._port, timeout=None, context=self._context
+        )
+        with contextlib.closing(connection):
+            connection.request("GET", f"{kind.path()}?watch=true")
+            response = connection.getresponse()
+            if response.status == 429:  # A kind that was just installed asks for a second.
+                time.sleep(1)
+                return
+            assert response.status == 200, response.read()
+            while line := response.readline():
+                yield json.loads(line)
+
+    def history(self, kind: kinds.Kind, version: str) -> list[Any]:
+        """Return every event of a kind since that version, up to now."""
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self._port, timeout=30, context=self._context
+        )
+        query = f"watch=true&resourceVersion={version}&timeoutSeconds=2"
+        with contextlib.closing(connection):
+            connection.request("GET", f"{kind.path()}?{query}")
+            return [json.loads(line) for line in connection.getresponse()]
+
     def get(self, kind: kinds.Kind, name: str, namespace: str = "") -> Any:
         """Return the object, or None."""
         answer = self.call("GET", kind.path(namespace, name))
@@ -112,6 +138,10 @@ class Api:
     def create(self, kind: kinds.Kind, body: Any, namespace: str = "", **params: str) -> Answer:
         """Create an object."""
         return self.call("POST", kind.path(namespace), body, **params)
+
+    def create_pod(self, namespace: str, body: Any, **params: str) -> Answer:
+        """Create a pod."""
+        return self.call("POST", f"/api/v1/namespaces/{namespace}/pods", body, **params)
 
     def patch(
         self,
@@ -174,6 +204,72 @@ class Operator:
         assert self.process is not None
         self.process.send_signal(by)
         return self.process.wait(20)
+
+
+class StatusRecorder:
+    """Watches every status that the operator writes, and judges all of them at the end."""
+
+    _KINDS = (kinds.SECURE_TENANT, kinds.TENANT_POLICY)
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._seen: list[Any] = []
+        self._threads = [
+            threading.Thread(target=self._watch, args=(kind,), daemon=True) for kind in self._KINDS
+        ]
+
+    def start(self) -> None:
+        """Begin to watch."""
+        for thread in self._threads:
+            thread.start()
+
+    def _watch(self, kind: kinds.Kind) -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            while True:
+                for event in self._api.watch(kind):
+                    if event.get("type") in ("ADDED", "MODIFIED"):
+                        self._seen.append(event["object"])
+
+    def judge(self) -> None:
+        """Fail on a status that breaks the conventions of Kubernetes or of kstatus."""
+        assert self._seen, "nothing was watched"
+        before: dict[str, Any] = {}
+        for body in self._seen:
+            problem = status_problem(body, before.get(body["metadata"]["uid"]))
+            assert not problem, f"{problem}: {json.dumps(body['status'], indent=1)}"
+            before[body["metadata"]["uid"]] = body
+
+
+def status_problem(body: Any, before: Any) -> str:
+    """Say what is wrong with a status, given the one before it; an empty string if nothing is."""
+    status = body.get("status", {})
+    if status.get("observedGeneration") == -1:
+        return "" if "conditions" not in status else "conditions that nobody has observed"
+    if status["observedGeneration"] > body["metadata"]["generation"]:
+        return "a generation that does not exist yet"
+    found = conditions(body)
+    words = {type: each["status"] for type, each in found.items()}
+    earlier = conditions(before) if before else {}
+    for type, each in found.items():
+        if not each["reason"].isalnum() or not each["message"]:
+            return f"{type} has no one-word reason or no message"
+        old = earlier.get(type, each)
+        if (old["status"] == each["status"]) != (
+            old["lastTransitionTime"] == each["lastTransitionTime"]
+        ) and old["lastTransitionTime"] != each["lastTransitionTime"]:
+            return f"{type}: the transition time moved without a transition"
+    if "Ready" not in words:
+        return "no Ready"
+    if words["Ready"] == "True" and {"Reconciling", "Stalled"} & words.keys():
+        return "ready, and yet Reconciling or Stalled"
+    if {"Reconciling", "Stalled"} <= words.keys():
+        return "both Reconciling and Stalled"
+    if any(words.get(type, "True") != "True" for type in ("Reconciling", "Stalled")):
+        return "Reconciling and Stalled are there only while True"
+    false = [type for type, word in words.items() if word == "False" and type != "Ready"]
+    if words["Ready"] == "True" and false:
+        return f"ready, though {false} are not"
+    return ""
 
 
 def kubectl(instance: Instance, *arguments: str, stdin: str | None = None) -> str:

@@ -165,7 +165,7 @@ def test_an_informer_lists_follows_and_sweeps(sandbox: Instance) -> None:
             client,
             kinds.NAMESPACE,
             selector="contract=yes",
-            seen=store.put,
+            seen=lambda ref, body: store.put(ref, ownership.observe(body)),
             gone=store.drop,
             known=store.refs,
         )

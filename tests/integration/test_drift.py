@@ -14,6 +14,9 @@ from securetenant.sandbox.instances import Instance
 
 WALL = (kinds.NETWORK_POLICY, names.DEFAULT_DENY)
 POLICY = (kinds.TENANT_POLICY, names.POLICY_NAME)
+QUOTA = (kinds.RESOURCE_QUOTA, names.QUOTA)
+LIMITS = (kinds.LIMIT_RANGE, names.LIMITS)
+BINDING = (kinds.ROLE_BINDING, names.role_binding("Viewer"))
 Attack = Callable[[Api, str], Any]
 
 
@@ -32,6 +35,35 @@ def _apply(spec: dict[str, Any], labels: dict[str, str]) -> Attack:
         admin.apply(kinds.NETWORK_POLICY, body, manager="somebody").ok()
 
     return attack
+
+
+def _remade_with_scopes(admin: Api, namespace: str) -> None:
+    """A scope cannot be changed, so the quota has to be another object: H07."""
+    admin.delete(*QUOTA, namespace).ok()
+    body = {
+        "metadata": {"name": names.QUOTA, "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}},
+        "spec": {"hard": {"pods": "9999"}, "scopes": ["Terminating"]},
+    }
+    # The operator may have been faster; then the quota is as it should be already.
+    admin.create(kinds.RESOURCE_QUOTA, body, namespace)
+
+
+def _remade_with_role(admin: Api, namespace: str) -> None:
+    """A roleRef cannot be changed either."""
+    admin.delete(*BINDING, namespace).ok()
+    body = {
+        "metadata": {
+            "name": names.role_binding("Viewer"),
+            "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY},
+        },
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "cluster-admin",
+        },
+        "subjects": [{"kind": "User", "name": "mallory"}],
+    }
+    admin.create(kinds.ROLE_BINDING, body, namespace)
 
 
 ATTACKS: list[Any] = [
@@ -57,6 +89,21 @@ ATTACKS: list[Any] = [
         _patch(WALL, {"spec": {"podSelector": {"matchLabels": {"none": "such"}}}}),
         id="let it select no pod",
     ),
+    pytest.param(QUOTA, lambda admin, ns: admin.delete(*QUOTA, ns).ok(), id="delete the quota"),
+    pytest.param(QUOTA, _patch(QUOTA, {"spec": {"hard": {"pods": "9999"}}}), id="raise the quota"),
+    pytest.param(QUOTA, _patch(QUOTA, {"spec": {"hard": {"pods": None}}}), id="drop a quota's key"),
+    pytest.param(
+        QUOTA, _patch(QUOTA, {"spec": {"hard": {"count/foos.x.io": "1"}}}), id="add a quota's key"
+    ),
+    pytest.param(QUOTA, _remade_with_scopes, id="make the quota anew, for some pods only"),
+    pytest.param(LIMITS, _patch(LIMITS, {"spec": {"limits": []}}), id="empty the limits"),
+    pytest.param(BINDING, lambda admin, ns: admin.delete(*BINDING, ns).ok(), id="take access away"),
+    pytest.param(
+        BINDING,
+        _patch(BINDING, {"subjects": [{"kind": "Group", "name": "system:authenticated"}]}),
+        id="give access to everybody",
+    ),
+    pytest.param(BINDING, _remade_with_role, id="bind another role under our name"),
     pytest.param(
         POLICY, lambda admin, ns: admin.delete(*POLICY, ns).ok(), id="delete the TenantPolicy"
     ),
@@ -69,7 +116,12 @@ ATTACKS: list[Any] = [
 @pytest.fixture(scope="module")
 def namespace(admin: Api, operator: Operator) -> str:
     """One namespace for all attacks of this file; each leaves it as it was."""
-    body = tenant("drift", namespaces=[{"name": "drift-a", "labels": {"env": "prod"}}])
+    subjects = [{"kind": "Group", "name": "auditors"}]
+    body = tenant(
+        "drift",
+        namespaces=[{"name": "drift-a", "labels": {"env": "prod"}}],
+        access=[{"name": "audit", "role": "Viewer", "subjects": subjects}],
+    )
     admin.create(kinds.SECURE_TENANT, body).ok()
     wait_for(lambda: admin.get(*WALL, "drift-a"), what="the wall")
     wait_for(
@@ -83,10 +135,10 @@ def namespace(admin: Api, operator: Operator) -> str:
 
 @pytest.mark.parametrize(("what", "attack"), ATTACKS)
 def test_a_changed_wall_is_put_back(
-    what: tuple[kinds.Kind, str], attack: Attack, admin: Api, namespace: str
+    what: tuple[kinds.Kind, str], attack: Attack, admin: Api, breaker: Api, namespace: str
 ) -> None:
     before = ownership.owned(admin.get(*what, namespace))
-    attack(admin, namespace)
+    attack(breaker, namespace)
 
     def back() -> bool:
         found = admin.get(*what, namespace)
@@ -119,6 +171,21 @@ def test_a_changed_label_of_a_namespace_is_put_back(
     )
 
 
+def test_a_repair_is_announced_with_the_field_and_its_author(
+    sandbox: Instance, breaker: Api, admin: Api, namespace: str
+) -> None:
+    _apply({"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}, {})(breaker, namespace)
+
+    def told() -> bool:
+        return any(
+            "securetenant-default-deny in drift-a was changed by somebody (spec." in event["note"]
+            for event in admin.list(kinds.EVENT, "default")
+            if event["reason"] == "DriftRepaired"
+        )
+
+    wait_for(told, what="the event")
+
+
 def test_labels_of_other_tools_stay(admin: Api, namespace: str) -> None:
     """A namespace is shared: a mesh or a cost tool may label it, with keys of its own."""
     admin.patch(kinds.NAMESPACE, namespace, {"metadata": {"labels": {"mesh": "on"}}}).ok()
@@ -148,30 +215,36 @@ def test_a_deleted_namespace_is_made_again_with_its_walls(admin: Api, ready: Rea
     wait_for(again, what="a new namespace with its wall", seconds=60)
 
 
-def test_an_object_that_only_claims_to_be_ours_is_removed(admin: Api, ready: Ready) -> None:
+def test_an_object_that_only_claims_to_be_ours_is_removed(
+    admin: Api, breaker: Api, ready: Ready
+) -> None:
     """Our label on a foreign NetworkPolicy would hide an opening among our own."""
     ready(tenant("claims", namespaces=[{"name": "claims-a"}]))
     body = {
         "metadata": {"name": "sneaky", "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}},
         "spec": {"podSelector": {}, "ingress": [{}]},
     }
-    admin.create(kinds.NETWORK_POLICY, body, "claims-a").ok()
+    breaker.create(kinds.NETWORK_POLICY, body, "claims-a").ok()
     wait_for(
         lambda: admin.get(kinds.NETWORK_POLICY, "sneaky", "claims-a") is None,
         what="the impostor to go",
     )
 
 
-def test_a_repair_costs_few_writes(sandbox: Instance, admin: Api, namespace: str) -> None:
+def test_a_repair_costs_few_writes(
+    sandbox: Instance, admin: Api, breaker: Api, namespace: str
+) -> None:
     """One apply for one deletion: the repair does not echo."""
     before = len(writes_by_operator(sandbox))
-    admin.delete(*WALL, namespace).ok()
+    breaker.delete(*WALL, namespace).ok()
     wait_for(lambda: admin.get(*WALL, namespace), what="the wall")
-    admin.delete(*WALL, namespace).ok()
+    breaker.delete(*WALL, namespace).ok()
     wait_for(lambda: admin.get(*WALL, namespace), what="the wall again")
     verbs = [
         (event["verb"], event["objectRef"]["resource"])
         for event in writes_by_operator(sandbox)[before:]
     ]
     assert verbs.count(("patch", "networkpolicies")) == 2
-    assert set(verbs) <= {("patch", "networkpolicies"), ("patch", "securetenants")}
+    events = {("create", "events"), ("patch", "events")}
+    statuses = {("patch", "securetenants"), ("patch", "tenantpolicies")}
+    assert set(verbs) <= {("patch", "networkpolicies"), *events, *statuses}

@@ -4,17 +4,23 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from factory import tenant
+from factory import seen, settings, settings_spec, tenant
 from harness import Api
 from securetenant.api import kinds
+from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
 
 PROTECTED = "this name is protected"
 NAME = "a namespace's name has lower-case letters, digits and '-'"
 RESERVED = "keys under securetenant.io, kubernetes.io, k8s.io and openshift.io are reserved"
+
+
+def _grant(subject: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "grant", "role": "Viewer", "subjects": [subject]}
 
 
 def _namespace(**entry: Any) -> dict[str, Any]:
@@ -107,6 +113,76 @@ def _namespace(**entry: Any) -> dict[str, Any]:
             )
             for version in ("latest", "v1.33", "1.37", "v1.370", "v2.0")
         ),
+        *(
+            pytest.param(tenant(quota={key: 1}), "a quota limits requests.cpu", id=f"quota {key}")
+            for key in ("cpu", "memory", "limits.pods", "count/")
+        ),
+        *(
+            pytest.param(
+                tenant(quota={"pods": value}),
+                "a quantity is a number of zero or more",
+                id=f"{value}",
+            )
+            for value in ("lots", -1, "1gi")
+        ),
+        pytest.param(
+            tenant(quota={"pods": 1}, namespaces=[{"name": "abc", "quota": {"hard": {"pods": 2}}}]),
+            "a namespace's fixed part is above the tenant's total",
+            id="part above total",
+        ),
+        pytest.param(
+            _namespace(name="abc", quota={"weight": 1, "hard": {}}),
+            "one of the two",
+            id="both parts",
+        ),
+        pytest.param(_namespace(name="abc", quota={}), "one of the two", id="no part"),
+        pytest.param(
+            _namespace(name="abc", quota={"weight": 0}), "greater than or equal to 1", id="weight 0"
+        ),
+        pytest.param(
+            _namespace(name="abc", podSecurity={"level": "baseline"}),
+            "a namespace is as strict as the tenant or stricter",
+            id="looser than the tenant",
+        ),
+        pytest.param(
+            tenant(containerLimits={"min": {"cpu": 0}}), "min is above zero", id="zero minimum"
+        ),
+        pytest.param(
+            tenant(containerLimits={"min": {"cpu": 2}, "max": {"cpu": 1}}),
+            "min is above max",
+            id="contradicting limits",
+        ),
+        pytest.param(
+            tenant(containerLimits={"max": {"pids": 1}}),
+            'unknown field "spec.containerLimits.max.pids"',
+            id="an unknown limit",
+        ),
+        *(
+            pytest.param(tenant(access=[_grant(subject)]), message, id=f"subject {subject}")
+            for subject, message in (
+                ({"kind": "Group", "name": "system:authenticated"}, "names under system:"),
+                ({"kind": "User", "name": "system:admin"}, "names under system:"),
+                ({"kind": "ServiceAccount", "name": "ci"}, "a ServiceAccount needs its namespace"),
+                ({"kind": "User", "name": "x", "namespace": "abc"}, "a User or Group has none"),
+                ({"kind": "Robot", "name": "x"}, 'Unsupported value: "Robot"'),
+            )
+        ),
+        pytest.param(
+            tenant(access=[{"name": "a", "role": "Admin", "subjects": []}]),
+            "at least 1 items",
+            id="a grant to nobody",
+        ),
+        pytest.param(
+            tenant(access=[{**_grant({"kind": "User", "name": "x"}), "role": "Root"}]),
+            'supported values: "Admin", "Developer", "Viewer"',
+            id="a role that does not exist",
+        ),
+        pytest.param(
+            tenant(deletionPolicy="Orphan"), 'supported values: "Retain", "Delete"', id="policy"
+        ),
+        pytest.param(
+            tenant(network={"sameTenant": "No"}), 'supported values: "Allow", "Deny"', id="network"
+        ),
     ],
 )
 def test_a_bad_spec_is_refused_with_what_to_write_instead(
@@ -123,6 +199,52 @@ def test_the_same_spec_without_the_mistake_is_accepted(admin: Api) -> None:
     admin.create(kinds.SECURE_TENANT, good, dryRun="All", fieldValidation="Strict").ok()
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param(
+            {**settings(), "metadata": {"name": "other"}},
+            "there is one TenancySettings, and its name is default",
+            id="another name",
+        ),
+        pytest.param(
+            settings(metadataAddresses=["169.254.0.1/16"]), "without bits beyond it", id="host bits"
+        ),
+        pytest.param(
+            settings(metadataAddresses=["169.254.169.254"]), "a network is an address", id="no mask"
+        ),
+        pytest.param(
+            settings(
+                dns={"pods": [], "addresses": ["169.254.169.254/32"], "ports": [53]},
+                metadataAddresses=["169.254.0.0/16"],
+            ),
+            "a DNS address lies in metadataAddresses",
+            id="DNS at the metadata service",
+        ),
+        pytest.param(
+            settings(
+                dns={
+                    "pods": [{"namespaceLabels": {}, "podLabels": {"a": "b"}}],
+                    "addresses": [],
+                    "ports": [53],
+                }
+            ),
+            "an empty selector would be everybody",
+            id="DNS is everybody",
+        ),
+        pytest.param(settings(protectedNames=["a*b"]), "a protected name is", id="asterisk inside"),
+        pytest.param(settings(defaultQuota={"cpu": 1}), "a quota limits", id="ambiguous quota"),
+        pytest.param(settings(teardownsPerHour=-1), "greater than or equal to 0", id="negative"),
+    ],
+)
+def test_bad_settings_are_refused_with_what_to_write_instead(
+    body: dict[str, Any], message: str, admin: Api
+) -> None:
+    answer = admin.create(kinds.TENANCY_SETTINGS, body, dryRun="All", fieldValidation="Strict")
+    assert 400 <= answer.status < 500
+    assert message in answer.message
+
+
 text = st.one_of(
     st.sampled_from(["acme-prod", "default", "kube-a", "", "A", "a", "ab", "abc", "x" * 63, "a.b"]),
     st.text(st.sampled_from("abz09-._/ A\u00e9"), max_size=12),
@@ -131,17 +253,63 @@ prefixes: st.SearchStrategy[str] = st.sampled_from(
     ["", "example.com/", "k8s.io/", "a.kubernetes.io/", "app.kubernetes.io/"]
 )
 keys = st.builds(lambda prefix, name: prefix + name, prefixes, text)
+SETTINGS = settings_spec()
+amounts = st.sampled_from([0, 1, "500m", "1Gi", "1e3", "lots", -1, "-2", "1.5"])
+quotas = st.dictionaries(
+    st.sampled_from(["pods", "requests.cpu", "cpu", "count/jobs.batch", "requests.x.io/gpu", "x"]),
+    amounts,
+    max_size=2,
+)
+bounds = st.fixed_dictionaries({}, optional={"cpu": amounts, "memory": amounts})
+subjects = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["User", "Group", "ServiceAccount", "Robot"]),
+        "name": st.sampled_from(["alice", "system:masters", "a b", "", "ci.bot", "Ci"]),
+    },
+    optional={"namespace": text},
+)
 specs: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "namespaces": st.lists(
             st.fixed_dictionaries(
-                {"name": text}, optional={"labels": st.dictionaries(keys, text, max_size=3)}
+                {"name": text},
+                optional={
+                    "labels": st.dictionaries(keys, text, max_size=3),
+                    "annotations": st.dictionaries(keys, text, max_size=3),
+                    "quota": st.fixed_dictionaries(
+                        {}, optional={"weight": st.integers(-1, 1001), "hard": quotas}
+                    ),
+                    "podSecurity": st.fixed_dictionaries(
+                        {"level": st.sampled_from(["restricted", "baseline"])}
+                    ),
+                },
             ),
             max_size=3,
             unique_by=lambda entry: str(entry["name"]),
         )
     },
     optional={
+        "quota": quotas,
+        "network": st.fixed_dictionaries(
+            {}, optional={"sameTenant": st.sampled_from(["Deny", "No"])}
+        ),
+        "deletionPolicy": st.sampled_from(["Retain", "Delete", "Orphan"]),
+        "reconciliation": st.sampled_from(["Active", "Suspended", "Off"]),
+        "containerLimits": st.fixed_dictionaries(
+            {}, optional=dict.fromkeys(("min", "defaultRequest", "default", "max"), bounds)
+        ),
+        "access": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "name": st.sampled_from(["a", "b", ""]),
+                    "role": st.sampled_from(["Admin", "Viewer", "Root"]),
+                    "subjects": st.lists(subjects, max_size=2),
+                },
+                optional={"namespaces": st.lists(text, max_size=2)},
+            ),
+            max_size=2,
+            unique_by=lambda entry: str(entry["name"]),
+        ),
         "podSecurity": st.fixed_dictionaries(
             {},
             optional={
@@ -149,13 +317,13 @@ specs: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
                 "version": st.sampled_from(["v1.37", "v1.34", "v1.33", "latest", "v1.99", ""]),
                 "exceptionReason": st.sampled_from(["", " ", "because"]),
             },
-        )
+        ),
     },
 )
 
 
 @given(name=text, spec=specs)
-@settings(
+@hypothesis_settings(
     max_examples=300,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -167,12 +335,11 @@ def test_the_operator_and_the_api_server_agree_on_every_spec(
     body = tenant(name or "x", **copy.deepcopy(spec))
     answer = admin.create(kinds.SECURE_TENANT, body, dryRun="All", fieldValidation="Strict")
     known = Tenants()
-    body["metadata"]["resourceVersion"] = "1"
-    known.see(name, body)
-    list(known.read(name))
+    known.see(name, seen(body))
+    known.read(name, SETTINGS, Store())
     record = known.get(name)
     assert record is not None
     if not name:
         return  # The API server asks for a name before it looks at anything.
     accepted = answer.status < 300
-    assert accepted == (not record.refusal), f"{answer.message!r} against {record.refusal!r}"
+    assert accepted == (not record.is_refused), f"{answer.message!r} and {record.findings!r}"

@@ -9,9 +9,11 @@ from conftest import Ready, settled
 from factory import tenant
 from harness import Api, Operator, conditions, kubectl, wait_for
 from securetenant.api import kinds, names
-from securetenant.api.securetenant import TenantSpec
-from securetenant.desired import scope, unit
+from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.desired import unit
 from securetenant.plan import ownership
+from securetenant.reconcile.store import Store
+from securetenant.reconcile.tenants import Tenants
 from securetenant.sandbox.instances import Instance
 
 
@@ -31,10 +33,33 @@ def test_a_tenant_becomes_namespaces_with_walls(admin: Api, ready: Ready) -> Non
 
 def test_what_is_applied_comes_back_as_it_was_sent(admin: Api, ready: Ready) -> None:
     """Nothing is left for the API server to default, so a restart compares without a request."""
-    body = tenant("sent", podSecurity={"level": "baseline", "exceptionReason": "an old agent"})
+    body = tenant(
+        "sent",
+        namespaces=[{"name": "sent-a", "quota": {"weight": 3}}, {"name": "sent-b"}],
+        podSecurity={"level": "baseline", "exceptionReason": "an old agent"},
+        quota={"requests.cpu": "2.5", "pods": 2000, "requests.memory": "1001M"},
+        containerLimits={"max": {"cpu": 2, "memory": "3Gi"}, "min": {"cpu": "0.01"}},
+        access=[
+            {
+                "name": "all",
+                "role": "Developer",
+                "subjects": [
+                    {"kind": "User", "name": "alice"},
+                    {"kind": "Group", "name": "devs"},
+                    {"kind": "ServiceAccount", "name": "ci", "namespace": "sent-a"},
+                ],
+            }
+        ],
+    )
     ready(body)
-    for each in scope.scopes("sent", TenantSpec.model_validate(body["spec"])):
-        for ref, wanted in unit.build(each)[1:]:
+    known = Tenants()
+    known.see("sent", admin.get(kinds.SECURE_TENANT, "sent"))
+    settings = admin.get(kinds.TENANCY_SETTINGS, "default")["spec"]
+    known.read("sent", SettingsSpec.model_validate(settings), Store())
+    record = known.get("sent")
+    assert record is not None
+    for each in record.units.values():
+        for ref, wanted in unit.build(each.scope)[1:]:
             found = admin.call("GET", ref.path).ok()
             assert ownership.owned(found) == ownership.owned(wanted)
 
@@ -91,16 +116,6 @@ def test_a_namespace_of_another_tenant_is_not_taken(admin: Api, ready: Ready) ->
     assert "belongs to tenant first" in conditions(made)["Ready"]["message"]
     labels = admin.get(kinds.NAMESPACE, "contested")["metadata"]["labels"]
     assert labels[names.TENANT_LABEL] == "first"
-
-
-def test_deleting_a_secure_tenant_opens_nothing(admin: Api, ready: Ready) -> None:
-    ready(tenant("leaver", namespaces=[{"name": "leaver-a"}]))
-    admin.delete(kinds.SECURE_TENANT, "leaver").ok()
-    wait_for(
-        lambda: admin.get(kinds.SECURE_TENANT, "leaver") is None, what="the SecureTenant to go"
-    )
-    assert admin.get(kinds.NAMESPACE, "leaver-a")["status"]["phase"] == "Active"
-    assert admin.get(kinds.NETWORK_POLICY, names.DEFAULT_DENY, "leaver-a")
 
 
 def test_a_privileged_pod_is_refused(admin: Api, ready: Ready) -> None:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from securetenant.api import names
 from securetenant.plan import drift, ownership
+from securetenant.plan.drift import Marks
+from securetenant.plan.ownership import NamespaceFacts
 
 
 def wall(**spec: Any) -> dict[str, Any]:
@@ -91,4 +94,24 @@ def test_differences_name_the_fields_in_order() -> None:
 )
 def test_only_our_keys_of_a_namespace_are_compared(observed: dict[str, str], differs: bool) -> None:
     """Other tools may label namespaces, but not with our keys."""
-    assert drift.namespace_differs({"securetenant.io/tenant": "t"}, observed) is differs
+    wanted = Marks({"securetenant.io/tenant": "t"}, {})
+    assert drift.namespace_differs(wanted, NamespaceFacts(observed, {}, False)) is differs
+
+
+def test_consent_that_was_used_is_removed() -> None:
+    """Left on the namespace it would be consent to the next taker."""
+    wanted = Marks({}, {})
+    assert drift.namespace_differs(wanted, NamespaceFacts({}, {names.ADOPT_ANNOTATION: "t"}, False))
+    body = {
+        "kind": "Namespace",
+        "metadata": {
+            "name": "a",
+            "resourceVersion": "7",
+            "labels": {},
+            "annotations": {names.ADOPT_ANNOTATION: "t", "other": "stays"},
+        },
+    }
+    desired = {"kind": "Namespace", "metadata": {"name": "a", "labels": {}}}
+    assert [each["path"] for each in drift.surplus(desired, body)[1:]] == [
+        "/metadata/annotations/securetenant.io~1adopt"
+    ]

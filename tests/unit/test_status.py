@@ -8,9 +8,9 @@ import pytest
 from kstatus import compute
 from securetenant.api import status
 from securetenant.api.objects import Ref
-from securetenant.status import summary
-from securetenant.status.outcome import Outcome
-from securetenant.status.summary import Subject
+from securetenant.status import tenant
+from securetenant.status.outcome import Finding, Outcome
+from securetenant.status.tenant import Subject
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 LATER = NOW + datetime.timedelta(hours=1)
@@ -19,10 +19,9 @@ POLICY = Ref("NetworkPolicy", "a", "securetenant-default-deny")
 
 
 def document(*outcomes: Outcome, previous: Any = None, **subject: Any) -> dict[str, Any]:
-    return summary.summarize(
-        Subject(generation=3, outcomes=outcomes, **subject),
-        previous or {},
-        LATER if previous else NOW,
+    now = LATER if previous else NOW
+    return tenant.summarize(
+        Subject(generation=3, outcomes=outcomes, **subject), previous or {}, now
     )
 
 
@@ -56,16 +55,34 @@ def test_each_reason_says_whether_somebody_must_act(reason: str, word: str) -> N
     assert found["Ready"]["message"] == "because"
 
 
-def test_a_refused_spec_is_stalled_and_says_that_the_walls_stay() -> None:
-    word, found = judged(Outcome(namespace="a"), refusal="spec.x: no.")
+def test_a_refused_spec_is_stalled() -> None:
+    finding = Finding(type="Ready", reason=status.SPEC_REFUSED, message="spec.x: no.")
+    word, found = judged(Outcome(namespace="a"), findings=(finding,))
     assert word == "Failed"
-    assert found["Ready"]["message"] == (
-        "spec.x: no. What was in place stays in place; correct the spec."
+    assert found["Ready"]["message"] == "spec.x: no."
+
+
+def test_a_finding_makes_its_aspect_false_and_the_tenant_not_ready() -> None:
+    finding = Finding(type="QuotaEnforced", reason=status.QUOTA_OVERCOMMITTED, message="too much")
+    word, found = judged(Outcome(namespace="a"), findings=(finding,))
+    assert word == "Failed"
+    assert (found["QuotaEnforced"]["status"], found["Ready"]["status"]) == ("False", "False")
+    assert found["NetworkIsolated"]["status"] == "True"
+
+
+def test_a_suspended_tenant_says_that_nobody_repairs() -> None:
+    _, good = judged(Outcome(namespace="a"), suspended=True)
+    assert good["Ready"]["status"] == "True"
+    assert "drift is not repaired" in good["Ready"]["message"]
+    word, bad = judged(
+        Outcome(namespace="a", pending=(POLICY,), reason="Progressing"), suspended=True
     )
+    assert (bad["Ready"]["reason"], word) == (status.SUSPENDED, "InProgress")
+    assert status.RECONCILING not in bad, "nobody works on it"
 
 
 def test_only_the_aspects_that_are_concerned_are_false() -> None:
-    _, found = judged(Outcome(namespace="a", pending=(POLICY,)))
+    _, found = judged(Outcome(namespace="a", pending=(POLICY,), reason="Progressing"))
     assert found["NetworkIsolated"]["status"] == "False"
     assert found["PodSecurityEnforced"]["status"] == "True"
 
@@ -77,7 +94,7 @@ def test_the_reason_for_baseline_is_shown() -> None:
 
 
 def test_a_transition_time_moves_only_with_the_status() -> None:
-    before = document(Outcome(namespace="a", pending=(POLICY,)))
+    before = document(Outcome(namespace="a", pending=(POLICY,), reason="Progressing"))
     after = document(Outcome(namespace="a", pending=()), previous=before)
     times = {each["type"]: each["lastTransitionTime"] for each in after["conditions"]}
     assert times["PodSecurityEnforced"] == "2026-01-02T03:04:05Z"
@@ -90,6 +107,8 @@ def test_the_same_facts_give_the_same_document() -> None:
 
 
 def test_a_message_names_three_namespaces_and_counts_the_rest() -> None:
-    outcomes = [Outcome(namespace=f"n{n}", pending=(POLICY,)) for n in range(9)]
+    outcomes = [
+        Outcome(namespace=f"n{n}", pending=(POLICY,), reason="Progressing") for n in range(9)
+    ]
     _, found = judged(*outcomes)
     assert found["NetworkIsolated"]["message"] == "Not yet in n0, n1, n2 and 6 more"

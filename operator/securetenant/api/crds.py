@@ -12,6 +12,7 @@ from securetenant.api import kinds, names, status
 from securetenant.api.kinds import Kind
 from securetenant.api.rules import Model, Rule
 from securetenant.api.securetenant import NAME_RULE, SecureTenant
+from securetenant.api.tenancysettings import SETTINGS_NAME_RULE, TenancySettings
 from securetenant.api.tenantpolicy import TenantPolicy
 
 Schema = dict[str, Any]
@@ -36,11 +37,20 @@ def build() -> tuple[Schema, ...]:
             rules=(NAME_RULE,),
         ),
         _definition(
+            kinds.TENANCY_SETTINGS,
+            TenancySettings,
+            short_names=(),
+            columns=(_column("Age", ".metadata.creationTimestamp", type="date"),),
+            rules=(SETTINGS_NAME_RULE,),
+        ),
+        _definition(
             kinds.TENANT_POLICY,
             TenantPolicy,
             short_names=(),
             columns=(
                 _column("Tenant", ".spec.tenant"),
+                _column("Ready", _condition(status.READY, "status")),
+                _column("Reason", _condition(status.READY, "reason")),
                 _column("PodSecurity", ".spec.podSecurity.level"),
                 _column("Age", ".metadata.creationTimestamp", type="date"),
             ),
@@ -71,6 +81,8 @@ class _Rewriter:
         }
         if "const" in result:
             result["enum"] = [result.pop("const")]
+        if "x-kubernetes-int-or-string" in result:
+            result.pop("anyOf", None)
         if "enum" in result:
             result.setdefault("type", "string")
         if "description" in result:

@@ -53,4 +53,37 @@ TENANT_POLICY = Kind(
     namespaced=True,
 )
 
-BY_NAME = {kind.name: kind for kind in (NAMESPACE, NETWORK_POLICY, SECURE_TENANT, TENANT_POLICY)}
+TENANCY_SETTINGS = Kind(
+    name="TenancySettings",
+    group=names.GROUP,
+    version=names.VERSION,
+    plural="tenancysettings",
+    namespaced=False,
+)
+RESOURCE_QUOTA = Kind(
+    name="ResourceQuota", group="", version="v1", plural="resourcequotas", namespaced=True
+)
+LIMIT_RANGE = Kind(name="LimitRange", group="", version="v1", plural="limitranges", namespaced=True)
+ROLE_BINDING = Kind(
+    name="RoleBinding",
+    group="rbac.authorization.k8s.io",
+    version="v1",
+    plural="rolebindings",
+    namespaced=True,
+)
+EVENT = Kind(name="Event", group="events.k8s.io", version="v1", plural="events", namespaced=True)
+
+BY_NAME = {
+    kind.name: kind
+    for kind in (
+        EVENT,
+        LIMIT_RANGE,
+        NAMESPACE,
+        NETWORK_POLICY,
+        RESOURCE_QUOTA,
+        ROLE_BINDING,
+        SECURE_TENANT,
+        TENANCY_SETTINGS,
+        TENANT_POLICY,
+    )
+}

@@ -19,6 +19,10 @@ _OURS = "app.kubernetes.io/managed-by"
 
 LabelValue = Annotated[str, Field(max_length=63)]
 Labels = Annotated[dict[str, LabelValue], Field(max_length=16)]
+ANNOTATION_LENGTH = 256
+Annotations = Annotated[
+    dict[str, Annotated[str, Field(max_length=ANNOTATION_LENGTH)]], Field(max_length=16)
+]
 
 
 def is_dns_label(text: str) -> bool:
@@ -56,9 +60,12 @@ _RESERVED_PATTERN = "^([^/]*[.])?({})/".format(
 )
 
 
-def rules(field: str) -> tuple[Rule, ...]:
-    """Return the rules about a map of labels in the optional field of that name."""
-    return (
+def rules(field: str, *, values: bool = True) -> tuple[Rule, ...]:
+    """Return the rules about an optional map of labels or annotations of that name.
+
+    ``values`` says whether values must have the format of labels: annotations may be any text.
+    """
+    found = (
         Rule(
             cel=f"!has(self.{field}) || self.{field}.all(k,"
             " !format.qualifiedName().validate(k).hasValue())",
@@ -69,20 +76,25 @@ def rules(field: str) -> tuple[Rule, ...]:
         ),
         Rule(
             cel=f"!has(self.{field}) || self.{field}.all(k,"
-            f" self.{field}[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))",
-            holds=lambda self: all(map(is_label_value, (getattr(self, field) or {}).values())),
-            message="a value has up to 63 letters, digits, '-', '_' and '.', and begins and"
-            " ends with a letter or digit",
-            path=f".{field}",
-        ),
-        Rule(
-            cel=f"!has(self.{field}) || self.{field}.all(k,"
             f" !k.matches('{_RESERVED_PATTERN}')"
             f" || (k.startsWith('{_ALLOWED_PREFIX}') && k != '{_OURS}'))",
             holds=lambda self: not any(is_reserved(key) for key in getattr(self, field) or {}),
             message="keys under securetenant.io, kubernetes.io, k8s.io and openshift.io are"
             " reserved, since they switch controls (app.kubernetes.io is free but for"
             " managed-by); use a key of your own, like team or example.com/team",
+            path=f".{field}",
+        ),
+    )
+    if not values:
+        return found
+    return (
+        *found,
+        Rule(
+            cel=f"!has(self.{field}) || self.{field}.all(k,"
+            f" self.{field}[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))",
+            holds=lambda self: all(map(is_label_value, (getattr(self, field) or {}).values())),
+            message="a value has up to 63 letters, digits, '-', '_' and '.', and begins and"
+            " ends with a letter or digit",
             path=f".{field}",
         ),
     )

@@ -11,6 +11,20 @@ MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 TENANT_LABEL = f"{GROUP}/tenant"
 """On every namespace of a tenant: the tenant's name."""
 
+READY_FOR_LABEL = f"{GROUP}/ready-for"
+"""On a namespace that may run workloads: the uid of its TenantPolicy. A restored or re-created
+namespace is not ready by an old label, since its TenantPolicy is another object."""
+STATE_LABEL = f"{GROUP}/state"
+"""For people: active or retained."""
+ACTIVE = "active"
+RETAINED = "retained"
+ADOPT_ANNOTATION = f"{GROUP}/adopt"
+"""Consent, by the platform team, that the named tenant takes a retained namespace back."""
+REQUESTED_ANNOTATION = f"{GROUP}/requested-at"
+"""On a SecureTenant: any new value asks for another look at everything."""
+FINALIZER = f"{GROUP}/teardown"
+"""Makes deletion visible: nothing is torn down that was not seen to be deleted."""
+
 POD_SECURITY_PREFIX = "pod-security.kubernetes.io/"
 
 FIELD_MANAGER = "securetenant"
@@ -21,6 +35,23 @@ MANAGED_PREFIX = "securetenant-"
 POLICY_NAME = "effective"
 """The one TenantPolicy of a namespace."""
 DEFAULT_DENY = f"{MANAGED_PREFIX}default-deny"
+DNS = f"{MANAGED_PREFIX}dns"
+SAME_TENANT = f"{MANAGED_PREFIX}same-tenant"
+QUOTA = "securetenant"
+LIMITS = "securetenant"
+SETTINGS_NAME = "default"
+"""The one TenancySettings."""
+
+
+def role_binding(role: str) -> str:
+    """Return the name of the RoleBinding that grants a role."""
+    return f"{MANAGED_PREFIX}{role.lower()}"
+
+
+def cluster_role(role: str) -> str:
+    """Return the name of the ClusterRole that a role means."""
+    return f"{MANAGED_BY}:{role.lower()}"
+
 
 OPERATOR_NAMESPACE = "securetenant-system"
 

@@ -33,6 +33,16 @@ class Manifest(NamedTuple):
     body: Body
 
 
+def marker(ref: Ref, **metadata: Any) -> Body:
+    """Return the body of an apply that touches nothing but the given fields of metadata."""
+    kind = kinds.BY_NAME[ref.kind]
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.name,
+        "metadata": {"name": ref.name, **metadata},
+    }
+
+
 def manifest(
     kind: kinds.Kind,
     *,

@@ -53,6 +53,11 @@ class Model(BaseModel):
         return self
 
 
+def snake(field: str) -> str:
+    """Return the attribute of a field: ``default_quota`` for ``defaultQuota``."""
+    return "".join(f"_{each.lower()}" if each.isupper() else each for each in field)
+
+
 def listed(kind: str, *keys: str) -> dict[str, Any]:
     """Return the schema markers of a list: ``map`` with its keys, ``set`` or ``atomic``."""
     markers: dict[str, Any] = {"x-kubernetes-list-type": kind}

@@ -5,12 +5,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from securetenant.api import metadata, names
-from securetenant.api.metadata import Labels
+from securetenant.api import metadata, names, quantities, quotas
+from securetenant.api.access import Grant
+from securetenant.api.limits import ContainerLimits
+from securetenant.api.metadata import Annotations, Labels
+from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, Rule, listed
 from securetenant.api.status import TenantStatus
 
 PodSecurityLevel = Literal["restricted", "baseline"]
+Switch = Literal["Allow", "Deny"]
 
 OLDEST_POD_SECURITY = 34
 """The Pod Security Standards of older minors check less (1.34 added probe hosts), and no
@@ -58,6 +62,33 @@ def _is_supported(version: str) -> bool:
     return found is not None and int(found.group(1)) >= OLDEST_POD_SECURITY
 
 
+class NamespacePodSecurity(Model):
+    """Pod Security of one namespace: as strict as the tenant's or stricter."""
+
+    level: PodSecurityLevel
+    """restricted in a tenant of level baseline, for the namespaces that need no exception."""
+
+
+class NamespaceQuota(Model):
+    """A namespace's part of the tenant's quota."""
+
+    weight: Annotated[int, Field(ge=1, le=1000, json_schema_extra={"format": "int32"})] | None = (
+        None
+    )
+    """Its share beside the other namespaces' shares; 1 when nothing is said."""
+    hard: QuotaMap | None = None
+    """A fixed part of the total; resources that it leaves out are shared by weight 1."""
+
+    rules = (
+        Rule(
+            cel="has(self.weight) != has(self.hard)",
+            holds=lambda self: (self.weight is None) != (self.hard is None),
+            message="say weight (a share) or hard (a fixed part), one of the two",
+        ),
+        *quotas.rules("hard"),
+    )
+
+
 def _is_protected(name: str) -> bool:
     return (
         name in names.PROTECTED_NAMES
@@ -78,6 +109,12 @@ class NamespaceEntry(Model):
     """The namespace's name. The operator creates it; an existing namespace is not taken."""
     labels: Labels | None = None
     """Labels of your own for the namespace, for example env: prod."""
+    annotations: Annotations | None = None
+    """Annotations of your own for the namespace."""
+    quota: NamespaceQuota | None = None
+    """Its part of the tenant's quota: by default an equal share."""
+    pod_security: NamespacePodSecurity | None = None
+    """Pod Security of this namespace: as strict as the tenant's or stricter."""
 
     rules = (
         Rule(
@@ -102,19 +139,79 @@ class NamespaceEntry(Model):
             path=".name",
         ),
         *metadata.rules("labels"),
+        *metadata.rules("annotations", values=False),
     )
+
+
+class Network(Model):
+    """What may flow. Everything else is denied, but for the cluster's DNS."""
+
+    same_tenant: Switch | None = None
+    """Between the tenant's own namespaces: Allow (the default) or Deny. Deny also ends traffic
+    within a namespace."""
 
 
 class TenantSpec(Model):
     """What the tenant gets."""
 
+    reconciliation: Literal["Active", "Suspended"] | None = None
+    """Active (the default), or Suspended: the operator changes nothing, and says so."""
+    deletion_policy: Literal["Retain", "Delete"] | None = None
+    """What happens to namespaces when the SecureTenant is deleted, or they leave its list:
+    Retain (the default) keeps them and all their walls; Delete deletes them with all they hold."""
     namespaces: Annotated[
         tuple[NamespaceEntry, ...],
         Field(min_length=1, max_length=1000, json_schema_extra=listed("map", "name")),
     ]
     """The tenant's namespaces, created and kept by the operator; at least one."""
+    access: (
+        Annotated[tuple[Grant, ...], Field(max_length=500, json_schema_extra=listed("map", "name"))]
+        | None
+    ) = None
+    """Who may work in the namespaces. Nobody else gets any right from the operator."""
     pod_security: PodSecurity | None = None
     """Which pods the namespaces accept: restricted, unless said otherwise with a reason."""
+    network: Network | None = None
+    """What may flow. Everything else is denied, but for the cluster's DNS."""
+    quota: QuotaMap | None = None
+    """The tenant's total, for example requests.cpu: 40, shared by its namespaces. What it leaves
+    out is the platform's default."""
+    container_limits: ContainerLimits | None = None
+    """Limits of each container, and what a container gets that names none."""
+
+    rules = (
+        *quotas.rules("quota"),
+        Rule(
+            cel="self.namespaces.all(n, !has(n.podSecurity) || n.podSecurity.level != 'baseline'"
+            " || (has(self.podSecurity) && has(self.podSecurity.level)"
+            " && self.podSecurity.level == 'baseline'))",
+            holds=lambda self: (
+                self.effective_pod_security.level == "baseline"
+                or all(
+                    entry.pod_security is None or entry.pod_security.level != "baseline"
+                    for entry in self.namespaces
+                )
+            ),
+            message="a namespace is as strict as the tenant or stricter: allow baseline in"
+            " spec.podSecurity first, with its exceptionReason",
+            path=".namespaces",
+        ),
+        Rule(
+            cel="!has(self.quota) || self.namespaces.all(n, !has(n.quota) || !has(n.quota.hard)"
+            " || n.quota.hard.all(k, !(k in self.quota)"
+            " || !quantity(string(n.quota.hard[k]))"
+            ".isGreaterThan(quantity(string(self.quota[k])))))",
+            holds=lambda self: all(
+                quantities.parse(value) <= quantities.parse(self.quota[key])
+                for entry in self.namespaces
+                if self.quota and entry.quota and entry.quota.hard
+                for key, value in entry.quota.hard.items()
+                if key in self.quota
+            ),
+            message="a namespace's fixed part is above the tenant's total in spec.quota",
+            path=".namespaces",
+        ),
+    )
 
     @property
     def effective_pod_security(self) -> PodSecurity:
@@ -126,6 +223,11 @@ class TenantSpec(Model):
                 "version": given.version or CURRENT_POD_SECURITY,
             }
         )
+
+    @property
+    def is_suspended(self) -> bool:
+        """Tell whether the operator is asked to change nothing."""
+        return self.reconciliation == "Suspended"
 
 
 class SecureTenant(Model):

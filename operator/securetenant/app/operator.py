@@ -11,10 +11,13 @@ from pathlib import Path
 import structlog
 
 from securetenant.api import kinds, names
+from securetenant.api.kinds import Kind
+from securetenant.api.objects import Ref
 from securetenant.app import health
 from securetenant.app.tenants_watch import TenantsWatch
 from securetenant.kube import credentials
 from securetenant.kube.client import Client
+from securetenant.kube.events import Events
 from securetenant.kube.informer import Informer
 from securetenant.reconcile.engine import Engine
 from securetenant.reconcile.errors import ClusterError, MissingError
@@ -27,11 +30,14 @@ _CRD_POLL_SECONDS = 2.0
 _STALE_SECONDS = 180.0
 """An informer that heard nothing for this long is stuck: bookmarks come each minute."""
 
-_WATCHED = (
-    (kinds.NAMESPACE, ""),
-    (kinds.TENANT_POLICY, names.MANAGED_SELECTOR),
-    (kinds.NETWORK_POLICY, names.MANAGED_SELECTOR),
+_MANAGED = (
+    kinds.TENANT_POLICY,
+    kinds.NETWORK_POLICY,
+    kinds.LIMIT_RANGE,
+    kinds.RESOURCE_QUOTA,
+    kinds.ROLE_BINDING,
 )
+"""What we make in a namespace; a stripped label arrives as a deletion, which is drift."""
 
 _log = structlog.get_logger(__name__)
 
@@ -49,27 +55,40 @@ class Settings:
 class Operator:
     """Everything that runs, and what it knows of its own health."""
 
-    def __init__(self, client: Client, metrics: Metrics) -> None:
+    def __init__(self, client: Client, metrics: Metrics, events: Events) -> None:
         self._client = client
         self._served = False
         self.engine = Engine(
             cluster=client,
             meter=metrics,
+            announcer=events,
             now=lambda: datetime.datetime.now(datetime.UTC),
             store=Store(),
         )
         self._informers = [
+            self._informer(kinds.NAMESPACE, ""),
+            *(self._informer(kind, names.MANAGED_SELECTOR) for kind in _MANAGED),
             Informer(
                 client,
-                kind,
-                selector=selector,
-                seen=self.engine.object_seen,
-                gone=self.engine.object_gone,
-                known=self.engine.store.refs,
-            )
-            for kind, selector in _WATCHED
+                kinds.TENANCY_SETTINGS,
+                selector="",
+                seen=self.engine.settings_seen,
+                gone=self.engine.settings_gone,
+                # There is one object: what a list does not show is gone.
+                known=lambda kind: [Ref(kind, "", names.SETTINGS_NAME)],
+            ),
         ]
         self._watch: TenantsWatch | None = None
+
+    def _informer(self, kind: Kind, selector: str) -> Informer:
+        return Informer(
+            self._client,
+            kind,
+            selector=selector,
+            seen=self.engine.object_seen,
+            gone=self.engine.object_gone,
+            known=self.engine.store.refs,
+        )
 
     async def run(self, login: credentials.Credentials) -> None:
         """Run until cancelled."""
@@ -117,7 +136,7 @@ class Operator:
         told = False
         while True:
             try:
-                for kind in (kinds.SECURE_TENANT, kinds.TENANT_POLICY):
+                for kind in (kinds.SECURE_TENANT, kinds.TENANT_POLICY, kinds.TENANCY_SETTINGS):
                     async for _ in self._client.pages(kind, size=1):
                         break
             except MissingError:
@@ -154,7 +173,8 @@ async def run(settings: Settings) -> None:
     login = await credentials.load(settings.kubeconfig)
     metrics = Metrics()
     async with Client(login) as client:
-        operator = Operator(client, metrics)
+        events = Events(client)
+        operator = Operator(client, metrics, events)
         runner = await health.serve(
             settings.address,
             settings.port,
@@ -166,9 +186,12 @@ async def run(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, lambda: task and task.cancel())
+        posting = asyncio.create_task(events.run())
         try:
             await operator.run(login)
         except asyncio.CancelledError:
             _log.info("Stopping")
         finally:
+            posting.cancel()
+            await asyncio.gather(posting, return_exceptions=True)
             await runner.cleanup()

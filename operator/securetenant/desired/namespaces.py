@@ -6,9 +6,25 @@ from securetenant.desired.scope import Scope
 
 
 def build(scope: Scope) -> Manifest:
-    """Return the Namespace with our labels and those of the spec."""
-    labels = {**(scope.namespace.labels or {}), **scope.labels, **_pod_security(scope)}
-    return objects.manifest(kinds.NAMESPACE, name=scope.namespace.name, labels=labels)
+    """Return the Namespace with our labels and those of the spec, not yet ready."""
+    labels = {**(scope.namespace.labels or {}), **_ours(scope)}
+    return objects.manifest(
+        kinds.NAMESPACE,
+        name=scope.namespace.name,
+        labels=labels,
+        annotations=scope.namespace.annotations,
+    )
+
+
+def build_ready(scope: Scope, policy_uid: str) -> Manifest:
+    """Return the Namespace as it is when everything in it is in place.
+
+    ``policy_uid`` is the uid of its TenantPolicy: the gate admits workloads only where the
+    two are the same.
+    """
+    manifest = build(scope)
+    manifest.body["metadata"]["labels"][names.READY_FOR_LABEL] = policy_uid
+    return manifest
 
 
 def build_initial(scope: Scope) -> Manifest:
@@ -18,8 +34,11 @@ def build_initial(scope: Scope) -> Manifest:
     create are not dropped by a later apply, so labels that the spec may drop again come with
     the first apply.
     """
-    labels = {**scope.labels, **_pod_security(scope)}
-    return objects.manifest(kinds.NAMESPACE, name=scope.namespace.name, labels=labels)
+    return objects.manifest(kinds.NAMESPACE, name=scope.namespace.name, labels=_ours(scope))
+
+
+def _ours(scope: Scope) -> dict[str, str]:
+    return {**scope.labels, names.STATE_LABEL: names.ACTIVE, **_pod_security(scope)}
 
 
 def _pod_security(scope: Scope) -> dict[str, str]:

@@ -2,18 +2,29 @@
 
 from securetenant.api import kinds, names, objects
 from securetenant.api.objects import Manifest
-from securetenant.api.tenantpolicy import EffectivePodSecurity, PolicySpec
+from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.desired.scope import Scope
 
 
 def build(scope: Scope) -> Manifest:
     """Return the TenantPolicy of the namespace."""
+    limits = scope.limits
     spec = PolicySpec.model_validate(
         {
             "tenant": scope.tenant,
-            "podSecurity": EffectivePodSecurity.model_validate(
-                {"level": scope.pod_security_level, "version": scope.pod_security_version}
-            ),
+            "tenantUID": scope.tenant_uid,
+            "podSecurity": {
+                "level": scope.pod_security_level,
+                "version": scope.pod_security_version,
+            },
+            "network": {"sameTenant": scope.same_tenant},
+            "quota": scope.share,
+            "containerLimits": {
+                "default": limits.default,
+                "defaultRequest": limits.default_request,
+                "min": limits.min,
+                "max": limits.max,
+            },
         }
     )
     return objects.manifest(

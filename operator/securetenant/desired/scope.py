@@ -1,9 +1,13 @@
 """The input of every builder: one namespace of one tenant, with all defaults resolved."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from securetenant.api import names
-from securetenant.api.securetenant import NamespaceEntry, TenantSpec
+from securetenant.api import access, limits, names, quantities
+from securetenant.api.access import Role, Subject
+from securetenant.api.limits import Effective
+from securetenant.api.securetenant import NamespaceEntry, Switch, TenantSpec
+from securetenant.api.tenancysettings import SettingsSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -11,9 +15,17 @@ class Scope:
     """One namespace of one tenant."""
 
     tenant: str
+    tenant_uid: str
     namespace: NamespaceEntry
     pod_security_level: str
     pod_security_version: str
+    same_tenant: Switch
+    limits: Effective
+    share: Mapping[str, str]
+    """The namespace's part of the tenant's quota, as quantities."""
+    grants: tuple[tuple[Role, tuple[Subject, ...]], ...]
+    """Who holds each role here; roles that nobody holds are left out."""
+    settings: SettingsSpec
 
     @property
     def labels(self) -> dict[str, str]:
@@ -21,15 +33,61 @@ class Scope:
         return {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.TENANT_LABEL: self.tenant}
 
 
-def scopes(tenant: str, spec: TenantSpec) -> tuple[Scope, ...]:
-    """Return one scope per namespace, sorted by name."""
+def scopes(
+    tenant: str,
+    uid: str,
+    spec: TenantSpec,
+    settings: SettingsSpec,
+    shares: Mapping[str, Mapping[str, int]],
+) -> tuple[Scope, ...]:
+    """Return one scope per namespace, sorted by name.
+
+    ``shares`` is the quota of each namespace, in units.
+    """
     pod_security = spec.effective_pod_security
+    effective = limits.effective(spec.container_limits)
+    same_tenant: Switch = (spec.network and spec.network.same_tenant) or "Allow"
     return tuple(
         Scope(
             tenant=tenant,
+            tenant_uid=uid,
             namespace=entry,
-            pod_security_level=str(pod_security.level),
+            pod_security_level=str(
+                entry.pod_security.level if entry.pod_security else pod_security.level
+            ),
             pod_security_version=str(pod_security.version),
+            same_tenant=same_tenant,
+            limits=effective,
+            share={
+                key: quantities.canonical(key, count)
+                for key, count in sorted(shares[entry.name].items())
+            },
+            grants=_grants(spec, entry.name),
+            settings=settings,
         )
         for entry in sorted(spec.namespaces, key=lambda entry: entry.name)
+    )
+
+
+def _grants(spec: TenantSpec, namespace: str) -> tuple[tuple[Role, tuple[Subject, ...]], ...]:
+    """Return who holds which role in the namespace: each subject once, sorted.
+
+    ServiceAccounts of namespaces that are not the tenant's are left out: unknown means no.
+    """
+    own = {entry.name for entry in spec.namespaces}
+    holders: dict[Role, set[Subject]] = {role: set() for role in access.ROLES}
+    for grant in spec.access or ():
+        if grant.namespaces is None or namespace in grant.namespaces:
+            holders[grant.role].update(
+                subject
+                for subject in grant.subjects
+                if subject.namespace is None or subject.namespace in own
+            )
+    return tuple(
+        (
+            role,
+            tuple(sorted(found, key=lambda each: (each.kind, each.namespace or "", each.name))),
+        )
+        for role, found in holders.items()
+        if found
     )

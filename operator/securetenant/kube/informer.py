@@ -14,10 +14,9 @@ from typing import Any
 import structlog
 
 from securetenant.api.kinds import Kind
-from securetenant.api.objects import Ref
+from securetenant.api.objects import Body, Ref
 from securetenant.kube.client import Client, ExpiredError
 from securetenant.plan import ownership
-from securetenant.plan.ownership import Observed
 from securetenant.reconcile.errors import ClusterError, UnavailableError
 
 _WATCH_SECONDS = 300
@@ -26,7 +25,7 @@ _SILENCE_SECONDS = 75.0
 _FIRST_DELAY_SECONDS = 0.2
 _LONGEST_DELAY_SECONDS = 15.0
 
-Seen = Callable[[Ref, Observed], object]
+Seen = Callable[[Ref, Body], object]
 Gone = Callable[[Ref, int], object]
 
 _log = structlog.get_logger(__name__)
@@ -124,7 +123,7 @@ class Informer:
         body["kind"] = self._kind.name
         body["apiVersion"] = self._kind.api_version
         ref = ownership.ref_of(body)
-        self._seen(ref, ownership.observe(body))
+        self._seen(ref, body)
         return ref
 
     def _ref(self, body: dict[str, Any]) -> Ref:

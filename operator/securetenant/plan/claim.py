@@ -4,7 +4,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from securetenant.api import names
-from securetenant.plan.ownership import Observed
+from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts
 
 
 class Claim(Enum):
@@ -16,6 +16,8 @@ class Claim(Enum):
     """It is the tenant's."""
     FOREIGN = auto()
     """It is somebody else's: nothing of it is touched."""
+    RETAINED = auto()
+    """It was the tenant's, was let go with its walls, and waits for consent."""
     TERMINATING = auto()
     """It is the tenant's and on its way out: it is made again afterwards."""
 
@@ -27,18 +29,20 @@ class Verdict(NamedTuple):
     message: str = ""
 
 
-def judge(tenant: str, namespace: str, observed: Observed | None, *, was_ours: bool) -> Verdict:
-    """Decide by the namespace's label.
+def judge(
+    tenant: str, uid: str, namespace: str, observed: Observed | None, policy: PolicyFacts | None
+) -> Verdict:
+    """Decide by the namespace's labels and the TenantPolicy in it.
 
-    ``was_ours`` says that the tenant's TenantPolicy lies in the namespace. The operator alone
-    writes it, so a namespace that holds it and has no label has lost its label.
+    The operator alone writes TenantPolicies, so a namespace that holds one of the tenant and
+    has no label has lost its label. ``uid`` is that of the SecureTenant: another one of the
+    same name takes namespaces over only with consent.
     """
-    if observed is None or observed.facts is None:
+    if observed is None or not isinstance(observed.facts, NamespaceFacts):
         return Verdict(Claim.ABSENT)
-    owner = observed.facts.labels.get(names.TENANT_LABEL)
-    if owner is None and was_ours:
-        owner = tenant
-    if owner is None:
+    labels = observed.facts.labels
+    owner = labels.get(names.TENANT_LABEL) or (policy.tenant if policy else "")
+    if not owner:
         return Verdict(
             Claim.FOREIGN,
             f"Namespace {namespace} exists and belongs to no tenant. Choose another name, or"
@@ -54,5 +58,15 @@ def judge(tenant: str, namespace: str, observed: Observed | None, *, was_ours: b
         return Verdict(
             Claim.TERMINATING,
             f"Namespace {namespace} is being deleted; it is made again afterwards.",
+        )
+    let_go = labels.get(names.STATE_LABEL) == names.RETAINED
+    is_anothers = policy is not None and policy.tenant_uid != uid
+    consent = observed.facts.annotations.get(names.ADOPT_ANNOTATION) == tenant
+    if (let_go or is_anothers) and not consent:
+        reason = "was retained" if let_go else f"belongs to an earlier SecureTenant {tenant}"
+        return Verdict(
+            Claim.RETAINED,
+            f"Namespace {namespace} {reason}. To take it back with all it holds: kubectl annotate"
+            f" namespace {namespace} {names.ADOPT_ANNOTATION}={tenant}",
         )
     return Verdict(Claim.OWN)

@@ -1,20 +1,33 @@
 """How an object differs from what it should be, and the patch that removes what was added."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from securetenant.api import kinds, names
 from securetenant.api.objects import Body
 from securetenant.plan import ownership
+from securetenant.plan.ownership import NamespaceFacts
 
 Patch = list[dict[str, Any]]
 """A JSON Patch (RFC 6902)."""
 
 
-def namespace_differs(desired: Mapping[str, str], observed: Mapping[str, str]) -> bool:
-    """Tell whether a label of ours is missing, changed, or there without being wanted."""
-    if any(observed.get(key) != value for key, value in desired.items()):
+class Marks(NamedTuple):
+    """Labels and annotations that a namespace should have."""
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+def namespace_differs(wanted: Marks, observed: NamespaceFacts) -> bool:
+    """Tell whether a mark of ours is missing, changed, or there without being wanted."""
+    if any(observed.labels.get(key) != value for key, value in wanted.labels.items()):
         return True
-    return any(ownership.is_our_key(key) and key not in desired for key in observed)
+    if any(observed.annotations.get(key) != value for key, value in wanted.annotations.items()):
+        return True
+    return any(
+        ownership.is_our_key(key) and key not in wanted.labels for key in observed.labels
+    ) or any(_is_our_annotation(key) for key in observed.annotations)
 
 
 def surplus(desired: Body, observed: Body) -> Patch:
@@ -24,12 +37,19 @@ def surplus(desired: Body, observed: Body) -> Patch:
     as a label or a key of a quota; they have to be removed by name. The patch tests the
     resourceVersion, so it never hits a newer object. Empty when nothing is to be removed.
     """
-    if desired["kind"] == "Namespace":
+    metadata = observed["metadata"]
+    if desired["kind"] == kinds.NAMESPACE.name:
         wanted = desired["metadata"]["labels"]
         extra = [
             ["metadata", "labels", key]
-            for key in observed["metadata"].get("labels", {})
+            for key in metadata.get("labels", {})
             if ownership.is_our_key(key) and key not in wanted
+        ]
+        # Consent was used up; left there, it would be consent to the next taker.
+        extra += [
+            ["metadata", "annotations", key]
+            for key in metadata.get("annotations", {})
+            if _is_our_annotation(key)
         ]
     else:
         extra = [
@@ -38,17 +58,58 @@ def surplus(desired: Body, observed: Body) -> Patch:
         ]
     if not extra:
         return []
-    version = observed["metadata"]["resourceVersion"]
     return [
-        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
-        *({"op": "remove", "path": _pointer(path)} for path in sorted(extra)),
+        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+        *({"op": "remove", "path": pointer(path)} for path in sorted(extra)),
     ]
+
+
+def is_fixed(desired: Body, observed: Body) -> bool:
+    """Tell whether a field differs that Kubernetes lets nobody change: make the object anew."""
+    match desired["kind"]:
+        case kinds.ROLE_BINDING.name:
+            return bool(desired["roleRef"] != observed.get("roleRef"))
+        case kinds.RESOURCE_QUOTA.name:
+            return bool(observed["spec"].get("scopes") or observed["spec"].get("scopeSelector"))
+        case _:
+            return False
+
+
+def _is_our_annotation(key: str) -> bool:
+    return key.rpartition("/")[0] == names.GROUP
 
 
 def differences(desired: Body, observed: Body) -> tuple[str, ...]:
     """Return the paths of what differs, sorted, such as ``spec.ingress``: for people."""
-    ours, theirs = ownership.owned(desired), ownership.owned(observed)
+    if desired["kind"] == kinds.NAMESPACE.name:
+        ours = _our_labels(desired, desired)
+        theirs = _our_labels(desired, observed)
+    else:
+        ours, theirs = ownership.owned(desired), ownership.owned(observed)
     return tuple(sorted(".".join(path) for path in _changed(ours, theirs)))
+
+
+def last_author(observed: Body) -> str:
+    """Return the field manager that changed the object last and is not ours, if there is one."""
+    others = [
+        (entry.get("time", ""), entry["manager"])
+        for entry in observed["metadata"].get("managedFields", ())
+        if entry.get("manager") not in (names.FIELD_MANAGER, names.STATUS_MANAGER)
+        and not entry.get("subresource")
+    ]
+    return max(others, default=("", ""))[1]
+
+
+def _our_labels(desired: Body, body: Body) -> dict[str, Any]:
+    wanted = desired["metadata"]["labels"]
+    labels = body["metadata"].get("labels", {})
+    return {
+        "labels": {
+            key: value
+            for key, value in labels.items()
+            if key in wanted or ownership.is_our_key(key)
+        }
+    }
 
 
 def _extra(desired: Mapping[str, Any], observed: Mapping[str, Any]) -> list[list[str]]:
@@ -73,5 +134,6 @@ def _changed(desired: Mapping[str, Any], observed: Mapping[str, Any]) -> list[li
     return found
 
 
-def _pointer(path: list[str]) -> str:
+def pointer(path: list[str]) -> str:
+    """Return the JSON Pointer (RFC 6901) of a path."""
     return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in path)

@@ -3,47 +3,121 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from securetenant.api import kinds, names
 from securetenant.api.objects import Manifest, Ref
 from securetenant.plan import drift, ownership
-from securetenant.plan.ownership import Observed
+from securetenant.plan.drift import Marks
+from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts, QuotaFacts
+
+Inside = Mapping[Ref, Observed]
+"""A namespace and our objects in it, as observed."""
 
 
 class Expected(NamedTuple):
     """The expectation for one namespace of one tenant."""
 
     namespace: Ref
-    labels: Mapping[str, str]
+    marks: Marks
+    """Of the namespace, apart from ready-for."""
     digests: Mapping[Ref, bytes]
     """By object, in the order in which they are made."""
+
+    @property
+    def policy(self) -> Ref:
+        """Return the namespace's TenantPolicy."""
+        return Ref(kinds.TENANT_POLICY.name, self.namespace.name, names.POLICY_NAME)
+
+    @property
+    def quota(self) -> Ref:
+        """Return the namespace's ResourceQuota."""
+        return Ref(kinds.RESOURCE_QUOTA.name, self.namespace.name, names.QUOTA)
 
 
 def expect(manifests: Iterable[Manifest]) -> Expected:
     """Reduce manifests, the namespace first, to what they are compared by."""
     first, *rest = manifests
+    metadata = first.body["metadata"]
     return Expected(
         first.ref,
-        first.body["metadata"]["labels"],
+        Marks(metadata["labels"], metadata.get("annotations", {})),
         {ref: ownership.digest(body) for ref, body in rest},
     )
 
 
-def differs(expected: Expected, ref: Ref, observed: Observed | None) -> bool:
+def differs(expected: Expected, ref: Ref, inside: Inside) -> bool:
     """Tell whether this object is not as it should be; an object nobody wants differs."""
+    observed = inside.get(ref)
     if ref == expected.namespace:
-        return (
-            observed is None
-            or observed.facts is None
-            or observed.facts.terminating
-            or drift.namespace_differs(expected.labels, observed.facts.labels)
-        )
-    wanted = expected.digests.get(ref)
-    return wanted != (observed.digest if observed else None)
+        return _namespace_differs(expected, inside, ready=True)
+    return expected.digests.get(ref) != (observed.digest if observed else None)
 
 
-def pending(expected: Expected, observed: Mapping[Ref, Observed]) -> tuple[Ref, ...]:
-    """Return every object to write or delete, in the order of doing so: deletions last."""
-    wanted = (expected.namespace, *expected.digests)
+def pending(expected: Expected, inside: Inside) -> tuple[Ref, ...]:
+    """Return every object that is not as it should be: unwanted ones first."""
     unwanted = sorted(
-        ref for ref in observed if ref != expected.namespace and ref not in expected.digests
+        ref for ref in inside if ref != expected.namespace and ref not in expected.digests
     )
-    return tuple(ref for ref in (*wanted, *unwanted) if differs(expected, ref, observed.get(ref)))
+    wanted = (expected.namespace, *expected.digests)
+    return tuple(ref for ref in (*unwanted, *wanted) if differs(expected, ref, inside))
+
+
+def is_claimed(expected: Expected, inside: Inside) -> bool:
+    """Tell whether the namespace carries our own marks and no wrong ones, ready or not.
+
+    Labels of the spec do not count: they come with the last apply, together with ready.
+    """
+    return not _namespace_differs(expected, inside, ready=False)
+
+
+def is_counted(expected: Expected, inside: Inside) -> bool:
+    """Tell whether the quota is in force.
+
+    Until the controller-manager has filled ``status.hard`` a quota enforces nothing (tried on
+    1.37.1), so neither access nor workloads come before.
+    """
+    quota = inside.get(expected.quota)
+    return (
+        quota is not None
+        and quota.digest == expected.digests.get(expected.quota)
+        and isinstance(quota.facts, QuotaFacts)
+        and quota.facts.enforced == quota.facts.hard
+    )
+
+
+def policy_uid(expected: Expected, inside: Inside) -> str:
+    """Return the uid of the namespace's TenantPolicy, or an empty string."""
+    policy = inside.get(expected.policy)
+    return policy.uid if policy else ""
+
+
+def is_ready_for(expected: Expected, inside: Inside) -> bool:
+    """Tell whether the namespace's ready-for names its TenantPolicy."""
+    observed = inside.get(expected.namespace)
+    uid = policy_uid(expected, inside)
+    return (
+        observed is not None
+        and isinstance(observed.facts, NamespaceFacts)
+        and bool(uid)
+        and observed.facts.labels.get(names.READY_FOR_LABEL) == uid
+    )
+
+
+def _namespace_differs(expected: Expected, inside: Inside, *, ready: bool) -> bool:
+    observed = inside.get(expected.namespace)
+    if observed is None or not isinstance(observed.facts, NamespaceFacts):
+        return True
+    if observed.facts.terminating:
+        return True
+    labels, annotations = dict(expected.marks.labels), expected.marks.annotations
+    if not ready:
+        labels = {key: labels[key] for key in labels if ownership.is_our_key(key)}
+        annotations = {}
+    if ready or names.READY_FOR_LABEL in observed.facts.labels:
+        labels[names.READY_FOR_LABEL] = policy_uid(expected, inside)
+    return drift.namespace_differs(Marks(labels, annotations), observed.facts)
+
+
+def policy_facts(expected: Expected, inside: Inside) -> PolicyFacts | None:
+    """Return what is remembered of the namespace's TenantPolicy."""
+    policy = inside.get(expected.policy)
+    return policy.facts if policy and isinstance(policy.facts, PolicyFacts) else None

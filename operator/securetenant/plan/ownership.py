@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from securetenant.api import kinds, names
+from securetenant.api.metadata import ANNOTATION_LENGTH
 from securetenant.api.objects import Body, Ref
 
 _DIGEST_BYTES = 16
@@ -21,7 +22,39 @@ class NamespaceFacts(NamedTuple):
     """What is remembered of a namespace."""
 
     labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    """Those that are short enough to be ours or a spec's."""
     terminating: bool
+
+
+class QuotaFacts(NamedTuple):
+    """What is remembered of a ResourceQuota, for the ledger."""
+
+    hard: Mapping[str, str]
+    enforced: Mapping[str, str]
+    """``status.hard``: what admission counts by."""
+
+
+class Transition(NamedTuple):
+    """When a condition took its status."""
+
+    type: str
+    status: str
+    time: str
+
+
+class PolicyFacts(NamedTuple):
+    """What is remembered of a TenantPolicy."""
+
+    tenant: str
+    tenant_uid: str
+    generation: int
+    status: bytes
+    """Digest of its status, so that the same one is not written twice."""
+    transitions: tuple[Transition, ...]
+
+
+Facts = NamespaceFacts | QuotaFacts | PolicyFacts
 
 
 class Observed(NamedTuple):
@@ -33,7 +66,7 @@ class Observed(NamedTuple):
     uid: str
     digest: bytes
     """Of what we own; empty for a namespace."""
-    facts: NamespaceFacts | None
+    facts: Facts | None = None
 
     def same_content(self, other: "Observed | None") -> bool:
         """Tell whether nothing that we look at differs."""
@@ -43,17 +76,59 @@ class Observed(NamedTuple):
 def observe(body: Body) -> Observed:
     """Reduce an object, as the API server returned it, to what is remembered."""
     metadata = body["metadata"]
-    facts = None
+    facts: Facts | None = None
     content = b""
-    if body["kind"] == kinds.NAMESPACE.name:
-        labels = {
-            sys.intern(key): sys.intern(value)
-            for key, value in sorted(metadata.get("labels", {}).items())
-        }
-        facts = NamespaceFacts(labels, "deletionTimestamp" in metadata)
-    else:
-        content = digest(body)
+    match body["kind"]:
+        case kinds.NAMESPACE.name:
+            facts = NamespaceFacts(
+                _interned(metadata.get("labels")),
+                _interned(metadata.get("annotations"), longest=ANNOTATION_LENGTH),
+                "deletionTimestamp" in metadata,
+            )
+        case kinds.RESOURCE_QUOTA.name:
+            content = digest(body)
+            facts = QuotaFacts(
+                _interned(body["spec"].get("hard")),
+                _interned(body.get("status", {}).get("hard")),
+            )
+        case kinds.TENANT_POLICY.name:
+            content = digest(body)
+            facts = _policy_facts(body)
+        case _:
+            content = digest(body)
     return Observed(int(metadata["resourceVersion"]), metadata["uid"], content, facts)
+
+
+def _policy_facts(body: Body) -> PolicyFacts:
+    spec, status = body.get("spec", {}), body.get("status", {})
+    return PolicyFacts(
+        sys.intern(spec.get("tenant", "")),
+        sys.intern(spec.get("tenantUID", "")),
+        body["metadata"].get("generation", 0),
+        status_digest(status),
+        tuple(
+            Transition(
+                sys.intern(each["type"]),
+                sys.intern(each["status"]),
+                sys.intern(each["lastTransitionTime"]),
+            )
+            for each in status.get("conditions", ())
+        ),
+    )
+
+
+def _interned(values: Mapping[str, Any] | None, longest: int = 1 << 20) -> dict[str, str]:
+    """Return a sorted copy with shared strings: the same few stand in every namespace."""
+    return {
+        sys.intern(key): sys.intern(str(value))
+        for key, value in sorted((values or {}).items())
+        if len(str(value)) <= longest
+    }
+
+
+def status_digest(status: Body) -> bytes:
+    """Return the digest of a status document."""
+    return _hash(status)
 
 
 def ref_of(body: Body) -> Ref:
@@ -82,14 +157,21 @@ def owned(body: Body) -> dict[str, Any]:
 
 def digest(body: Body) -> bytes:
     """Return the digest of what we own; equal digests mean nothing to do."""
-    text = json.dumps(owned(body), sort_keys=True, separators=(",", ":"))
+    return _hash(owned(body))
+
+
+def _hash(value: Body) -> bytes:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
 def is_our_key(key: str) -> bool:
     """Tell whether a label of a tenant's namespace is ours whoever wrote it."""
     prefix = key.rpartition("/")[0]
-    return prefix in (names.GROUP, names.POD_SECURITY_PREFIX.rstrip("/"))
+    return (
+        prefix in (names.GROUP, names.POD_SECURITY_PREFIX.rstrip("/"))
+        or key == names.MANAGED_BY_LABEL
+    )
 
 
 def _is_empty(value: Any) -> bool:

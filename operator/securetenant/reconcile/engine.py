@@ -2,29 +2,45 @@
 
 import asyncio
 import datetime
+import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 
-from securetenant.api import kinds
-from securetenant.api.objects import Body, Ref
-from securetenant.plan import expected
-from securetenant.plan.ownership import Observed
-from securetenant.reconcile import keys
-from securetenant.reconcile.errors import ClusterError, UnavailableError
+from securetenant.api import kinds, names, objects, status
+from securetenant.api.objects import Body, Manifest, Ref
+from securetenant.api.tenancysettings import SETTINGS_NAME_RULE, SettingsSpec
+from securetenant.plan import expected, ownership
+from securetenant.reconcile import keys, tenants
+from securetenant.reconcile.errors import (
+    ClusterError,
+    ConflictError,
+    MissingError,
+    UnavailableError,
+)
 from securetenant.reconcile.keys import Key
-from securetenant.reconcile.ports import Cluster, Meter
+from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
 from securetenant.reconcile.queue import Queue
 from securetenant.reconcile.store import Store
-from securetenant.reconcile.tenants import Record, Tenants, Unit
-from securetenant.reconcile.unit import Worker
-from securetenant.status import summary
-from securetenant.status.summary import Subject
+from securetenant.reconcile.tenants import Record, RefusedSpecError, Tenants, Unit
+from securetenant.reconcile.unit import Task, Worker, is_worth_telling
+from securetenant.status import conditions, tenant
+from securetenant.status.outcome import Finding, Outcome
+from securetenant.status.tenant import Subject
 
 _PROGRESS_SECONDS = 2.0
-"""How often the status tells of progress while namespaces are still to be worked on."""
+"""How often a status tells of progress while something is still to be worked on."""
+_HOUR_SECONDS = 3600.0
 _YIELD_EVERY = 50
 """Namespaces read before other work gets its turn."""
+
+_log = logging.getLogger(__name__)
+
+_NO_SETTINGS = (
+    "There is no TenancySettings named default, so nothing is changed. Install one: kubectl apply"
+    " -k manifests/settings"
+)
 
 
 class Engine:
@@ -35,6 +51,7 @@ class Engine:
         *,
         cluster: Cluster,
         meter: Meter,
+        announcer: Announcer,
         now: Callable[[], datetime.datetime],
         store: Store,
         workers: int = 32,
@@ -44,9 +61,16 @@ class Engine:
         self.queue = Queue(clock=time.monotonic, chance=random.Random())  # noqa: S311 - jitter.
         self._cluster = cluster
         self._meter = meter
+        self._announcer = announcer
         self._now = now
         self._workers = workers
-        self._worker = Worker(cluster=cluster, store=store, meter=meter)
+        self._worker = Worker(
+            cluster=cluster, store=store, meter=meter, announcer=announcer, now=now
+        )
+        self._settings: SettingsSpec | None = None
+        self._settings_problem = _NO_SETTINGS
+        self._teardowns: deque[float] = deque()
+        self._torn_down: set[str] = set()
 
     # --- what is seen -----------------------------------------------------------------------
 
@@ -57,38 +81,81 @@ class Engine:
 
     def tenant_gone(self, name: str) -> None:
         """Take note that a SecureTenant is gone: its walls stay, nobody keeps them any more."""
-        record = self.tenants.get(name)
+        record = self.tenants.forget(name)
         if record is None:
             return
-        claimed = list(record.units)
-        self.tenants.forget(name)
+        self._torn_down.discard(record.uid)
         self.queue.forget(keys.Tenant(name))
-        for namespace in claimed:
+        for namespace in record.units:
             self.queue.forget(keys.Unit(name, namespace))
+            # Another tenant may have been waiting for the name.
             self._wake(Ref(kinds.NAMESPACE.name, "", namespace))
 
-    def object_seen(self, ref: Ref, observed: Observed) -> None:
+    def settings_seen(self, _: Ref, body: Body) -> None:
+        """Take the TenancySettings as they now are."""
+        name = body["metadata"]["name"]
+        if not SETTINGS_NAME_RULE.holds(name):
+            return
+        try:
+            settings = tenants.validate(SettingsSpec, body.get("spec"))
+        except RefusedSpecError as error:
+            text = f"TenancySettings default is refused, so nothing is changed: {error}"
+            self._settings, self._settings_problem = None, text
+        else:
+            if settings == self._settings:
+                return
+            self._settings, self._settings_problem = settings, ""
+        self._look_again()
+
+    def settings_gone(self, ref: Ref, _: int) -> None:
+        """Take note that the TenancySettings are gone."""
+        if SETTINGS_NAME_RULE.holds(ref.name):
+            self._settings, self._settings_problem = None, _NO_SETTINGS
+            self._look_again()
+
+    def object_seen(self, ref: Ref, body: Body) -> None:
         """Take an object as it now is."""
-        if self.store.put(ref, observed):
-            self._wake(ref, observed)
+        if self.store.put(ref, ownership.observe(body)):
+            self._wake(ref)
 
     def object_gone(self, ref: Ref, version: int) -> None:
         """Take note that an object was deleted."""
+        owner = self.store.owner_of(ref.name) if ref.kind == kinds.NAMESPACE.name else ""
         if self.store.drop(ref, version):
             self._wake(ref)
+            if owner:
+                self._wake_tenant(owner)
 
-    def _wake(self, ref: Ref, observed: Observed | None = None) -> None:
-        """Queue the units that this object concerns, unless it is as it should be there."""
+    def _look_again(self) -> None:
+        for name in self.tenants.names():
+            self._wake_tenant(name)
+
+    def _wake_tenant(self, name: str) -> None:
+        record = self.tenants.get(name)
+        if record is not None:
+            record.stale = True
+            self.queue.add(keys.Tenant(name))
+
+    def _wake(self, ref: Ref) -> None:
+        """Queue what this object concerns, unless it is as it should be there."""
         home = ref.name if ref.kind == kinds.NAMESPACE.name else ref.namespace
-        for key in keys.wakes(ref, self.tenants.claimants(home)):
-            unit = self._unit(key)
-            if unit is None:
+        inside = self.store.inside(home)
+        owner = self.store.owner_of(home)
+        for name in self.tenants.claimants(home) | {owner}:
+            record = self.tenants.get(name)
+            if record is None:
                 continue
-            differs = expected.differs(unit.wanted, ref, observed)
+            unit = record.units.get(home)
+            if unit is None or record.is_deleted:
+                self._wake_tenant(name)
+                continue
+            if ref.kind == kinds.RESOURCE_QUOTA.name and record.is_waiting:
+                self._wake_tenant(name)
+            differs = expected.differs(unit.wanted, ref, inside)
             if differs and unit.outcome.ready:
                 self._meter.drifted(ref.kind)
             if differs or not unit.outcome.ready:
-                self.queue.add(key)
+                self.queue.add(keys.Unit(name, home))
 
     # --- work -------------------------------------------------------------------------------
 
@@ -104,51 +171,122 @@ class Engine:
             began = time.monotonic()
             failed, retry_after = True, 0.0
             try:
-                failed, retry_after = await self._reconcile(key)
+                failed = await self._reconcile(key)
+            except UnavailableError as error:
+                retry_after = error.retry_after
+            except ClusterError as error:
+                _log.warning("%s failed and is tried again: %s", key, error)
+            except Exception:  # noqa: BLE001 - see below.
+                # One tenant's surprise must not stop the work on all others.
+                _log.exception("%s failed unexpectedly and is tried again", key)
             finally:
                 self.queue.done(key, failed=failed, retry_after=retry_after)
                 self._meter.reconciled(type(key).__name__, time.monotonic() - began, failed=failed)
 
-    async def _reconcile(self, key: Key) -> tuple[bool, float]:
-        """Do one piece of work; return whether to try again, and not before how long."""
+    async def _reconcile(self, key: Key) -> bool:
+        """Do one piece of work; return whether to try again."""
         match key:
             case keys.Unit():
-                return await self._reconcile_unit(key), 0.0
+                return await self._reconcile_unit(key)
+            case keys.Leftover():
+                return await self._let_go(key)
             case keys.Tenant():
                 return await self._reconcile_tenant(key)
 
     async def _reconcile_unit(self, key: keys.Unit) -> bool:
-        unit = self._unit(key)
-        if unit is None:
+        record = self.tenants.get(key.tenant)
+        unit = record.units.get(key.namespace) if record else None
+        if record is None or unit is None or self._settings is None or record.is_deleted:
             return False
-        outcome = await self._worker.converge(unit.scope, unit.wanted)
-        # The spec may have changed meanwhile; then the newer unit has its own work queued.
-        if self._unit(key) is unit and (outcome != unit.outcome or not unit.attempted):
-            unit.outcome, unit.attempted = outcome, True
-            self.queue.add(keys.Tenant(key.tenant))
+        if record.is_suspended:
+            self._take_outcome(key, unit, self._worker.judge(unit.scope, unit.wanted))
+            return False
+        task = Task(
+            scope=unit.scope,
+            wanted=unit.wanted,
+            settled=unit.settled,
+            was_ready=unit.outcome.ready,
+        )
+        record.writing.add(key.namespace)
+        try:
+            outcome = await self._worker.converge(task)
+        finally:
+            record.writing.discard(key.namespace)
+        if record.units.get(key.namespace) is not unit:
+            # The spec changed meanwhile; the newer unit has its own work queued.
+            return False
+        self._take_outcome(key, unit, outcome)
+        if outcome.ready and unit.given != unit.share:
+            # What was given before is no longer in force: others may grow.
+            self._wake_tenant(key.tenant)
+        if self._is_due(unit, outcome):
+            await self._worker.tell(task, outcome)
         return not outcome.ready
 
-    async def _reconcile_tenant(self, key: keys.Tenant) -> tuple[bool, float]:
+    def _take_outcome(self, key: keys.Unit, unit: Unit, outcome: Outcome) -> None:
+        """Remember how a namespace stands; let the tenant tell if that is news."""
+        changed = outcome != unit.outcome or not unit.attempted
+        unit.outcome, unit.attempted = outcome, True
+        if changed:
+            self.queue.add(keys.Tenant(key.tenant))
+
+    def _is_due(self, unit: Unit, outcome: Outcome) -> bool:
+        """Tell whether the namespace's own status should be written now."""
+        now = time.monotonic()
+        if outcome.ready:
+            unit.unready_since = float("-inf")
+        elif unit.unready_since == float("-inf"):
+            unit.unready_since = now
+        return is_worth_telling(outcome) or now - unit.unready_since > _PROGRESS_SECONDS
+
+    async def _reconcile_tenant(self, key: keys.Tenant) -> bool:
         record = self.tenants.get(key.tenant)
         if record is None:
-            return False, 0.0
-        for count, namespace in enumerate(self.tenants.read(key.tenant), start=1):
-            unit = record.units[namespace]
-            unit.outcome = self._worker.judge(unit.scope, unit.wanted)
+            return False
+        if self._settings is None:
+            finding = Finding(
+                type=status.READY, reason=status.SETTINGS_MISSING, message=self._settings_problem
+            )
+            await self._write_status(key.tenant, record, (finding,))
+            return False
+        was_stale = record.stale
+        changed = []
+        if was_stale:
+            changed = self.tenants.read(key.tenant, self._settings, self.store)
+        if record.is_deleted and not record.is_suspended:
+            return await self._tear_down(key.tenant, record, self._settings)
+        if record.spec is not None and not record.is_suspended:
+            await self._hold(key.tenant, record)
+        if was_stale:
+            await self._start(key.tenant, record, set(changed))
+        if record.spec is not None and not record.is_suspended:
+            self._let_go_of_leftovers(key.tenant, record)
+        wait = self._unfinished(record)
+        if wait and not record.is_suspended:
+            self.queue.add_after(key, wait)
+            return False
+        await self._write_status(key.tenant, record, record.findings)
+        return False
+
+    async def _start(self, name: str, record: Record, changed: set[str]) -> None:
+        """Look at the namespaces whose expectation changed; queue all that are not ready."""
+        for count, (namespace, unit) in enumerate(list(record.units.items()), start=1):
+            if namespace in changed:
+                unit.outcome = self._worker.judge(unit.scope, unit.wanted)
             if not unit.outcome.ready:
-                self.queue.add(keys.Unit(key.tenant, namespace))
+                self.queue.add(keys.Unit(name, namespace))
             if count % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-        if wait := self._unfinished(record):
-            self.queue.add_after(key, wait)
-            return False, 0.0
-        try:
-            await self._write_status(key.tenant, record)
-        except UnavailableError as error:
-            return True, error.retry_after
-        except ClusterError:
-            return True, 0.0
-        return False, 0.0
+
+    async def _hold(self, name: str, record: Record) -> None:
+        """Put our finalizer on the SecureTenant, before anything else is made for it."""
+        if names.FINALIZER in record.body["metadata"].get("finalizers", ()):
+            return
+        ref = Ref(kinds.SECURE_TENANT.name, "", name)
+        body = objects.marker(ref, finalizers=[names.FINALIZER])
+        made = await self._cluster.apply(Manifest(ref, body))
+        self._meter.wrote("apply", ref.kind)
+        self.tenants.see(name, made)
 
     def _unfinished(self, record: Record) -> float:
         """Return how long to hold the status back, since most of it is about to change.
@@ -158,7 +296,10 @@ class Engine:
         call unfinished what it has not looked at.
         """
         now = time.monotonic()
-        if all(unit.attempted or unit.outcome.ready for unit in record.units.values()):
+        if all(
+            unit.outcome.ready or (unit.attempted and is_worth_telling(unit.outcome))
+            for unit in record.units.values()
+        ):
             record.told_at = float("-inf")
             return 0.0
         if record.told_at == float("-inf"):
@@ -168,9 +309,136 @@ class Engine:
             record.told_at = now
         return max(wait, 0.0)
 
-    async def _write_status(self, name: str, record: Record) -> None:
-        """Write the status if it says something new."""
-        document = summary.summarize(subject(record), record.status, self._now())
+    # --- letting go -------------------------------------------------------------------------
+
+    def _let_go_of_leftovers(self, name: str, record: Record) -> None:
+        """Queue the namespaces that carry the tenant's label and are not in its spec."""
+        for namespace in self.store.owned_by(name) - record.units.keys():
+            if not self._is_let_go(namespace):
+                self.queue.add(keys.Leftover(name, namespace))
+
+    def _is_let_go(self, namespace: str) -> bool:
+        """Tell whether nothing is left to do for a namespace that is not the tenant's any more."""
+        known = self.store.get(Ref(kinds.NAMESPACE.name, "", namespace))
+        if known is None or not isinstance(known.facts, ownership.NamespaceFacts):
+            return True
+        # What was retained once is not deleted by a later change of mind: it needs a person.
+        retained = known.facts.labels.get(names.STATE_LABEL) == names.RETAINED
+        return retained or known.facts.terminating
+
+    async def _let_go(self, key: keys.Leftover) -> bool:
+        record = self.tenants.get(key.tenant)
+        if record is None or self._settings is None or record.is_suspended:
+            return False
+        named = key.namespace in record.units and not record.is_deleted
+        if named or self._is_let_go(key.namespace):
+            return False
+        if _deletes(record) and self._was_made_by(record, key.namespace):
+            await self._worker.remove(key.namespace)
+            self._tell(
+                record,
+                key.tenant,
+                "Normal",
+                "NamespaceDeleted",
+                "Delete",
+                f"Namespace {key.namespace} is being deleted, pods before walls",
+            )
+        else:
+            await self._worker.retain(key.namespace)
+            self._tell(
+                record,
+                key.tenant,
+                "Normal",
+                "NamespaceRetained",
+                "Retain",
+                f"Namespace {key.namespace} is retained with all its walls",
+            )
+        self._wake_tenant(key.tenant)
+        return False
+
+    def _was_made_by(self, record: Record, namespace: str) -> bool:
+        """Tell whether the namespace is this SecureTenant's, and not an earlier one's."""
+        ref = Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME)
+        known = self.store.get(ref)
+        return (
+            known is not None
+            and isinstance(known.facts, ownership.PolicyFacts)
+            and known.facts.tenant_uid == record.uid
+        )
+
+    async def _tear_down(self, name: str, record: Record, settings: SettingsSpec) -> bool:
+        """Let go of every namespace of a deleted SecureTenant, then of the SecureTenant."""
+        if names.FINALIZER not in record.body["metadata"].get("finalizers", ()):
+            return False
+        if _deletes(record) and (wait := self._teardown_wait(record, settings)):
+            self.queue.add_after(keys.Tenant(name), wait)
+            message = (
+                f"More tenants are to be torn down than the {settings.teardowns_per_hour} an hour"
+                " that TenancySettings allow; this one waits"
+            )
+            finding = Finding(type=status.READY, reason=status.TEARDOWN_DELAYED, message=message)
+            await self._write_status(name, record, (finding,))
+            return False
+        owned = self.store.owned_by(name)
+        for namespace in owned:
+            if not self._is_let_go(namespace):
+                self.queue.add(keys.Leftover(name, namespace))
+        left = sorted(
+            namespace
+            for namespace in owned
+            if not self._is_let_go(namespace) or self._is_terminating(namespace)
+        )
+        if not left:
+            await self._release(name, record)
+            return False
+        message = f"Left: {conditions.listed(left)}"
+        finding = Finding(type=status.READY, reason=status.TERMINATING, message=message)
+        await self._write_status(name, record, (finding,))
+        return False
+
+    def _is_terminating(self, namespace: str) -> bool:
+        known = self.store.get(Ref(kinds.NAMESPACE.name, "", namespace))
+        return (
+            known is not None
+            and isinstance(known.facts, ownership.NamespaceFacts)
+            and known.facts.terminating
+        )
+
+    def _teardown_wait(self, record: Record, settings: SettingsSpec) -> float:
+        """Return how long a tenant has to wait for its teardown; 0 when it may begin."""
+        if record.uid in self._torn_down:
+            return 0.0
+        now = time.monotonic()
+        while self._teardowns and now - self._teardowns[0] > _HOUR_SECONDS:
+            self._teardowns.popleft()
+        if len(self._teardowns) < settings.teardowns_per_hour:
+            self._teardowns.append(now)
+            self._torn_down.add(record.uid)
+            return 0.0
+        if not self._teardowns:
+            return _HOUR_SECONDS
+        return self._teardowns[0] + _HOUR_SECONDS - now + 1
+
+    async def _release(self, name: str, record: Record) -> None:
+        """Take our finalizer off: the SecureTenant goes."""
+        ref = Ref(kinds.SECURE_TENANT.name, "", name)
+        finalizers = record.body["metadata"]["finalizers"]
+        path = f"/metadata/finalizers/{finalizers.index(names.FINALIZER)}"
+        patch = [
+            {"op": "test", "path": path, "value": names.FINALIZER},
+            {"op": "remove", "path": path},
+        ]
+        try:
+            await self._cluster.amend(ref, patch)
+        except (MissingError, ConflictError):
+            return  # It is gone, or changed meanwhile and is seen again.
+        self._meter.wrote("amend", ref.kind)
+
+    # --- telling ----------------------------------------------------------------------------
+
+    async def _write_status(self, name: str, record: Record, findings: tuple[Finding, ...]) -> None:
+        """Write the status if it says something new, and announce when Ready changed."""
+        document = tenant.summarize(_subject(record, findings), record.status, self._now())
         if document == record.status:
             return
         ref = Ref(kinds.SECURE_TENANT.name, "", name)
@@ -178,27 +446,64 @@ class Engine:
         previous, record.status = record.status, document
         try:
             body = await self._cluster.apply_status(ref, document)
+        except MissingError:
+            return  # The SecureTenant is gone.
         except ClusterError:
             record.status = previous
             raise
         self._meter.wrote("status", ref.kind)
         record.version = max(record.version, int(body["metadata"]["resourceVersion"]))
+        before, after = _ready_condition(previous), _ready_condition(document)
+        good = after["status"] == "True"
+        worth = good or before.get("status") == "True" or conditions.is_stalled(after["reason"])
+        if worth and (before.get("status"), before.get("reason")) != (
+            after["status"],
+            after["reason"],
+        ):
+            self._tell(
+                record,
+                name,
+                "Normal" if good else "Warning",
+                after["reason"],
+                "Reconcile",
+                after["message"],
+            )
 
-    def _unit(self, key: Key) -> Unit | None:
-        record = self.tenants.get(key.tenant)
-        if record is None or not isinstance(key, keys.Unit):
-            return None
-        return record.units.get(key.namespace)
+    def _tell(
+        self, record: Record, name: str, type: str, reason: str, action: str, note: str
+    ) -> None:
+        self._announcer.announce(
+            Announcement(
+                name, record.uid, "Normal" if type == "Normal" else "Warning", reason, action, note
+            )
+        )
 
 
-def subject(record: Record) -> Subject:
+def _deletes(record: Record) -> bool:
+    """Tell whether the tenant's namespaces are deleted when it lets them go."""
+    return (
+        record.spec is not None
+        and not record.is_refused
+        and record.spec.deletion_policy == "Delete"
+    )
+
+
+def _ready_condition(document: Body) -> Body:
+    for condition in document.get("conditions") or ():
+        if condition["type"] == status.READY:
+            return dict(condition)
+    return {}
+
+
+def _subject(record: Record, findings: tuple[Finding, ...]) -> Subject:
     """Return what the status of a tenant is about."""
     exception = ""
     if record.spec is not None and record.spec.effective_pod_security.level == "baseline":
         exception = record.spec.effective_pod_security.exception_reason or ""
     return Subject(
-        generation=int((record.read or record.body)["metadata"].get("generation", 0)),
+        generation=int(record.body["metadata"].get("generation", 0)),
         outcomes=[unit.outcome for _, unit in sorted(record.units.items())],
-        refusal=record.refusal,
+        findings=findings,
         exception_reason=exception,
+        suspended=record.is_suspended,
     )

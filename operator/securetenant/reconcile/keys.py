@@ -1,14 +1,10 @@
-"""Pieces of work, and which of them an event wakes."""
+"""Pieces of work, by what they are about."""
 
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
-
-from securetenant.api import kinds
-from securetenant.api.objects import Ref
 
 
 class Tenant(NamedTuple):
-    """Read the tenant's spec, give its namespaces their work, write its status."""
+    """Read the tenant's spec, share its quota, give its namespaces work, tell how it stands."""
 
     tenant: str
 
@@ -20,17 +16,13 @@ class Unit(NamedTuple):
     namespace: str
 
 
-Key = Tenant | Unit
+class Leftover(NamedTuple):
+    """Let go of a namespace that the tenant no longer names, or of a deleted tenant's."""
+
+    tenant: str
+    namespace: str
+    # A Unit and a Leftover of the same names would be equal as tuples.
+    leftover: bool = True
 
 
-def wakes(ref: Ref, claimants: Iterable[str]) -> Iterator[Key]:
-    """Yield what an event about ``ref`` wakes.
-
-    ``claimants`` are the tenants whose spec names the namespace that the object is (in).
-    """
-    if ref.kind == kinds.SECURE_TENANT.name:
-        yield Tenant(ref.name)
-        return
-    namespace = ref.name if ref.kind == kinds.NAMESPACE.name else ref.namespace
-    for tenant in claimants:
-        yield Unit(tenant, namespace)
+Key = Tenant | Unit | Leftover

@@ -1,12 +1,12 @@
-"""What this room needs from the outside, as protocols; ``kube`` and ``telemetry`` fulfil them."""
+"""What this room needs from the outside, as protocols that ``kube`` and ``telemetry`` fulfil."""
 
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from securetenant.api.objects import Body, Manifest, Ref
 
 
 class Cluster(Protocol):
-    """Writes to the cluster; each raises a :class:`ClusterError`.
+    """Requests to the cluster; each raises a :class:`ClusterError`.
 
     Writes return the object as the API server now has it.
     """
@@ -41,3 +41,23 @@ class Meter(Protocol):
 
     def reconciled(self, kind: str, seconds: float, *, failed: bool) -> None:
         """Count one piece of work."""
+
+
+class Announcement(NamedTuple):
+    """Something for people to read in the events of a SecureTenant."""
+
+    tenant: str
+    uid: str
+    type: Literal["Normal", "Warning"]
+    reason: str
+    """One word, in CamelCase."""
+    action: str
+    """What the operator did or does, in CamelCase."""
+    note: str
+
+
+class Announcer(Protocol):
+    """Tells people; it never waits and never fails."""
+
+    def announce(self, announcement: Announcement) -> None:
+        """Take an announcement; repeats are counted together, floods are cut."""

@@ -65,10 +65,6 @@ class Queue:
         self._due.pop(key, None)
         self._failures.pop(key, None)
 
-    def is_active(self, key: Key) -> bool:
-        """Tell whether somebody works on ``key`` now."""
-        return key in self._active
-
     async def take(self) -> Key:
         """Wait for the next key; the caller must end it with :meth:`done`."""
         while True:

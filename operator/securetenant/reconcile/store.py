@@ -7,9 +7,9 @@ of our own write changes nothing.
 from collections import defaultdict
 from collections.abc import Mapping
 
-from securetenant.api import kinds
+from securetenant.api import kinds, names
 from securetenant.api.objects import Ref
-from securetenant.plan.ownership import Observed
+from securetenant.plan.ownership import NamespaceFacts, Observed
 
 
 class Store:
@@ -17,6 +17,8 @@ class Store:
 
     def __init__(self) -> None:
         self._objects: defaultdict[str, dict[Ref, Observed]] = defaultdict(dict)
+        self._owned: defaultdict[str, set[str]] = defaultdict(set)
+        """Namespaces by the tenant that their label names."""
 
     def put(self, ref: Ref, observed: Observed) -> bool:
         """Remember an object; tell whether what we look at changed."""
@@ -24,6 +26,7 @@ class Store:
         known = objects.get(ref)
         if known is not None and observed.version <= known.version:
             return False
+        self._index(ref, known, observed)
         objects[ref] = observed
         return not observed.same_content(known)
 
@@ -36,6 +39,7 @@ class Store:
         known = objects.get(ref) if objects else None
         if objects is None or known is None or known.version > version:
             return False
+        self._index(ref, known, None)
         del objects[ref]
         if not objects:
             del self._objects[_home(ref)]
@@ -49,9 +53,33 @@ class Store:
         """Return the namespace and our objects in it."""
         return self._objects.get(namespace, {})
 
+    def owned_by(self, tenant: str) -> set[str]:
+        """Return the namespaces whose label names the tenant."""
+        return self._owned.get(tenant, set())
+
+    def owner_of(self, namespace: str) -> str:
+        """Return the tenant that the namespace's label names, or an empty string."""
+        return _owner(self.get(Ref(kinds.NAMESPACE.name, "", namespace)))
+
     def refs(self, kind: str) -> list[Ref]:
         """Return every known object of a kind: for the sweep after a list."""
         return [ref for objects in self._objects.values() for ref in objects if ref.kind == kind]
+
+    def _index(self, ref: Ref, before: Observed | None, after: Observed | None) -> None:
+        if ref.kind != kinds.NAMESPACE.name:
+            return
+        if old := _owner(before):
+            self._owned[old].discard(ref.name)
+            if not self._owned[old]:
+                del self._owned[old]
+        if new := _owner(after):
+            self._owned[new].add(ref.name)
+
+
+def _owner(observed: Observed | None) -> str:
+    if observed is None or not isinstance(observed.facts, NamespaceFacts):
+        return ""
+    return observed.facts.labels.get(names.TENANT_LABEL, "")
 
 
 def _home(ref: Ref) -> str:

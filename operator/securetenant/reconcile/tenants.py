@@ -1,19 +1,25 @@
 """The tenants that are known: their specs as last seen, and how their namespaces stand."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from securetenant.api.objects import Body
+from securetenant.api import kinds, names, quantities, status
+from securetenant.api.objects import Body, Ref
+from securetenant.api.rules import Model
 from securetenant.api.securetenant import NAME_RULE, TenantSpec
-from securetenant.desired import scope, unit
+from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.desired import scope, totals, unit
 from securetenant.desired.scope import Scope
-from securetenant.plan import expected
+from securetenant.plan import expected, ledger
 from securetenant.plan.expected import Expected
-from securetenant.status.outcome import Outcome
+from securetenant.plan.ledger import Part
+from securetenant.plan.ownership import QuotaFacts
+from securetenant.reconcile.store import Store
+from securetenant.status.outcome import Finding, Outcome
 
 
 @dataclass(kw_only=True, slots=True)
@@ -23,8 +29,15 @@ class Unit:
     scope: Scope
     wanted: Expected
     outcome: Outcome
+    settled: bool
+    """Whether the share is the one that it will stay."""
+    given: dict[str, int]
+    """The largest share that was given and may still be written: counts until it is seen gone."""
+    share: Mapping[str, int]
     attempted: bool = False
     """Whether the outcome is that of work, and not only of a look."""
+    unready_since: float = float("-inf")
+    """When work on it began to fail, by the monotonic clock."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -33,17 +46,40 @@ class Record:
 
     body: Body
     """The SecureTenant as last seen."""
-    read: Body | None = None
-    """The body that was read into units."""
+    version: int = 0
     status: dict[str, Any] = field(default_factory=dict)
     """The status as last seen or written."""
-    version: int = 0
     told_at: float = float("-inf")
     """When progress was last worth a status, by the monotonic clock."""
+    stale: bool = True
+    """Whether the body, the settings or the shares changed since it was read."""
     spec: TenantSpec | None = None
     """The last spec that was good; its walls are kept while a newer one is refused."""
-    refusal: str = ""
+    is_refused: bool = False
+    """Whether the spec as it stands is refused."""
+    findings: tuple[Finding, ...] = ()
+    writing: set[str] = field(default_factory=set)
+    """Namespaces that are being written to: what they were given may still land."""
+    departing: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    """What was given to namespaces that left the spec while they were being written to."""
     units: dict[str, Unit] = field(default_factory=dict)
+    is_waiting: bool = False
+    """Whether a share waits for others to shrink."""
+
+    @property
+    def uid(self) -> str:
+        """Return the uid of the SecureTenant."""
+        return str(self.body["metadata"]["uid"])
+
+    @property
+    def is_deleted(self) -> bool:
+        """Tell whether its deletion was asked for and waits for us."""
+        return "deletionTimestamp" in self.body["metadata"]
+
+    @property
+    def is_suspended(self) -> bool:
+        """Tell whether the operator is asked to change nothing."""
+        return self.spec is not None and self.spec.is_suspended
 
 
 class Tenants:
@@ -67,23 +103,19 @@ class Tenants:
             return True
         if version <= record.version:
             return False
-        news = (
-            body["metadata"].get("generation") != record.body["metadata"].get("generation")
-            or body["metadata"].get("uid") != record.body["metadata"].get("uid")
-            or (body.get("status") or {}) != record.status
-        )
+        news = _what_people_change(body) != _what_people_change(record.body)
+        foreign = (body.get("status") or {}) != record.status
         record.body, record.version = body, version
         record.status = body.get("status") or {}
-        return news
+        record.stale |= news
+        return news or foreign
 
-    def forget(self, name: str) -> bool:
+    def forget(self, name: str) -> Record | None:
         """Forget a SecureTenant that is gone; what it made stays as it is."""
         record = self._records.pop(name, None)
-        if record is None:
-            return False
-        for namespace in record.units:
+        for namespace in record.units if record else ():
             self._unclaim(namespace, name)
-        return True
+        return record
 
     def names(self) -> list[str]:
         """Return the names of all tenants."""
@@ -97,34 +129,70 @@ class Tenants:
         """Return the tenants whose spec names the namespace."""
         return self._claims.get(namespace, set())
 
-    def read(self, name: str) -> Iterator[str]:
-        """Read a spec that is news; yield the namespaces whose expectation changed."""
+    def read(self, name: str, settings: SettingsSpec, store: Store) -> list[str]:
+        """Read a tenant whose inputs changed; return the namespaces whose expectation did.
+
+        Shares the tenant's quota: the one place that does.
+        """
         record = self._records[name]
-        if record.read is record.body:
-            return
-        record.read = record.body
+        record.stale = False
         try:
             spec = _parse(name, record.body)
-        except _RefusedSpecError as error:
-            record.refusal = str(error)
-            return
-        record.spec, record.refusal = spec, ""
-        found = {each.namespace.name: each for each in scope.scopes(name, spec)}
+        except RefusedSpecError as error:
+            text = f"{error} What was in place stays in place; correct the spec."
+            record.findings = (
+                Finding(type=status.READY, reason=status.SPEC_REFUSED, message=text),
+            )
+            record.is_refused = True
+            return []
+        record.spec, record.is_refused = spec, False
+        book = _share(record, spec, settings, store, name)
+        record.is_waiting = bool(book.waiting)
+        record.findings = _findings(spec, book)
+        found = {
+            each.namespace.name: each
+            for each in scope.scopes(name, record.uid, spec, settings, book.shares)
+        }
         for namespace in record.units.keys() - found.keys():
             del record.units[namespace]
             self._unclaim(namespace, name)
+        changed = []
         for namespace, each in found.items():
-            known = record.units.get(namespace)
-            if known is not None and known.scope == each:
-                continue
-            wanted = expected.expect(unit.build(each))
-            record.units[namespace] = Unit(
-                scope=each,
-                wanted=wanted,
-                outcome=Outcome(namespace=namespace, pending=(wanted.namespace, *wanted.digests)),
-            )
-            self._claims[namespace].add(name)
-            yield namespace
+            settled = namespace not in book.waiting and not book.overcommitted
+            if self._update(record, each, book.shares[namespace], settled=settled):
+                self._claims[namespace].add(name)
+                changed.append(namespace)
+        return changed
+
+    def _update(
+        self, record: Record, found: Scope, share: Mapping[str, int], *, settled: bool
+    ) -> bool:
+        """Take a scope; tell whether its namespace has to be looked at."""
+        namespace = found.namespace.name
+        known = record.units.get(namespace)
+        if known is not None and known.scope == found:
+            was_settled, known.settled = known.settled, settled
+            return was_settled != settled
+        wanted = expected.expect(unit.build(found))
+        given = dict(share)
+        if known is not None:
+            given = {
+                key: max(known.given.get(key, 0), share.get(key, 0))
+                for key in known.given.keys() | share.keys()
+            }
+        record.units[namespace] = Unit(
+            scope=found,
+            wanted=wanted,
+            outcome=Outcome(
+                namespace=namespace,
+                pending=(wanted.namespace, *wanted.digests),
+                reason=status.PROGRESSING,
+            ),
+            settled=settled,
+            given=given,
+            share=share,
+        )
+        return True
 
     def _unclaim(self, namespace: str, name: str) -> None:
         self._claims[namespace].discard(name)
@@ -132,15 +200,17 @@ class Tenants:
             del self._claims[namespace]
 
 
-class _RefusedSpecError(Exception):
-    """A stored spec that breaks a rule of this operator."""
+class RefusedSpecError(Exception):
+    """A stored object that breaks a rule of this operator; the message is for people."""
 
 
-def _parse(name: str, body: Body) -> TenantSpec:
-    if not NAME_RULE.holds(name):
-        raise _RefusedSpecError(f"metadata.name: {NAME_RULE.message}.")
+_M = TypeVar("_M", bound=Model)
+
+
+def validate(model: type[_M], spec: Any) -> _M:
+    """Return the model of a stored spec; raises :class:`RefusedSpecError` with its field."""
     try:
-        return TenantSpec.model_validate(body.get("spec"))
+        return model.model_validate(spec)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in ("spec", *first["loc"]))
@@ -150,4 +220,116 @@ def _parse(name: str, body: Body) -> TenantSpec:
                 "this operator does not know the field; install the operator that belongs to"
                 " the CRD"
             )
-        raise _RefusedSpecError(f"{where}: {message}.") from error
+        raise RefusedSpecError(f"{where}: {message}.") from error
+
+
+def _parse(name: str, body: Body) -> TenantSpec:
+    if not NAME_RULE.holds(name):
+        raise RefusedSpecError(f"metadata.name: {NAME_RULE.message}.")
+    return validate(TenantSpec, body.get("spec"))
+
+
+def _what_people_change(body: Body) -> tuple[Any, ...]:
+    metadata = body["metadata"]
+    return (
+        metadata.get("generation"),
+        metadata.get("uid"),
+        metadata.get("deletionTimestamp"),
+        metadata.get("finalizers"),
+        metadata.get("annotations", {}).get(names.REQUESTED_ANNOTATION),
+    )
+
+
+def _share(
+    record: Record,
+    spec: TenantSpec,
+    settings: SettingsSpec,
+    store: Store,
+    tenant: str,
+) -> ledger.Ledger:
+    """Balance the tenant's quota by what is seen and what was given."""
+    total = totals.total(spec, settings)
+    parts = {
+        entry.name: Part(
+            weight=(entry.quota and entry.quota.weight) or 1,
+            fixed={
+                key: quantities.units(key, value)
+                for key, value in ((entry.quota and entry.quota.hard) or {}).items()
+            },
+        )
+        for entry in spec.namespaces
+    }
+    given = {name: unit.given for name, unit in record.units.items() if name not in parts}
+    record.departing = {
+        namespace: held
+        for namespace, held in {**record.departing, **given}.items()
+        if namespace in record.writing
+    }
+    exposure = {}
+    for namespace in parts:
+        seen = _largest(_in_force(store, namespace), record.departing.get(namespace, {}))
+        known = record.units.get(namespace)
+        if known is not None:
+            if seen == dict(known.share) and namespace not in record.writing:
+                known.given = dict(known.share)
+            seen = _largest(seen, known.given)
+        exposure[namespace] = seen
+    reserved: dict[str, int] = {}
+    for namespace in (store.owned_by(tenant) | record.departing.keys()) - parts.keys():
+        held = _largest(_in_force(store, namespace), record.departing.get(namespace, {}))
+        for key, count in held.items():
+            reserved[key] = reserved.get(key, 0) + count
+    return ledger.balance(total, parts, reserved, exposure)
+
+
+def _in_force(store: Store, namespace: str) -> dict[str, int]:
+    """Return what the namespace may use by its quota: the larger of spec and status."""
+    seen = store.get(Ref(kinds.RESOURCE_QUOTA.name, namespace, names.QUOTA))
+    if seen is None or not isinstance(seen.facts, QuotaFacts):
+        return {}
+    hard, enforced = (
+        {key: quantities.units(key, value) for key, value in each.items()}
+        for each in (seen.facts.hard, seen.facts.enforced)
+    )
+    return hard if hard == enforced else _largest(hard, enforced)
+
+
+def _largest(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {key: max(one.get(key, 0), other.get(key, 0)) for key in one.keys() | other.keys()}
+
+
+def _findings(spec: TenantSpec, book: ledger.Ledger) -> tuple[Finding, ...]:
+    """Return what is wrong with a spec that CEL could not see."""
+    findings = []
+    if book.overcommitted:
+        findings.append(
+            Finding(
+                type=status.QUOTA_ENFORCED,
+                reason=status.QUOTA_OVERCOMMITTED,
+                message=f"{book.overcommitted}. Shares stay as they are; raise spec.quota, lower"
+                " the fixed parts, or delete retained namespaces.",
+            )
+        )
+    own = {entry.name for entry in spec.namespaces}
+    unknown = sorted(
+        {
+            (grant.name, namespace)
+            for grant in spec.access or ()
+            for namespace in (
+                *(grant.namespaces or ()),
+                *(each.namespace for each in grant.subjects if each.namespace is not None),
+            )
+            if namespace not in own
+        }
+    )
+    if unknown:
+        told = ", ".join(f"{namespace} (access {grant})" for grant, namespace in unknown[:3])
+        findings.append(
+            Finding(
+                type=status.ACCESS_SCOPED,
+                reason=status.UNKNOWN_NAMESPACE,
+                message=f"Not a namespace of this tenant: {told}. The other grants are in force;"
+                " add the namespace to spec.namespaces or correct the name.",
+            )
+        )
+    return tuple(findings)

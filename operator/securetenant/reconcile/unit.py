@@ -1,6 +1,8 @@
 """Make one namespace of one tenant what it should be: the smallest piece of work."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from securetenant.api import kinds, names, status
 from securetenant.api.objects import Body, Manifest, Ref
@@ -8,16 +10,43 @@ from securetenant.desired import namespaces, unit
 from securetenant.desired.scope import Scope
 from securetenant.plan import claim, drift, expected, ownership
 from securetenant.plan.claim import Claim, Verdict
-from securetenant.plan.expected import Expected
+from securetenant.plan.expected import Expected, Inside
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
     RefusedError,
     UnavailableError,
 )
-from securetenant.reconcile.ports import Cluster, Meter
+from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
 from securetenant.reconcile.store import Store
+from securetenant.status import conditions, namespace
 from securetenant.status.outcome import Outcome
+
+_REASONS = {
+    Claim.FOREIGN: status.CONFLICT,
+    Claim.RETAINED: status.CONSENT_NEEDED,
+    Claim.TERMINATING: status.PROGRESSING,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What one namespace needs, and what is known from before."""
+
+    scope: Scope
+    wanted: Expected
+    settled: bool
+    """Whether the share is the one that it will stay; if not, it waits for others to shrink."""
+    was_ready: bool
+    """Whether the namespace was ready: then what differs is somebody else's doing."""
+
+
+class _WaitError(Exception):
+    """Nothing to do now; what is waited for wakes this again."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +56,16 @@ class Worker:
     cluster: Cluster
     store: Store
     meter: Meter
+    announcer: Announcer
+    now: Callable[[], datetime]
 
-    async def converge(self, scope: Scope, wanted: Expected) -> Outcome:
+    async def converge(self, task: Task) -> Outcome:
         """Write what differs, in order, and say how the namespace stands. Raises nothing."""
         reason, message = status.PROGRESSING, ""
         try:
-            await self._converge(scope, wanted)
+            await self._converge(task)
+        except _WaitError as wait:
+            reason, message = wait.reason, str(wait)
         except RefusedError as error:
             reason, message = status.REFUSED, f"The API server refused a write: {error}"
         except UnavailableError as error:
@@ -40,7 +73,7 @@ class Worker:
         except ClusterError as error:
             # A conflict or a missing object: somebody changed it meanwhile. It is seen again.
             message = str(error)
-        return self.judge(scope, wanted, reason, message)
+        return self.judge(task.scope, task.wanted, reason, message)
 
     def judge(
         self,
@@ -51,44 +84,130 @@ class Worker:
     ) -> Outcome:
         """Say how the namespace stands, by what is known of the cluster."""
         name = scope.namespace.name
+        every = (wanted.namespace, *wanted.digests)
         verdict = self._claim(scope, wanted)
-        if verdict.claim is Claim.FOREIGN:
-            # Nothing of a foreign namespace is ours to judge: all of it is pending.
-            every = (wanted.namespace, *wanted.digests)
+        if self._is_protected(scope, verdict):
+            message = (
+                f"The name {name} is kept by the platform team (TenancySettings,"
+                " protectedNames). Choose another name."
+            )
             return Outcome(
-                namespace=name, pending=every, reason=status.CONFLICT, message=verdict.message
+                namespace=name, pending=every, reason=status.PROTECTED_NAME, message=message
+            )
+        if verdict.claim in _REASONS:
+            # Nothing of such a namespace is ours to judge: all of it is pending.
+            return Outcome(
+                namespace=name,
+                pending=every,
+                reason=_REASONS[verdict.claim],
+                message=verdict.message,
             )
         pending = expected.pending(wanted, self.store.inside(name))
         if not pending:
-            return Outcome(namespace=name, reason=status.AS_SPECIFIED)
-        return Outcome(
-            namespace=name, pending=pending, reason=reason, message=message or verdict.message
-        )
+            return Outcome(namespace=name)
+        return Outcome(namespace=name, pending=pending, reason=reason, message=message)
 
-    async def _converge(self, scope: Scope, wanted: Expected) -> None:
-        if self._claim(scope, wanted).claim is Claim.ABSENT:
+    async def tell(self, task: Task, outcome: Outcome) -> None:
+        """Write the namespace's own status if it says something new.
+
+        Raises a :class:`ClusterError`.
+        """
+        facts = expected.policy_facts(task.wanted, self._inside(task.wanted))
+        if facts is None or self._claim(task.scope, task.wanted).claim is not Claim.OWN:
+            return
+        document = namespace.summarize(outcome, facts, self.now())
+        if ownership.status_digest(document) == facts.status:
+            return
+        self._remember(await self.cluster.apply_status(task.wanted.policy, document))
+        self.meter.wrote("status", kinds.TENANT_POLICY.name)
+
+    # --- steps ------------------------------------------------------------------------------
+
+    async def _converge(self, task: Task) -> None:
+        scope, wanted = task.scope, task.wanted
+        verdict = self._claim(scope, wanted)
+        if self._is_protected(scope, verdict):
+            return
+        if verdict.claim is Claim.ABSENT:
             await self._create(scope, wanted.namespace)
         if self._claim(scope, wanted).claim is not Claim.OWN:
             return
-        manifests: dict[Ref, Manifest] = {}
-        for ref in expected.pending(wanted, self.store.inside(scope.namespace.name)):
-            if not manifests:
-                manifests = {each.ref: each for each in unit.build(scope)}
+        manifests = {each.ref: each for each in unit.build(scope)}
+        await self._revoke(wanted)
+        if not expected.is_claimed(wanted, self._inside(wanted)):
+            await self._apply(self._namespace(scope, wanted), task)
+        await self._build_walls(task, manifests)
+        if not expected.is_counted(wanted, self._inside(wanted)):
+            raise _WaitError(
+                status.WAITING_FOR_QUOTA,
+                f"The quota of {scope.namespace.name} is not counted yet; it would enforce nothing",
+            )
+        for ref in self._pending(wanted, kinds.ROLE_BINDING):
+            await self._apply(manifests[ref], task)
+        if not task.settled and not expected.is_ready_for(wanted, self._inside(wanted)):
+            raise _WaitError(
+                status.WAITING_FOR_SHARE,
+                f"The share of {scope.namespace.name} waits for other namespaces to shrink",
+            )
+        if expected.differs(wanted, wanted.namespace, self._inside(wanted)):
+            uid = expected.policy_uid(wanted, self._inside(wanted))
+            await self._apply(namespaces.build_ready(scope, uid), task)
+
+    async def _revoke(self, wanted: Expected) -> None:
+        """Delete what is not wanted, first: a withdrawn opening or grant closes at once."""
+        for ref in expected.pending(wanted, self._inside(wanted)):
             known = self.store.get(ref)
-            if ref in manifests:
-                await self._apply(manifests[ref])
-            elif known is not None:
-                await self._delete(ref, known.uid)
+            if ref != wanted.namespace and ref not in wanted.digests and known is not None:
+                await self.delete(ref, known.uid)
+
+    async def _build_walls(self, task: Task, manifests: dict[Ref, Manifest]) -> None:
+        """Apply the TenantPolicy and the walls, and grants that exist and differ.
+
+        One object that is refused does not keep the others from being right: the first
+        refusal is raised at the end. New grants come only after all walls.
+        """
+        refusal: RefusedError | None = None
+        for ref in self._pending(task.wanted):
+            if ref.kind == kinds.ROLE_BINDING.name and self.store.get(ref) is None:
+                continue
+            try:
+                await self._apply(manifests[ref], task)
+            except RefusedError as error:
+                refusal = refusal or error
+        if refusal is not None:
+            raise refusal
+
+    def _pending(self, wanted: Expected, kind: kinds.Kind | None = None) -> list[Ref]:
+        """Return the wanted objects beside the namespace that are not as they should be."""
+        return [
+            ref
+            for ref in expected.pending(wanted, self._inside(wanted))
+            if ref in wanted.digests and (kind is None or ref.kind == kind.name)
+        ]
+
+    def _namespace(self, scope: Scope, wanted: Expected) -> Manifest:
+        """Return the namespace with its marks; ready stays only if it was rightly so."""
+        if expected.is_ready_for(wanted, self._inside(wanted)):
+            uid = expected.policy_uid(wanted, self._inside(wanted))
+            return namespaces.build_ready(scope, uid)
+        return namespaces.build(scope)
+
+    def _inside(self, wanted: Expected) -> Inside:
+        return self.store.inside(wanted.namespace.name)
 
     def _claim(self, scope: Scope, wanted: Expected) -> Verdict:
         """Decide whose namespace it is, by what is known of it."""
-        namespace = wanted.namespace.name
-        policy = Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME)
-        ours = self.store.get(policy)
-        # The digest covers the tenant's name.
-        was_ours = ours is not None and ours.digest == wanted.digests[policy]
-        known = self.store.get(wanted.namespace)
-        return claim.judge(scope.tenant, namespace, known, was_ours=was_ours)
+        return claim.judge(
+            scope.tenant,
+            scope.tenant_uid,
+            scope.namespace.name,
+            self.store.get(wanted.namespace),
+            expected.policy_facts(wanted, self._inside(wanted)),
+        )
+
+    def _is_protected(self, scope: Scope, verdict: Verdict) -> bool:
+        """Tell whether the platform keeps the name; what is the tenant's already stays so."""
+        return verdict.claim is not Claim.OWN and scope.settings.protects(scope.namespace.name)
 
     async def _create(self, scope: Scope, ref: Ref) -> None:
         """Create the namespace, or learn of the one that somebody made a moment earlier."""
@@ -103,10 +222,21 @@ class Worker:
             self.meter.wrote("create", ref.kind)
         self._remember(body)
 
-    async def _apply(self, manifest: Manifest) -> None:
+    async def _apply(self, manifest: Manifest, task: Task) -> None:
         """Make one object what it should be; read the answer, and insist."""
         ref = manifest.ref
-        body = await self.cluster.apply(manifest)
+        before = await self.cluster.read(ref) if task.was_ready else None
+        if before is not None and drift.is_fixed(manifest.body, before):
+            await self.delete(ref, before["metadata"]["uid"])
+        try:
+            body = await self.cluster.apply(manifest)
+        except RefusedError:
+            existing = await self.cluster.read(ref)
+            if existing is None or not drift.is_fixed(manifest.body, existing):
+                raise
+            # What differs cannot be changed by anybody: make the object anew.
+            await self.delete(ref, existing["metadata"]["uid"])
+            body = await self.cluster.apply(manifest)
         self.meter.wrote("apply", ref.kind)
         if patch := drift.surplus(manifest.body, body):
             body = await self.cluster.amend(ref, patch)
@@ -117,13 +247,84 @@ class Worker:
         ):
             paths = ", ".join(drift.differences(manifest.body, body))
             raise RefusedError(f"{ref} was accepted and came back with another {paths}")
+        if task.was_ready:
+            self._announce_repair(task, manifest, before)
 
-    async def _delete(self, ref: Ref, uid: str) -> None:
+    def _announce_repair(self, task: Task, manifest: Manifest, before: Body | None) -> None:
+        if before is None:
+            note = f"{manifest.ref} was deleted; it is back"
+        else:
+            paths = drift.differences(manifest.body, before)
+            if not paths:
+                return
+            note = f"{manifest.ref} was changed ({', '.join(paths)}); it is put back"
+            if author := drift.last_author(before):
+                note = (
+                    f"{manifest.ref} was changed by {author} ({', '.join(paths)}); it is put back"
+                )
+        self.announcer.announce(
+            Announcement(
+                task.scope.tenant,
+                task.scope.tenant_uid,
+                "Warning",
+                "DriftRepaired",
+                "Repair",
+                note,
+            )
+        )
+
+    # --- letting go -------------------------------------------------------------------------
+
+    async def retain(self, name: str) -> None:
+        """Mark a namespace as retained; it and all its walls stay as they are."""
+        ref = Ref(kinds.NAMESPACE.name, "", name)
+        body = await self.cluster.read(ref)
+        if body is None or body["metadata"]["labels"].get(names.STATE_LABEL) == names.RETAINED:
+            return
+        await self._mark(ref, body, "add", names.STATE_LABEL, names.RETAINED)
+
+    async def remove(self, name: str) -> None:
+        """Delete a namespace: no new pods, no access, then everything, pods before walls.
+
+        Since Kubernetes 1.34 the namespace controller deletes pods first and the rest only when
+        none is left (KEP-5080), so the walls outlive what they hold.
+        """
+        ref = Ref(kinds.NAMESPACE.name, "", name)
+        body = await self.cluster.read(ref)
+        if body is None or "deletionTimestamp" in body["metadata"]:
+            return
+        if names.READY_FOR_LABEL in body["metadata"]["labels"]:
+            await self._mark(ref, body, "remove", names.READY_FOR_LABEL)
+        for inner, known in list(self.store.inside(name).items()):
+            if inner.kind == kinds.ROLE_BINDING.name:
+                await self.delete(inner, known.uid)
+        await self.cluster.delete(ref, body["metadata"]["uid"])
+        self.meter.wrote("delete", ref.kind)
+
+    async def _mark(
+        self, ref: Ref, body: Body, verb: str, label: str, value: str | None = None
+    ) -> None:
+        """Set or remove one label of a namespace, if it is still the one that was read."""
+        change = {"op": verb, "path": drift.pointer(["metadata", "labels", label])}
+        if value is not None:
+            change["value"] = value
+        version = body["metadata"]["resourceVersion"]
+        test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+        self._remember(await self.cluster.amend(ref, [test, change]))
+        self.meter.wrote("amend", ref.kind)
+
+    async def delete(self, ref: Ref, uid: str) -> None:
+        """Delete one object of ours."""
         await self.cluster.delete(ref, uid)
         self.meter.wrote("delete", ref.kind)
         known = self.store.get(ref)
-        if known is not None:
+        if known is not None and known.uid == uid:
             self.store.drop(ref, known.version)
 
     def _remember(self, body: Body) -> None:
         self.store.put(ownership.ref_of(body), ownership.observe(body))
+
+
+def is_worth_telling(outcome: Outcome) -> bool:
+    """Tell whether an outcome should be shown at once, and is not about to change by itself."""
+    return outcome.ready or conditions.is_stalled(outcome.reason)

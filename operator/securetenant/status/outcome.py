@@ -1,4 +1,4 @@
-"""The outcome of working on one namespace: the input of every condition."""
+"""Outcomes of work and findings about a spec: the input of every condition."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class Outcome:
     namespace: str
     pending: tuple[Ref, ...] = ()
     """What is not as it should be; empty when the namespace is ready."""
-    reason: str = status.PROGRESSING
+    reason: str = status.AS_SPECIFIED
     """Why something is pending: a reason of :mod:`securetenant.api.status`."""
     message: str = ""
     """What happened and what to do, for people."""
@@ -22,3 +22,14 @@ class Outcome:
     def ready(self) -> bool:
         """Tell whether every object is as it should be."""
         return not self.pending
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """Something about the tenant as a whole that keeps a condition from being True."""
+
+    type: str
+    """The condition that it concerns; Ready for the whole."""
+    reason: str
+    message: str
+    """What is wrong and what to do, for people."""

@@ -1,0 +1,82 @@
+"""Access: who may do what in a tenant's namespaces."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from securetenant.api.rules import Model, Rule, listed
+
+Role = Literal["Admin", "Developer", "Viewer"]
+ROLES: tuple[Role, ...] = ("Admin", "Developer", "Viewer")
+
+# Simpler than Kubernetes' own formats, whose cost over 10,000 subjects no CRD may have.
+_ACCOUNT = "[a-z0-9][-.a-z0-9]*"
+_NAMESPACE = "[a-z0-9][-a-z0-9]*"
+_LONGEST = 253
+
+
+class Subject(Model):
+    """Somebody: a user, a group, or a ServiceAccount of the tenant."""
+
+    kind: Literal["User", "Group", "ServiceAccount"]
+    """User, Group or ServiceAccount."""
+    name: Annotated[str, Field(min_length=1, max_length=_LONGEST)]
+    """The name, as the API server's authentication gives it."""
+    namespace: Annotated[str, Field(max_length=63)] | None = None
+    """For a ServiceAccount: one of the tenant's own namespaces."""
+
+    rules = (
+        Rule(
+            cel="self.kind == 'ServiceAccount' || !self.name.startsWith('system:')",
+            holds=lambda self: self.kind == "ServiceAccount" or not self.name.startswith("system:"),
+            message="names under system: stand for Kubernetes itself and for everybody"
+            " (system:authenticated); name a user or a group of your own",
+            path=".name",
+        ),
+        Rule(
+            cel="(self.kind == 'ServiceAccount') == has(self.__namespace__)",
+            holds=lambda self: (self.kind == "ServiceAccount") == (self.namespace is not None),
+            message="a ServiceAccount needs its namespace; a User or Group has none",
+            path=".namespace",
+        ),
+        Rule(
+            cel=f"self.kind != 'ServiceAccount' || self.name.matches('^{_ACCOUNT}$')",
+            holds=lambda self: (
+                self.kind != "ServiceAccount" or re.fullmatch(_ACCOUNT, self.name) is not None
+            ),
+            message="a ServiceAccount's name has lower-case letters, digits, '-' and '.'",
+            path=".name",
+        ),
+        Rule(
+            cel=f"!has(self.__namespace__) || self.__namespace__.matches('^{_NAMESPACE}$')",
+            holds=lambda self: (
+                self.namespace is None or re.fullmatch(_NAMESPACE, self.namespace) is not None
+            ),
+            message="namespace is the name of a namespace, like acme-ci",
+            path=".namespace",
+        ),
+    )
+
+
+class Grant(Model):
+    """One grant of access."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    """What you call this grant, for example devs."""
+    role: Role
+    """Admin, Developer or Viewer: the ClusterRoles securetenant:admin, securetenant:developer
+    and securetenant:viewer, bound in the tenant's namespaces alone."""
+    subjects: Annotated[
+        tuple[Subject, ...],
+        Field(min_length=1, max_length=20, json_schema_extra=listed("atomic")),
+    ]
+    """Who gets it."""
+    namespaces: (
+        Annotated[
+            tuple[Annotated[str, Field(max_length=63)], ...],
+            Field(max_length=1000, json_schema_extra=listed("atomic")),
+        ]
+        | None
+    ) = None
+    """Where: names of the tenant's namespaces. Absent means all of them, [] means none."""

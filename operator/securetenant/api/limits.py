@@ -1,0 +1,155 @@
+"""Limits of containers: what a LimitRange says, whole and free of contradictions."""
+
+from typing import NamedTuple
+
+from pydantic import Field
+
+from securetenant.api import quantities
+from securetenant.api.quantities import Quantity
+from securetenant.api.rules import Model, Rule
+
+RESOURCES = ("cpu", "memory", "ephemeral-storage")
+_BOUNDS = ("min", "defaultRequest", "default", "max")
+"""In rising order."""
+
+_DEFAULTS = {
+    "min": {"cpu": "1m", "memory": "4Mi", "ephemeral-storage": "1Mi"},
+    "defaultRequest": {"cpu": "50m", "memory": "128Mi", "ephemeral-storage": "64Mi"},
+    "default": {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "1Gi"},
+}
+"""min is never zero: explicit zero limits run unlimited and are charged nothing (D01)."""
+
+
+class Resources(Model):
+    """Quantities of what a container uses."""
+
+    cpu: Quantity | None = None
+    """For example 500m."""
+    memory: Quantity | None = None
+    """For example 512Mi."""
+    ephemeral_storage: Quantity | None = Field(default=None, alias="ephemeral-storage")
+    """For example 1Gi."""
+
+    rules = tuple(
+        Rule(
+            cel=f"!has(self.{cel}) || ({quantities.CEL.format(f'self.{cel}')})",
+            holds=lambda _: True,  # The type has judged already.
+            message=quantities.MESSAGE,
+        )
+        for cel in ("cpu", "memory", "ephemeral__dash__storage")
+    )
+
+    def is_positive(self) -> bool:
+        """Tell whether nothing that is given is zero."""
+        values = (self.cpu, self.memory, self.ephemeral_storage)
+        return all(quantities.parse(value) > 0 for value in values if value is not None)
+
+    def given(self) -> dict[str, int]:
+        """Return what is given, in units."""
+        values = (self.cpu, self.memory, self.ephemeral_storage)
+        return {
+            # Less than one unit counts as one, as in Kubernetes.
+            name: quantities.units(name, value) or int(quantities.parse(value) > 0)
+            for name, value in zip(RESOURCES, values, strict=True)
+            if value is not None
+        }
+
+
+def _at_most(lower: str, upper: str) -> Rule:
+    """Return the rule that one bound is not above another, for what both of them name."""
+    fields = ("cpu", "memory", "ephemeral__dash__storage")
+    parts = [
+        f"!has(self.{lower}.{each}) || !has(self.{upper}.{each})"
+        f" || quantity(string(self.{lower}.{each}))"
+        f".compareTo(quantity(string(self.{upper}.{each}))) <= 0"
+        for each in fields
+    ]
+
+    def holds(self: "ContainerLimits") -> bool:
+        low, high = self.bound(lower), self.bound(upper)
+        return all(low[name] <= high[name] for name in low.keys() & high.keys())
+
+    joined = " && ".join(f"({part})" for part in parts)
+    return Rule(
+        cel=f"!has(self.{lower}) || !has(self.{upper}) || ({joined})",
+        holds=holds,
+        message=f"{lower} is above {upper}: lower the first or raise the second",
+        path=f".{lower}",
+    )
+
+
+class ContainerLimits(Model):
+    """Limits of each container, and what a container gets that names none."""
+
+    default: Resources | None = None
+    """The limits of a container that names none."""
+    default_request: Resources | None = None
+    """The requests of a container that names none."""
+    min: Resources | None = None
+    """The least that a container may ask for; never zero."""
+    max: Resources | None = None
+    """The most that a container may ask for."""
+
+    rules = (
+        Rule(
+            cel="!has(self.min) || ["
+            + ", ".join(
+                f"has(self.min.{each}) ? string(self.min.{each}) : '1'"
+                for each in ("cpu", "memory", "ephemeral__dash__storage")
+            )
+            + "].all(q, quantity(q).isGreaterThan(quantity('0')))",
+            holds=lambda self: self.min is None or self.min.is_positive(),
+            message="min is above zero: a container with zero limits runs without any",
+            path=".min",
+        ),
+        *(
+            _at_most(lower, upper)
+            for index, lower in enumerate(_BOUNDS)
+            for upper in _BOUNDS[index + 1 :]
+        ),
+    )
+
+    def bound(self, name: str) -> dict[str, int]:
+        """Return one of the four, in units; empty when it is not given."""
+        given: Resources | None = {
+            "min": self.min,
+            "defaultRequest": self.default_request,
+            "default": self.default,
+            "max": self.max,
+        }[name]
+        return given.given() if given else {}
+
+
+class Effective(NamedTuple):
+    """The four maps of a LimitRange, as the API server would complete and write them."""
+
+    min: dict[str, str]
+    default_request: dict[str, str]
+    default: dict[str, str]
+    max: dict[str, str]
+
+
+def effective(limits: ContainerLimits | None) -> Effective:
+    """Fill in our defaults, held within what is given: they never contradict the spec."""
+    limits = limits or ContainerLimits()
+    given = {name: limits.bound(name) for name in _BOUNDS}
+    filled: dict[str, dict[str, int]] = {name: {} for name in _BOUNDS}
+    for resource in RESOURCES:
+        for index, name in enumerate(_BOUNDS[:-1]):
+            if resource in given[name]:
+                filled[name][resource] = given[name][resource]
+                continue
+            value = quantities.units(resource, _DEFAULTS[name][resource])
+            lower = [given[each][resource] for each in _BOUNDS[:index] if resource in given[each]]
+            upper = [
+                given[each][resource] for each in _BOUNDS[index + 1 :] if resource in given[each]
+            ]
+            filled[name][resource] = min([max([value, *lower]), *upper])
+        if resource in given["max"]:
+            filled["max"][resource] = given["max"][resource]
+    return Effective(
+        *(
+            {key: quantities.canonical(key, value) for key, value in filled[name].items()}
+            for name in _BOUNDS
+        )
+    )

@@ -1,0 +1,57 @@
+"""Quotas: which resources may be limited, and a tenant's total."""
+
+import re
+from typing import Annotated
+
+from pydantic import Field
+
+from securetenant.api import quantities
+from securetenant.api.quantities import Quantity
+from securetenant.api.rules import Rule, snake
+
+QuotaMap = Annotated[dict[str, Quantity], Field(max_length=64)]
+"""Quantities by resource, as in the ``hard`` of a ResourceQuota."""
+
+_COMPUTE = ("cpu", "memory", "ephemeral-storage")
+_NAMED = (
+    *(f"{kind}.{each}" for kind in ("requests", "limits") for each in _COMPUTE),
+    "requests.storage",
+    "persistentvolumeclaims",
+    "pods",
+    "services",
+    "services.loadbalancers",
+    "services.nodeports",
+    "secrets",
+    "configmaps",
+    "replicationcontrollers",
+)
+_PATTERN = (
+    "^(" + "|".join(name.replace(".", "[.]") for name in _NAMED) + "|count/[a-z][-a-z0-9.]*"
+    "|requests[.][-a-z0-9.]+/[-A-Za-z0-9_.]+"
+    "|[-a-z0-9.]+[.]storageclass[.]storage[.]k8s[.]io/(requests[.]storage|persistentvolumeclaims)"
+    "|[-a-z0-9.]+[.]deviceclass[.]resource[.]k8s[.]io/devices)$"
+)
+_MATCH = re.compile(_PATTERN.removeprefix("^").removesuffix("$"))
+
+
+def rules(field: str) -> tuple[Rule, ...]:
+    """Return the rules about an optional quota of that name."""
+    return (
+        Rule(
+            cel=f"!has(self.{field}) || self.{field}.all(k, k.matches('{_PATTERN}'))",
+            holds=lambda self: all(map(_MATCH.fullmatch, getattr(self, snake(field)) or {})),
+            message="a quota limits requests.cpu, requests.memory, requests.ephemeral-storage,"
+            " the same with limits., requests.storage, persistentvolumeclaims, pods, services,"
+            " services.loadbalancers, services.nodeports, secrets, configmaps,"
+            " count/<resource>.<group>, requests.<vendor>/<device>, or what a storage or device"
+            " class gives; cpu and memory alone are ambiguous",
+            path=f".{field}",
+        ),
+        Rule(
+            cel=f"!has(self.{field}) || self.{field}.all(k,"
+            f" {quantities.CEL.format(f'self.{field}[k]')})",
+            holds=lambda _: True,  # The type has judged already.
+            message=quantities.MESSAGE,
+            path=f".{field}",
+        ),
+    )

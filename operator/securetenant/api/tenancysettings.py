@@ -1,0 +1,163 @@
+"""TenancySettings: what the platform team says once for every tenant."""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import Field
+
+from securetenant.api import metadata, names, quotas
+from securetenant.api.metadata import Labels
+from securetenant.api.quotas import QuotaMap
+from securetenant.api.rules import Model, Rule, listed, snake
+
+Cidr = Annotated[str, Field(max_length=49)]
+Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=32, json_schema_extra=listed("atomic"))]
+
+
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """Return the network, or nothing for what is none: no mask, or bits beyond it."""
+    if "/" not in text:
+        return None
+    try:
+        return ipaddress.ip_network(text, strict=True)
+    except ValueError:
+        return None
+
+
+def _are_networks(texts: Iterable[str]) -> bool:
+    return all(network(text) is not None for text in texts)
+
+
+def _overlap(one: str, other: str) -> bool:
+    first, second = network(one), network(other)
+    return (
+        first is not None
+        and second is not None
+        and first.version == second.version
+        and first.overlaps(second)
+    )
+
+
+def _networks_rule(field: str) -> Rule:
+    return Rule(
+        cel=f"self.{field}.all(c, isCIDR(c) && cidr(c) == cidr(c).masked())",
+        holds=lambda self: _are_networks(getattr(self, snake(field))),
+        message="a network is an address and a mask without bits beyond it, like 10.96.0.10/32 or"
+        " 169.254.0.0/16",
+        path=f".{field}",
+    )
+
+
+class DnsPods(Model):
+    """DNS servers that run as pods."""
+
+    namespace_labels: Labels
+    """Labels of their namespace, for example kubernetes.io/metadata.name: kube-system."""
+    pod_labels: Labels
+    """Labels of the pods, for example k8s-app: kube-dns."""
+
+    rules = (
+        Rule(
+            cel="self.namespaceLabels.size() > 0 && self.podLabels.size() > 0",
+            holds=lambda self: bool(self.namespace_labels and self.pod_labels),
+            message="name at least one label of each: an empty selector would be everybody",
+        ),
+    )
+
+
+class Dns(Model):
+    """The cluster's DNS: what every tenant may reach."""
+
+    pods: Annotated[tuple[DnsPods, ...], Field(max_length=8, json_schema_extra=listed("atomic"))]
+    """DNS servers that run as pods."""
+    addresses: Cidrs
+    """DNS servers that are reached by address: the cluster DNS Service, NodeLocal DNS."""
+    ports: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=65535, json_schema_extra={"format": "int32"})], ...],
+        Field(min_length=1, max_length=8, json_schema_extra=listed("atomic")),
+    ]
+    """Ports, UDP and TCP: 53; on OpenShift 5353 too."""
+
+    rules = (_networks_rule("addresses"),)
+
+
+ProtectedName = Annotated[str, Field(min_length=1, max_length=63)]
+
+
+class SettingsSpec(Model):
+    """What holds for every tenant."""
+
+    dns: Dns
+    """The cluster's DNS: what every tenant may reach."""
+    metadata_addresses: Cidrs
+    """Addresses at which clouds hand out credentials. No DNS address may lie in them."""
+    protected_names: Annotated[
+        tuple[ProtectedName, ...], Field(max_length=256, json_schema_extra=listed("set"))
+    ]
+    """Names that no tenant gets for a namespace, beside default, kube-*, openshift-* and
+    securetenant-system: a name, or a beginning and an asterisk, like monitoring-*."""
+    default_quota: QuotaMap
+    """The total of a tenant that names none, and each key that it leaves out."""
+    teardowns_per_hour: Annotated[int, Field(ge=0, le=1000, json_schema_extra={"format": "int32"})]
+    """How many SecureTenants with deletionPolicy Delete are torn down in an hour at most; the
+    next ones wait. 0 stops all tearing down."""
+
+    rules = (
+        _networks_rule("metadataAddresses"),
+        Rule(
+            cel="self.dns.addresses.all(a, self.metadataAddresses.all(m, !isCIDR(a) || !isCIDR(m)"
+            " || (!cidr(m).containsCIDR(cidr(a)) && !cidr(a).containsCIDR(cidr(m)))))",
+            holds=lambda self: (
+                not any(
+                    _overlap(address, metadata)
+                    for address in self.dns.addresses
+                    for metadata in self.metadata_addresses
+                )
+            ),
+            message="a DNS address lies in metadataAddresses: tenants would reach the cloud's"
+            " credentials there; use another DNS server",
+            path=".dns.addresses",
+        ),
+        Rule(
+            cel="self.protectedNames.all(n, n.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
+            " || n.matches('^[a-z0-9]([-a-z0-9]*)[*]$'))",
+            holds=lambda self: all(map(_is_name_or_beginning, self.protected_names)),
+            message="a protected name is a namespace's name, like monitoring, or a beginning and"
+            " an asterisk, like monitoring-*",
+            path=".protectedNames",
+        ),
+        *quotas.rules("defaultQuota"),
+    )
+
+    def protects(self, name: str) -> bool:
+        """Tell whether no tenant may have a namespace of that name."""
+        return any(
+            name.startswith(each[:-1]) if each.endswith("*") else name == each
+            for each in self.protected_names
+        )
+
+
+def _is_name_or_beginning(text: str) -> bool:
+    beginning = text.removesuffix("*")
+    return metadata.is_dns_label(beginning) or (
+        text.endswith("*") and metadata.is_dns_label(beginning + "0")
+    )
+
+
+SETTINGS_NAME_RULE = Rule(
+    cel=f"self.metadata.name == '{names.SETTINGS_NAME}'",
+    holds=lambda name: name == names.SETTINGS_NAME,
+    message=f"there is one TenancySettings, and its name is {names.SETTINGS_NAME}",
+)
+"""About the object's name, which is not part of the model."""
+
+
+class TenancySettings(Model):
+    """What the platform team says once for every tenant.
+
+    There is one object, named default; while it is absent the operator changes nothing.
+    """
+
+    spec: SettingsSpec
+    """What holds for every tenant."""

@@ -1,0 +1,45 @@
+"""ResourceQuota and LimitRange: how much the namespace and each container may use."""
+
+from securetenant.api import kinds, names, objects
+from securetenant.api.objects import Manifest
+from securetenant.desired.scope import Scope
+
+
+def build(scope: Scope) -> tuple[Manifest, ...]:
+    """Return the LimitRange, then the ResourceQuota.
+
+    The quota demands requests and limits of every container; the LimitRange gives them to
+    those that name none, so it comes first.
+    """
+    return (_limit_range(scope), _resource_quota(scope))
+
+
+def _limit_range(scope: Scope) -> Manifest:
+    """Return the LimitRange with all four maps, as the API server would complete them."""
+    limits = scope.limits
+    item: dict[str, object] = {
+        "type": "Container",
+        "default": limits.default,
+        "defaultRequest": limits.default_request,
+        "min": limits.min,
+    }
+    if limits.max:
+        item["max"] = limits.max
+    return objects.manifest(
+        kinds.LIMIT_RANGE,
+        name=names.LIMITS,
+        namespace=scope.namespace.name,
+        labels=scope.labels,
+        spec={"limits": [item]},
+    )
+
+
+def _resource_quota(scope: Scope) -> Manifest:
+    """Return the ResourceQuota; scopes are written empty, since a scope would exempt pods."""
+    return objects.manifest(
+        kinds.RESOURCE_QUOTA,
+        name=names.QUOTA,
+        namespace=scope.namespace.name,
+        labels=scope.labels,
+        spec={"hard": dict(scope.share), "scopes": []},
+    )

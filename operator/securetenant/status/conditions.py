@@ -1,0 +1,188 @@
+"""Conditions of a tenant or of one namespace, from outcomes and findings.
+
+The conventions are those of the Kubernetes API (positive polarity, ``observedGeneration``)
+and of kstatus (``Reconciling`` and ``Stalled`` are there only while True).
+"""
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from securetenant.api import kinds, status
+from securetenant.api.objects import Ref
+from securetenant.status.outcome import Finding, Outcome
+
+_STALLED = (
+    status.SPEC_REFUSED,
+    status.SETTINGS_MISSING,
+    status.QUOTA_OVERCOMMITTED,
+    status.CONFLICT,
+    status.PROTECTED_NAME,
+    status.CONSENT_NEEDED,
+    status.REFUSED,
+    status.UNKNOWN_NAMESPACE,
+)
+"""Reasons that wait for somebody; the first that occurs is the one that is told."""
+_WAITING = (status.UNAVAILABLE, status.TEARDOWN_DELAYED, status.TERMINATING)
+_RANKS = {reason: rank for rank, reason in enumerate((*_STALLED, *_WAITING))}
+_SHOWN = 3
+"""How many namespaces a message names; the rest are counted."""
+
+
+class Verdict(NamedTuple):
+    """A condition without its time."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+class _Aspect(NamedTuple):
+    type: str
+    concerns: Callable[[Ref], bool]
+    """Whether a pending object keeps the aspect from being True."""
+    message: str
+    """What True means, after a number of namespaces."""
+
+
+def _of(*concerned: kinds.Kind) -> Callable[[Ref], bool]:
+    # Where the namespace itself is not as it should be, nothing in it can be relied on.
+    names = {kind.name for kind in concerned}
+    return lambda ref: ref.kind in names
+
+
+_ASPECTS = (
+    _Aspect(status.NAMESPACES_READY, lambda _: True, "with every object as specified"),
+    _Aspect(
+        status.NETWORK_ISOLATED,
+        _of(kinds.NETWORK_POLICY),
+        "with NetworkPolicies, default-deny first, whole and unchanged; objects are not packets:"
+        " that they are enforced is the network plugin's part",
+    ),
+    _Aspect(
+        status.QUOTA_ENFORCED,
+        _of(kinds.RESOURCE_QUOTA, kinds.LIMIT_RANGE),
+        "with quota and limits in force",
+    ),
+    _Aspect(
+        status.ACCESS_SCOPED,
+        _of(kinds.ROLE_BINDING),
+        "with exactly the access that is granted",
+    ),
+    _Aspect(
+        status.POD_SECURITY_ENFORCED,
+        _of(kinds.NAMESPACE),
+        "with Pod Security Admission enforced at the specified level",
+    ),
+)
+
+
+def judge(outcomes: Sequence[Outcome], findings: Sequence[Finding]) -> list[Verdict]:
+    """Return every condition but their times: Ready, the aspects, then the kstatus pair."""
+    worst = _worst(outcomes, findings)
+    verdicts = [_ready(outcomes, worst)]
+    verdicts += [_judge_aspect(aspect, outcomes, findings) for aspect in _ASPECTS]
+    if worst is not None:
+        stalled = worst.reason in _STALLED
+        type = status.STALLED if stalled else status.RECONCILING
+        verdicts.append(Verdict(type, "True", worst.reason, worst.message))
+    return verdicts
+
+
+def refused(reason: str, message: str) -> list[Verdict]:
+    """Return the conditions of a tenant that cannot be judged at all."""
+    return [
+        Verdict(status.READY, "False", reason, message),
+        Verdict(status.STALLED, "True", reason, message),
+    ]
+
+
+def is_stalled(reason: str) -> bool:
+    """Tell whether a reason waits for somebody."""
+    return reason in _STALLED
+
+
+def timed(
+    verdicts: Iterable[Verdict],
+    generation: int,
+    since: Mapping[str, tuple[str, str]],
+    now: datetime.datetime,
+) -> list[dict[str, Any]]:
+    """Add generation and transition time; the time moves only when the status does.
+
+    ``since`` maps a type to the (status, time) that stand there now.
+    """
+    stamp = now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    conditions = []
+    for verdict in verdicts:
+        before, time = since.get(verdict.type, ("", stamp))
+        conditions.append(
+            {
+                "type": verdict.type,
+                "status": verdict.status,
+                "reason": verdict.reason,
+                "message": verdict.message,
+                "observedGeneration": generation,
+                "lastTransitionTime": time if before == verdict.status else stamp,
+            }
+        )
+    return conditions
+
+
+def count(number: int) -> str:
+    """Return for example ``1 namespace`` or ``3 namespaces``."""
+    return f"{number} namespace{'' if number == 1 else 's'}"
+
+
+def listed(namespaces: Iterable[str]) -> str:
+    """Return a few names, and the number of the rest."""
+    every = sorted(namespaces)
+    shown = ", ".join(every[:_SHOWN])
+    return f"{shown} and {len(every) - _SHOWN} more" if len(every) > _SHOWN else shown
+
+
+class _Worst(NamedTuple):
+    reason: str
+    message: str
+
+
+def _worst(outcomes: Sequence[Outcome], findings: Sequence[Finding]) -> _Worst | None:
+    """Return what to tell first: what waits for somebody before what goes on by itself."""
+    pending = [outcome for outcome in outcomes if not outcome.ready]
+    worst = min(
+        pending,
+        key=lambda each: (_rank(each.reason), each.message == "", each.namespace),
+        default=None,
+    )
+    candidates = [_Worst(each.reason, each.message) for each in findings]
+    if worst is not None:
+        where = listed(each.namespace for each in pending if each.reason == worst.reason)
+        candidates.append(_Worst(worst.reason, worst.message or f"Working on {where}"))
+    return min(candidates, key=lambda each: _rank(each.reason), default=None)
+
+
+def _rank(reason: str) -> int:
+    return _RANKS.get(reason, len(_RANKS))
+
+
+def _ready(outcomes: Sequence[Outcome], worst: _Worst | None) -> Verdict:
+    if worst is None:
+        message = f"{count(len(outcomes))}, everything as specified"
+        return Verdict(status.READY, "True", status.AS_SPECIFIED, message)
+    return Verdict(status.READY, "False", worst.reason, worst.message)
+
+
+def _judge_aspect(
+    aspect: _Aspect, outcomes: Sequence[Outcome], findings: Sequence[Finding]
+) -> Verdict:
+    for finding in findings:
+        if finding.type == aspect.type:
+            return Verdict(aspect.type, "False", finding.reason, finding.message)
+    failing = [each for each in outcomes if any(map(aspect.concerns, each.pending))]
+    if not failing:
+        message = f"{count(len(outcomes))} {aspect.message}"
+        return Verdict(aspect.type, "True", status.AS_SPECIFIED, message)
+    worst = min(failing, key=lambda each: (_rank(each.reason), each.namespace))
+    where = listed(each.namespace for each in failing)
+    return Verdict(aspect.type, "False", worst.reason, f"Not yet in {where}")

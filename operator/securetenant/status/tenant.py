@@ -1,0 +1,77 @@
+"""The status of a SecureTenant."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from securetenant.api import status
+from securetenant.status import conditions
+from securetenant.status.conditions import Verdict
+from securetenant.status.outcome import Finding, Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a status is about."""
+
+    generation: int
+    outcomes: Sequence[Outcome]
+    """One per namespace of the spec, sorted by name."""
+    findings: Sequence[Finding] = ()
+    """What else keeps the tenant from being ready."""
+    exception_reason: str = ""
+    """The reason given for Pod Security level baseline."""
+    suspended: bool = False
+    """Whether the operator is asked to change nothing."""
+
+
+def summarize(
+    subject: Subject, previous: Mapping[str, Any], now: datetime.datetime
+) -> dict[str, Any]:
+    """Return the whole status document.
+
+    ``previous`` is the status as it stands; only its transition times are read.
+    """
+    since = {
+        each["type"]: (each["status"], each["lastTransitionTime"])
+        for each in previous.get("conditions") or ()
+    }
+    ready = sum(outcome.ready for outcome in subject.outcomes)
+    desired = len(subject.outcomes)
+    return {
+        "observedGeneration": subject.generation,
+        "conditions": conditions.timed(_verdicts(subject), subject.generation, since, now),
+        "namespaces": {
+            "desired": desired,
+            "ready": ready,
+            "summary": f"{ready}/{desired}",
+        },
+    }
+
+
+def _verdicts(subject: Subject) -> list[Verdict]:
+    for finding in subject.findings:
+        if finding.reason in (status.SPEC_REFUSED, status.SETTINGS_MISSING):
+            return conditions.refused(finding.reason, finding.message)
+    verdicts = conditions.judge(subject.outcomes, subject.findings)
+    if subject.suspended:
+        verdicts = _suspended(verdicts)
+    return [_with_exception(each, subject.exception_reason) for each in verdicts]
+
+
+def _suspended(verdicts: list[Verdict]) -> list[Verdict]:
+    """Say that nobody works on what is pending, and that drift is not repaired."""
+    told = "the operator is suspended: nothing is changed, drift is not repaired"
+    ready, *rest = [each for each in verdicts if each.type != status.RECONCILING]
+    reason = ready.reason if ready.status == "True" else status.SUSPENDED
+    return [ready._replace(reason=reason, message=f"{ready.message}; {told}"), *rest]
+
+
+def _with_exception(verdict: Verdict, reason: str) -> Verdict:
+    if reason and verdict.type == status.POD_SECURITY_ENFORCED and verdict.status == "True":
+        return verdict._replace(
+            reason=status.EXCEPTION_GRANTED,
+            message=f"Enforced at level baseline, by exception: {reason}",
+        )
+    return verdict

@@ -1,0 +1,369 @@
+"""The walls of a tenant as its members meet them: quota, limits, access, the gate."""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import factory
+from conftest import Ready
+from factory import tenant
+from harness import Api, Operator, conditions, wait_for
+from securetenant.api import kinds, names
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
+
+As = Callable[..., Api]
+
+
+@pytest.fixture(scope="module")
+def walls(admin: Api, operator: Operator) -> str:
+    """One namespace with everything, for the tests that only look."""
+    body = tenant(
+        "fort",
+        namespaces=[{"name": "fort-a"}, {"name": "fort-b"}],
+        quota={"requests.cpu": 4, "pods": 20},
+        access=[
+            _grant("Developer", "devs"),
+            _grant("Admin", "admins"),
+            _grant("Viewer", "viewers", namespaces=["fort-a"]),
+        ],
+    )
+    admin.create(kinds.SECURE_TENANT, body).ok()
+
+    def ready() -> bool:
+        found = conditions(admin.get(kinds.SECURE_TENANT, "fort")).get("Ready", {})
+        account = admin.call("GET", "/api/v1/namespaces/fort-a/serviceaccounts/default")
+        return found.get("status") == "True" and account.status == 200
+
+    wait_for(ready, what="the tenant")
+    return "fort-a"
+
+
+def _grant(role: str, group: str, **more: Any) -> dict[str, Any]:
+    return {"name": group, "role": role, "subjects": [{"kind": "Group", "name": group}], **more}
+
+
+@pytest.fixture(scope="module")
+def member(sandbox: Instance) -> As:
+    """Make somebody who is in one group."""
+
+    def make(group: str) -> Api:
+        return Api(kubeconfigs.for_user(sandbox, f"somebody-in-{group}", (group,)))
+
+    return make
+
+
+def test_a_pod_that_names_nothing_gets_limits_and_fits(admin: Api, walls: str) -> None:
+    made = admin.create_pod(walls, factory.pod(), dryRun="All").ok()
+    resources = made["spec"]["containers"][0]["resources"]
+    assert resources["limits"] == {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "1Gi"}
+
+
+@pytest.mark.parametrize(
+    ("resources", "message"),
+    [
+        pytest.param(
+            {"limits": {"cpu": "0"}}, "minimum cpu usage per Container is 1m", id="D01 cpu"
+        ),
+        pytest.param(
+            {"limits": {"memory": "0"}},
+            "minimum memory usage per Container is 4Mi",
+            id="D01 memory",
+        ),
+        pytest.param(
+            {"requests": {"cpu": "3"}, "limits": {"cpu": "3"}}, "exceeded quota", id="D02 too much"
+        ),
+    ],
+)
+def test_what_exceeds_a_wall_is_refused_by_that_wall(
+    resources: dict[str, Any], message: str, admin: Api, walls: str
+) -> None:
+    answer = admin.create_pod(walls, factory.pod(**resources), dryRun="All")
+    assert (answer.status, message in answer.message) == (403, True), answer.message
+
+
+@pytest.mark.parametrize(
+    ("group", "resource", "verb", "allowed"),
+    [
+        ("viewers", "pods", "list", True),
+        ("viewers", "secrets", "get", False),
+        ("viewers", "pods/exec", "create", False),
+        ("viewers", "securetenant.io/tenantpolicies", "get", True),
+        ("devs", "apps/deployments", "create", True),
+        ("devs", "secrets", "get", True),
+        ("devs", "pods/exec", "create", True),
+        ("admins", "authorization.k8s.io/localsubjectaccessreviews", "create", True),
+        *(
+            (group, resource, verb, False)
+            for group in ("admins", "devs", "viewers")
+            for resource, verb in (
+                ("serviceaccounts", "impersonate"),
+                ("serviceaccounts/token", "create"),
+                ("events", "create"),
+                ("events.k8s.io/events", "patch"),
+                ("networking.k8s.io/networkpolicies", "create"),
+                ("networking.k8s.io/networkpolicies", "delete"),
+                ("resourcequotas", "update"),
+                ("limitranges", "deletecollection"),
+                ("rbac.authorization.k8s.io/roles", "escalate"),
+                ("rbac.authorization.k8s.io/rolebindings", "create"),
+                ("pods/proxy", "create"),
+                ("services/proxy", "get"),
+                ("pods/binding", "create"),
+                ("pods/status", "patch"),
+                ("services/status", "patch"),
+                ("endpoints", "update"),
+                ("discovery.k8s.io/endpointslices", "create"),
+                ("securetenant.io/tenantpolicies", "patch"),
+                ("namespaces", "patch"),
+                ("nodes/proxy", "get"),
+            )
+        ),
+    ],
+)
+def test_members_may_do_exactly_this(
+    group: str, resource: str, verb: str, allowed: bool, walls: str, admin: Api
+) -> None:
+    """A01 to A14 of the catalogue, by access review for the tenant's own groups."""
+    path, _, subresource = resource.partition("/") if "." not in resource else ("", "", "")
+    api_group = ""
+    if "." in resource:
+        api_group, _, path = resource.partition("/")
+    if resource.startswith(("apps/",)):
+        api_group, path, subresource = "apps", "deployments", ""
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": "somebody",
+            "groups": [group, "system:authenticated"],
+            "resourceAttributes": {
+                "namespace": walls,
+                "verb": verb,
+                "group": api_group,
+                "resource": path,
+                "subresource": subresource,
+            },
+        },
+    }
+    answer = admin.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review).ok()
+    assert answer["status"].get("allowed", False) is allowed
+
+
+def test_a_grant_ends_at_its_namespaces(walls: str, member: As) -> None:
+    viewer, stranger = member("viewers"), member("strangers")
+    assert viewer.call("GET", "/api/v1/namespaces/fort-a/pods").status == 200
+    assert viewer.call("GET", "/api/v1/namespaces/fort-b/pods").status == 403
+    assert viewer.call("GET", "/api/v1/namespaces/default/pods").status == 403
+    assert stranger.call("GET", "/api/v1/namespaces/fort-a/pods").status == 403
+
+
+def test_a_grant_that_is_withdrawn_ends_at_once(admin: Api, ready: Ready, member: As) -> None:
+    grants = [_grant("Viewer", "leavers")]
+    ready(tenant("revoke", namespaces=[{"name": "revoke-a"}], access=grants))
+    viewer = member("leavers")
+    assert viewer.call("GET", "/api/v1/namespaces/revoke-a/pods").status == 200
+    ready(tenant("revoke", namespaces=[{"name": "revoke-a"}], access=[]))
+    wait_for(
+        lambda: viewer.call("GET", "/api/v1/namespaces/revoke-a/pods").status == 403,
+        what="the grant to end",
+    )
+
+
+def test_a_member_reads_what_holds_here(walls: str, member: As) -> None:
+    policy = member("viewers").get(kinds.TENANT_POLICY, "effective", walls)
+    assert policy["spec"]["quota"]["pods"] == "10"
+    assert conditions(policy)["Ready"]["status"] == "True"
+
+
+MANAGED = [
+    (kinds.TENANT_POLICY, names.POLICY_NAME),
+    (kinds.NETWORK_POLICY, names.DEFAULT_DENY),
+    (kinds.NETWORK_POLICY, names.DNS),
+    (kinds.RESOURCE_QUOTA, names.QUOTA),
+    (kinds.LIMIT_RANGE, names.LIMITS),
+    (kinds.ROLE_BINDING, names.role_binding("Admin")),
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), MANAGED, ids=lambda each: getattr(each, "name", each))
+def test_an_administrator_does_not_change_a_wall_by_accident(
+    kind: kinds.Kind, name: str, admin: Api, walls: str
+) -> None:
+    """Delete, edit, delete a collection, and take a label off: A15, H05."""
+    label = {"metadata": {"labels": {names.MANAGED_BY_LABEL: None}}}
+    for answer in (
+        admin.delete(kind, name, walls),
+        admin.patch(kind, name, label, walls),
+        admin.patch(kind, name, {"metadata": {"annotations": {"a": "b"}}}, walls),
+        admin.call("DELETE", kind.path(walls)),
+    ):
+        assert answer.status == 403, answer.body
+        assert "is managed; change the SecureTenant instead" in answer.message
+    assert admin.get(kind, name, walls)
+
+
+def test_an_administrator_who_breaks_the_glass_may(breaker: Api, admin: Api, walls: str) -> None:
+    """Nobody is locked out; the operator puts back what the spec asks for."""
+    uid = admin.get(kinds.NETWORK_POLICY, names.DNS, walls)["metadata"]["uid"]
+    breaker.delete(kinds.NETWORK_POLICY, names.DNS, walls).ok()
+    wait_for(
+        lambda: (
+            (admin.get(kinds.NETWORK_POLICY, names.DNS, walls) or {"metadata": {"uid": uid}})[
+                "metadata"
+            ]["uid"]
+            != uid
+        ),
+        what="another NetworkPolicy",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("securetenant-mine", {}),
+        ("mine", {names.MANAGED_BY_LABEL: names.MANAGED_BY}),
+    ],
+)
+def test_nobody_takes_our_names_or_our_label(
+    name: str, labels: dict[str, str], admin: Api, walls: str
+) -> None:
+    """A16: by name before the operator needs it, or by label to hide among our own."""
+    body = {"metadata": {"name": name, "labels": labels}, "spec": {"podSelector": {}}}
+    answer = admin.create(kinds.NETWORK_POLICY, body, walls)
+    assert (answer.status, "is managed" in answer.message) == (403, True)
+
+
+def test_objects_of_others_are_left_alone(admin: Api, walls: str) -> None:
+    body = {"metadata": {"name": "theirs"}, "spec": {"podSelector": {"matchLabels": {"a": "b"}}}}
+    admin.create(kinds.NETWORK_POLICY, body, walls).ok()
+    admin.patch(kinds.NETWORK_POLICY, "theirs", {"metadata": {"labels": {"x": "y"}}}, walls).ok()
+    admin.delete(kinds.NETWORK_POLICY, "theirs", walls).ok()
+
+
+def test_until_the_quota_is_counted_there_is_no_access_and_no_workload(
+    sandbox: Instance, admin: Api, operator: Operator
+) -> None:
+    """A quota whose status is empty enforces nothing; the controller-manager is stopped to see."""
+    manager = sandbox.record()["programs"]["kube-controller-manager"]
+    body = tenant("early", namespaces=[{"name": "early-a"}], access=[_grant("Admin", "admins")])
+    os.kill(manager, signal.SIGSTOP)
+    try:
+        admin.create(kinds.SECURE_TENANT, body).ok()
+        wait_for(lambda: admin.get(kinds.RESOURCE_QUOTA, names.QUOTA, "early-a"), what="the quota")
+        wait_for(
+            lambda: (
+                conditions(admin.get(kinds.SECURE_TENANT, "early")).get("Ready", {}).get("reason")
+                == "WaitingForQuota"
+            ),
+            what="the condition",
+        )
+        assert admin.list(kinds.ROLE_BINDING, "early-a") == []
+        labels = admin.get(kinds.NAMESPACE, "early-a")["metadata"]["labels"]
+        assert names.READY_FOR_LABEL not in labels
+        answer = admin.create_pod("early-a", factory.pod(requests={"cpu": "1m"}), dryRun="All")
+        assert answer.status == 403
+    finally:
+        os.kill(manager, signal.SIGCONT)
+    wait_for(
+        lambda: conditions(admin.get(kinds.SECURE_TENANT, "early"))["Ready"]["status"] == "True",
+        what="the tenant to be ready",
+        seconds=30,
+    )
+    assert len(admin.list(kinds.ROLE_BINDING, "early-a")) == 1
+
+
+def test_the_gate_opens_only_for_the_policy_that_lies_there(
+    admin: Api, breaker: Api, walls: str
+) -> None:
+    """H06, H19: no TenantPolicy, another one, a forged label: no pod."""
+    assert admin.create_pod(walls, factory.pod(), dryRun="All").status == 201
+    for label in ("", "forged"):
+        body = {
+            "metadata": {
+                "name": f"gated{label}",
+                "labels": {names.TENANT_LABEL: "nobody", names.READY_FOR_LABEL: label},
+            }
+        }
+        breaker.create(kinds.NAMESPACE, body).ok()
+        answer = admin.create_pod(f"gated{label}", factory.pod(), dryRun="All")
+        assert answer.status == 422
+        assert "no params found" in answer.message
+        policy = {
+            "apiVersion": names.API_VERSION,
+            "kind": "TenantPolicy",
+            "metadata": {"name": names.POLICY_NAME, "namespace": f"gated{label}"},
+            "spec": admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, walls)["spec"],
+        }
+        breaker.create(kinds.TENANT_POLICY, policy, f"gated{label}").ok()
+
+        def refused(name: str = f"gated{label}") -> bool:
+            return (
+                "is not ready for workloads yet"
+                in admin.create_pod(name, factory.pod(), dryRun="All").message
+            )
+
+        wait_for(refused, what="the gate's own words")
+        breaker.delete(kinds.NAMESPACE, f"gated{label}").ok()
+
+
+def test_shares_move_and_the_sum_never_exceeds_the_total(admin: Api, ready: Ready) -> None:
+    """Looked at in every version of every quota that the API server ever had."""
+
+    def spec(weight: int) -> dict[str, Any]:
+        entries = [{"name": "share-a", "quota": {"weight": weight}}, {"name": "share-b"}]
+        return tenant("share", namespaces=entries, quota={"pods": 100})
+
+    ready(spec(1))
+    start = admin.call("GET", kinds.RESOURCE_QUOTA.path()).ok()["metadata"]["resourceVersion"]
+    for weight in (4, 9, 1):
+        ready(spec(weight))
+    held = {"share-a": {"spec": 50, "status": 50}, "share-b": {"spec": 50, "status": 50}}
+    events = admin.history(kinds.RESOURCE_QUOTA, start)
+    looked = 0
+    for event in events:
+        body = event["object"]
+        namespace = body["metadata"]["namespace"]
+        if namespace not in held:
+            continue
+        looked += 1
+        held[namespace] = {
+            "spec": int(body["spec"]["hard"]["pods"]),
+            "status": int(body["status"]["hard"]["pods"]),
+        }
+        for part in ("spec", "status"):
+            assert sum(each[part] for each in held.values()) <= 100, held
+    assert looked >= 10
+    assert held["share-a"] == {"spec": 50, "status": 50}
+
+
+def test_a_quota_that_does_not_fit_is_stalled_and_changes_no_share(
+    admin: Api, ready: Ready
+) -> None:
+    ready(tenant("over", quota={"pods": 10}))
+    parts = [{"name": f"over-{each}", "quota": {"hard": {"pods": 6}}} for each in "ab"]
+    admin.apply(
+        kinds.SECURE_TENANT, tenant("over", quota={"pods": 10}, namespaces=parts), manager="test"
+    ).ok()
+
+    def stalled() -> Any:
+        found = conditions(admin.get(kinds.SECURE_TENANT, "over"))
+        return found["QuotaEnforced"] if "Stalled" in found else None
+
+    condition = wait_for(stalled, what="the condition")
+    assert condition["reason"] == "QuotaOvercommitted"
+    assert "pods: 12 in fixed parts, 10 in total" in condition["message"]
+    for namespace in ("over-a", "over-b"):
+        quota = admin.get(kinds.RESOURCE_QUOTA, names.QUOTA, namespace)
+        assert quota["spec"]["hard"]["pods"] == "5"
+
+
+def test_the_tenant_ends_where_its_namespaces_end(admin: Api, walls: str) -> None:
+    """The peers of the same-tenant policy are chosen by a label that the operator alone sets."""
+    policy = admin.get(kinds.NETWORK_POLICY, names.SAME_TENANT, walls)
+    peers = [{"namespaceSelector": {"matchLabels": {names.TENANT_LABEL: "fort"}}}]
+    assert policy["spec"]["ingress"] == [{"from": peers}]
+    assert policy["spec"]["egress"] == [{"to": peers}]

@@ -1,0 +1,60 @@
+"""Whose namespace it is: the table of all cases."""
+
+import pytest
+
+from securetenant.api import names
+from securetenant.plan import claim
+from securetenant.plan.claim import Claim
+from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts
+
+OURS = {names.TENANT_LABEL: "acme", names.STATE_LABEL: names.ACTIVE}
+RETAINED = {names.TENANT_LABEL: "acme", names.STATE_LABEL: names.RETAINED}
+CONSENT = {names.ADOPT_ANNOTATION: "acme"}
+
+
+def policy(tenant: str = "acme", uid: str = "uid") -> PolicyFacts:
+    return PolicyFacts(tenant, uid, 1, b"", ())
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "held", "expected"),
+    [
+        pytest.param({}, {}, None, Claim.FOREIGN, id="no label: somebody's"),
+        pytest.param({}, CONSENT, None, Claim.FOREIGN, id="consent alone adopts nothing yet"),
+        pytest.param({}, {}, policy(), Claim.OWN, id="the label was stripped"),
+        pytest.param({}, {}, policy("other"), Claim.FOREIGN, id="another's label was stripped"),
+        pytest.param(OURS, {}, None, Claim.OWN, id="ours, nothing in it yet"),
+        pytest.param(OURS, {}, policy(), Claim.OWN, id="ours"),
+        pytest.param(OURS, {}, policy(uid="old"), Claim.RETAINED, id="an earlier SecureTenant's"),
+        pytest.param(OURS, CONSENT, policy(uid="old"), Claim.OWN, id="an earlier one's, consented"),
+        pytest.param(RETAINED, {}, policy(), Claim.RETAINED, id="retained"),
+        pytest.param(RETAINED, CONSENT, policy(), Claim.OWN, id="retained, consented"),
+        pytest.param(
+            RETAINED,
+            {names.ADOPT_ANNOTATION: "other"},
+            policy(),
+            Claim.RETAINED,
+            id="consent for another tenant",
+        ),
+        pytest.param({names.TENANT_LABEL: "other"}, CONSENT, None, Claim.FOREIGN, id="another's"),
+    ],
+)
+def test_whose_namespace_it_is(
+    labels: dict[str, str],
+    annotations: dict[str, str],
+    held: PolicyFacts | None,
+    expected: Claim,
+) -> None:
+    observed = Observed(1, "u", b"", NamespaceFacts(labels, annotations, False))
+    verdict = claim.judge("acme", "uid", "space", observed, held)
+    assert verdict.claim is expected
+    assert bool(verdict.message) == (expected is not Claim.OWN), "people are told what to do"
+
+
+def test_a_namespace_that_does_not_exist_may_be_made() -> None:
+    assert claim.judge("acme", "uid", "space", None, None).claim is Claim.ABSENT
+
+
+def test_a_namespace_on_its_way_out_is_waited_for() -> None:
+    observed = Observed(1, "u", b"", NamespaceFacts(OURS, {}, True))
+    assert claim.judge("acme", "uid", "space", observed, policy()).claim is Claim.TERMINATING
