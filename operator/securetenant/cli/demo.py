@@ -1,8 +1,10 @@
 """``securetenant demo``: the whole product in a minute, on a real API server of its own."""
 
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -16,6 +18,10 @@ _NAME = "demo"
 _ROOT = Path(securetenant.__file__).parents[2]
 _ACCOUNT = ("securetenant-system", "securetenant-operator")
 _REPAIR_SECONDS = 10.0
+_VERBOSE = re.compile("Transition|Generation")
+_WALL = "securetenant-default-deny"
+_WALLS = "tenantpolicies,networkpolicies,resourcequotas,limitranges,rolebindings"
+_UID = f"get networkpolicy {_WALL} -n acme-prod -o jsonpath={{.metadata.uid}}"
 
 
 @click.command()
@@ -46,6 +52,8 @@ class _Demo:
             self._instance.record()["binaries"]["kubectl"],
             f"--kubeconfig={self._instance.admin_kubeconfig}",
         ]
+        self._show("apply -k crds", quiet=True)
+        self._show("wait --for=condition=Established crd --all --timeout=30s", quiet=True)
         self._show("apply -k manifests", quiet=True)
         login = kubeconfigs.for_service_account(self._instance, *_ACCOUNT)
         command = [sys.executable, "-m", "securetenant", "run", f"--kubeconfig={login}"]
@@ -59,26 +67,25 @@ class _Demo:
         _title("What it becomes")
         self._show("apply -f examples/acme.yaml")
         self._show("wait --for=condition=Ready securetenant/acme --timeout=60s")
-        self._show(
-            "get namespaces,tenantpolicies,networkpolicies -A -l securetenant.io/tenant=acme"
-        )
+        self._show("get namespaces -l securetenant.io/tenant=acme")
+        self._show(f"get {_WALLS} -n acme-prod -o name")
 
         _title("An attack: a privileged pod")
         self._show("run evil --image=evil --privileged -n acme-prod", fails=True)
 
         _title("An accident: an administrator deletes a wall")
-        self._show("delete networkpolicy securetenant-default-deny -n acme-prod")
-        began = time.monotonic()
-        while self._call("get networkpolicy securetenant-default-deny -n acme-prod").returncode:
-            if time.monotonic() - began > _REPAIR_SECONDS:
-                raise SandboxError(
-                    f"The NetworkPolicy is not back after {_REPAIR_SECONDS:.0f} s.",
-                    remedy=f"Read the operator's log: {log}",
-                )
-        self._show("get networkpolicy -n acme-prod")
+        delete = f"delete networkpolicy {_WALL} -n acme-prod"
+        self._show(delete, fails=True)
+        _title("On purpose: by breaking the glass. The wall comes back")
+        before = self._call(_UID).stdout
+        self._show(f"--as=admin --as-group=securetenant:break-glass {delete}")
+        self._wait(lambda: self._call(_UID).stdout not in ("", before), "The wall is not back", log)
+        self._show("get networkpolicies -n acme-prod")
 
         _title("What people see")
         self._show("get securetenants")
+        told = "get events.events.k8s.io --field-selector=reason=DriftRepaired -o name"
+        self._wait(lambda: bool(self._call(told).stdout), "No event tells of the repair", log)
         self._show("describe securetenant acme", since="Status:")
 
         _title("Go on by yourself")
@@ -87,11 +94,21 @@ class _Demo:
         click.echo(f"The operator's log: {log}")
         click.echo(f"Stop everything:    .venv/bin/securetenant sandbox down --name {_NAME}")
 
+    def _wait(self, done: Callable[[], bool], problem: str, log: Path) -> None:
+        began = time.monotonic()
+        while not done():
+            if time.monotonic() - began > _REPAIR_SECONDS:
+                raise SandboxError(
+                    f"{problem} after {_REPAIR_SECONDS:.0f} s.",
+                    remedy=f"Read the operator's log: {log}",
+                )
+
     def _show(
         self, arguments: str, *, quiet: bool = False, fails: bool = False, since: str = ""
     ) -> None:
         """Run kubectl as a reader would; print the command and what it says, from ``since`` on."""
-        click.echo(f"$ kubectl {arguments}" + (f" | sed -n '/^{since}/,$p'" if since else ""))
+        cut = f" | sed -n '/^{since}/,$p' | grep -v -e Transition -e Generation" if since else ""
+        click.echo(f"$ kubectl {arguments}{cut}")
         done = self._call(arguments)
         if (done.returncode != 0) != fails:
             raise SandboxError(
@@ -100,7 +117,9 @@ class _Demo:
             )
         if not quiet:
             text = (done.stdout + done.stderr).rstrip()
-            click.echo(text[text.index(since) :])
+            lines = text[text.index(since) :].splitlines()
+            brief = [each for each in lines if not (since and _VERBOSE.search(each))]
+            click.echo("\n".join(brief))
 
     def _call(self, arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
