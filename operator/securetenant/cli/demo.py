@@ -18,7 +18,7 @@ _NAME = "demo"
 _ROOT = Path(securetenant.__file__).parents[2]
 _ACCOUNT = ("securetenant-system", "securetenant-operator")
 _REPAIR_SECONDS = 10.0
-_VERBOSE = re.compile("Transition|Generation")
+_VERBOSE = re.compile("Transition|Generation|Reason:")
 _WALL = "securetenant-default-deny"
 _WALLS = "tenantpolicies,networkpolicies,resourcequotas,limitranges,rolebindings"
 _UID = f"get networkpolicy {_WALL} -n acme-prod -o jsonpath={{.metadata.uid}}"
@@ -107,7 +107,11 @@ class _Demo:
         self, arguments: str, *, quiet: bool = False, fails: bool = False, since: str = ""
     ) -> None:
         """Run kubectl as a reader would; print the command and what it says, from ``since`` on."""
-        cut = f" | sed -n '/^{since}/,$p' | grep -v -e Transition -e Generation" if since else ""
+        cut = (
+            f" | sed -n '/^{since}/,$p' | grep -v -e Transition -e Generation -e Reason:"
+            if since
+            else ""
+        )
         click.echo(f"$ kubectl {arguments}{cut}")
         done = self._call(arguments)
         if (done.returncode != 0) != fails:
