@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check crds
+.PHONY: demo test check crds bench
 
 # A real control plane, the operator, one tenant, one attack, one repair.
 demo: .venv/ready
@@ -29,6 +29,11 @@ check: .venv/ready
 # The CRDs, from the models.
 crds: .venv/ready
 	@$(BIN)/securetenant crds --write crds
+
+# Figures, side by side with a bare client: make bench ARGS=converge
+bench: .venv/ready
+	@$(BIN)/securetenant sandbox binaries
+	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 .venv/ready: pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

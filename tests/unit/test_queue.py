@@ -26,10 +26,16 @@ def run(test: Callable[[Queue, Clock], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(body())
 
 
+async def take(queue: Queue) -> Key:
+    key = await queue.take()
+    assert key is not None
+    return key
+
+
 async def drain(queue: Queue) -> list[Key]:
     taken = []
     while len(queue):
-        key = await queue.take()
+        key = await take(queue)
         queue.done(key, failed=False)
         taken.append(key)
     return taken
@@ -47,7 +53,7 @@ def test_a_key_that_is_added_twice_is_worked_on_once() -> None:
 def test_a_key_that_is_added_during_its_work_is_worked_on_again() -> None:
     async def test(queue: Queue, _: Clock) -> None:
         queue.add(Tenant("a"))
-        key = await queue.take()
+        key = await take(queue)
         queue.add(key)
         assert len(queue) == 1, "nobody else may work on it meanwhile"
         queue.done(key, failed=False)
@@ -61,7 +67,7 @@ def test_a_tenant_with_many_namespaces_does_not_delay_another() -> None:
         for number in range(1000):
             queue.add(Unit("large", f"n{number}"))
         queue.add(Unit("small", "n"))
-        assert [await queue.take() for _ in range(2)] == [Unit("large", "n0"), Unit("small", "n")]
+        assert [await take(queue) for _ in range(2)] == [Unit("large", "n0"), Unit("small", "n")]
 
     run(test)
 
@@ -72,7 +78,7 @@ def test_failures_wait_longer_each_time_and_success_forgets_them() -> None:
         waits = []
         queue.add(key)
         for _ in range(12):
-            assert await queue.take() == key
+            assert await take(queue) == key
             queue.done(key, failed=True)
             began = clock.now
             while not queue._turn:
@@ -81,7 +87,7 @@ def test_failures_wait_longer_each_time_and_success_forgets_them() -> None:
             waits.append(clock.now - began)
         assert all(later > earlier for earlier, later in itertools.pairwise(waits[:8]))
         assert max(waits) < 150
-        queue.done(await queue.take(), failed=False)
+        queue.done(await take(queue), failed=False)
         assert key not in queue._failures
 
     run(test)
@@ -90,7 +96,7 @@ def test_failures_wait_longer_each_time_and_success_forgets_them() -> None:
 def test_the_api_servers_wish_to_be_left_alone_is_respected() -> None:
     async def test(queue: Queue, clock: Clock) -> None:
         queue.add(Tenant("a"))
-        queue.done(await queue.take(), failed=True, retry_after=30)
+        queue.done(await take(queue), failed=True, retry_after=30)
         clock.now += 29
         queue._ripen()
         assert not queue._turn
@@ -109,5 +115,14 @@ def test_what_is_asked_for_now_does_not_wait_for_its_delay() -> None:
         clock.now += 61
         queue._ripen()
         assert not len(queue), "the delay was used up"
+
+    run(test)
+
+
+def test_a_closed_queue_hands_out_nothing_more() -> None:
+    async def test(queue: Queue, _: Clock) -> None:
+        queue.add(Tenant("a"))
+        queue.close()
+        assert await queue.take() is None
 
     run(test)

@@ -27,6 +27,8 @@ from securetenant.telemetry.metrics import Metrics
 _SWEEP_SECONDS = 600.0
 """How often SecureTenants are listed to find those that vanished unseen."""
 _CRD_POLL_SECONDS = 2.0
+_DRAIN_SECONDS = 5.0
+"""How long requests that were begun may take to end."""
 _STALE_SECONDS = 180.0
 """An informer that heard nothing for this long is stuck: bookmarks come each minute."""
 
@@ -79,6 +81,7 @@ class Operator:
             ),
         ]
         self._watch: TenantsWatch | None = None
+        self._work: asyncio.Task[None] | None = None
 
     def _informer(self, kind: Kind, selector: str) -> Informer:
         return Informer(
@@ -90,8 +93,21 @@ class Operator:
             known=self.engine.store.refs,
         )
 
-    async def run(self, login: credentials.Credentials) -> None:
-        """Run until cancelled."""
+    async def run(self, login: credentials.Credentials, stopping: asyncio.Event) -> None:
+        """Run until ``stopping`` is set; then end in order. Raises what ended it otherwise."""
+        serving = asyncio.create_task(self._serve(login))
+        asked = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait((serving, asked), return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                await serving
+            await self._drain()
+        finally:
+            asked.cancel()
+            serving.cancel()
+            await asyncio.gather(asked, serving, return_exceptions=True)
+
+    async def _serve(self, login: credentials.Credentials) -> None:
         await self._wait_for_kinds()
         async with asyncio.TaskGroup() as group:
             for informer in self._informers:
@@ -108,13 +124,21 @@ class Operator:
             )
             self._watch.start()
             group.create_task(self._sweep(sweep))
+            self._work = group.create_task(self.engine.run())
             self._served = True
             _log.info("Running")
-            try:
-                await self.engine.run()
-            finally:
-                self._served = False
-                await self._watch.stop()
+
+    async def _drain(self) -> None:
+        """End in order: not ready any more, no new work, what was begun is finished."""
+        self._served = False
+        _log.info("Stopping")
+        self.engine.stop()
+        if self._work is not None:
+            _, unfinished = await asyncio.wait((self._work,), timeout=_DRAIN_SECONDS)
+            if unfinished:
+                _log.warning("Work was left unfinished; it is taken up at the next start")
+        if self._watch is not None:
+            await self._watch.stop()
 
     def liveness_problem(self) -> str:
         """Say why the process should be restarted, or nothing."""
@@ -141,7 +165,7 @@ class Operator:
                         break
             except MissingError:
                 if not told:
-                    _log.warning("The CRDs are not installed: kubectl apply -k manifests/crds")
+                    _log.warning("The CRDs are not installed: kubectl apply -k crds")
                     told = True
             except ClusterError as error:
                 _log.warning("The API server cannot be used", error=str(error))
@@ -172,7 +196,7 @@ async def run(settings: Settings) -> None:
     """Run the operator until SIGTERM or SIGINT."""
     login = await credentials.load(settings.kubeconfig)
     metrics = Metrics()
-    async with Client(login) as client:
+    async with Client(login, requested=metrics.requested) as client:
         events = Events(client)
         operator = Operator(client, metrics, events)
         runner = await health.serve(
@@ -182,15 +206,13 @@ async def run(settings: Settings) -> None:
             alive=operator.liveness_problem,
             ready=operator.readiness_problem,
         )
-        task = asyncio.current_task()
+        stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, lambda: task and task.cancel())
+            loop.add_signal_handler(each, stopping.set)
         posting = asyncio.create_task(events.run())
         try:
-            await operator.run(login)
-        except asyncio.CancelledError:
-            _log.info("Stopping")
+            await operator.run(login, stopping)
         finally:
             posting.cancel()
             await asyncio.gather(posting, return_exceptions=True)

@@ -5,7 +5,12 @@ import click
 from securetenant.cli import crds, demo, run, sandbox
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "SECURETENANT",
+    }
+)
 @click.version_option(package_name="securetenant-operator", prog_name="securetenant")
 def main() -> None:
     """Isolated tenants on Kubernetes."""

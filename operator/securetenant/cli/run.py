@@ -18,7 +18,23 @@ from securetenant.telemetry import logs
 )
 @click.option("--address", default="0.0.0.0", show_default=True, help="Where health is served.")  # noqa: S104 - probes come from the node.
 @click.option("--port", default=8080, show_default=True, help="Where health is served.")
-def run(kubeconfig: Path | None, address: str, port: int) -> None:
-    """Run the operator until it is asked to stop."""
-    logs.configure()
+@click.option(
+    "--log-style",
+    type=click.Choice(["auto", "json", "text"]),
+    default="auto",
+    show_default=True,
+    help="auto: text on a terminal, JSON in a pipe.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]),
+    default="INFO",
+    show_default=True,
+)
+def run(kubeconfig: Path | None, address: str, port: int, log_style: str, log_level: str) -> None:
+    """Run the operator until it is asked to stop.
+
+    Each option may be given by the environment: SECURETENANT_RUN_PORT for --port, and so on.
+    """
+    logs.configure(style=log_style, level=log_level)
     asyncio.run(operator.run(Settings(kubeconfig=kubeconfig, address=address, port=port)))

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.kube import credentials
 from securetenant.kube.credentials import Credentials
+from securetenant.kube.throttle import Throttle
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
@@ -40,9 +41,14 @@ _MOMENTARY = ("no params found", "not yet synced")
 class Client:
     """The cluster, as :class:`securetenant.reconcile.ports.Cluster` wants it, and lists."""
 
-    def __init__(self, login: Credentials) -> None:
+    def __init__(
+        self, login: Credentials, *, requested: Callable[[str, int], object] | None = None
+    ) -> None:
+        """``requested`` is told of each request: method and status, 0 without an answer."""
         self._login = login
+        self._requested = requested or (lambda _method, _status: None)
         self._session: aiohttp.ClientSession | None = None
+        self._throttle = Throttle()
 
     async def __aenter__(self) -> Self:
         return self
@@ -173,18 +179,22 @@ class Client:
         content_type: str | None = None,
     ) -> dict[str, Any]:
         """Send one request and return the answer; raises a :class:`ClusterError`."""
-        async with self._open(
-            method,
-            path,
-            params=params,
-            data=None if body is None else json.dumps(body, separators=(",", ":")).encode(),
-            content_type=content_type,
-            limits=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, connect=10),
-        ) as response:
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        async with self._throttle.slot():
             try:
-                answer: dict[str, Any] = from_json(await response.read())
-            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                raise UnavailableError(_text(error)) from error
+                async with self._open(
+                    method,
+                    path,
+                    params=params,
+                    data=data,
+                    content_type=content_type,
+                    limits=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, connect=10),
+                ) as response:
+                    answer = await _read(response)
+            except TooManyError as error:
+                self._throttle.was_refused(error.retry_after)
+                raise
+            self._throttle.went_well()
             return answer
 
     @contextlib.asynccontextmanager
@@ -217,7 +227,9 @@ class Client:
             await self._renew(current)
             raise UnavailableError(_text(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._requested(method, 0)
             raise UnavailableError(_text(error)) from error
+        self._requested(method, response.status)
         async with response:
             if response.status >= HTTPStatus.BAD_REQUEST:
                 raise await _error(response)
@@ -232,6 +244,14 @@ class Client:
 
 def _kind(ref: Ref) -> Kind:
     return kinds.BY_NAME[ref.kind]
+
+
+async def _read(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = from_json(await response.read())
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise UnavailableError(_text(error)) from error
+    return answer
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
@@ -266,10 +286,15 @@ async def _error(response: aiohttp.ClientResponse) -> ClusterError:
         return ExpiredError(message)
     if response.status in (400, 403, 413, 422) and not any(each in message for each in _MOMENTARY):
         return RefusedError(message)
-    retry_after = response.headers.get("Retry-After", "")
-    return UnavailableError(
-        message, retry_after=float(retry_after) if retry_after.isdecimal() else 0
-    )
+    header = response.headers.get("Retry-After", "")
+    retry_after = float(header) if header.isdecimal() else 0.0
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return TooManyError(message, retry_after=retry_after)
+    return UnavailableError(message, retry_after=retry_after)
+
+
+class TooManyError(UnavailableError):
+    """The API server is overloaded (429)."""
 
 
 class ExpiredError(ClusterError):

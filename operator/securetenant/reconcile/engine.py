@@ -160,14 +160,17 @@ class Engine:
     # --- work -------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled, or until :meth:`stop` and what was begun is done."""
         async with asyncio.TaskGroup() as group:
             for number in range(self._workers):
                 group.create_task(self._work(), name=f"worker {number}")
 
+    def stop(self) -> None:
+        """Take no more work; :meth:`run` returns when what was begun is done."""
+        self.queue.close()
+
     async def _work(self) -> None:
-        while True:
-            key = await self.queue.take()
+        while (key := await self.queue.take()) is not None:
             began = time.monotonic()
             failed, retry_after = True, 0.0
             try:

@@ -32,6 +32,7 @@ class Queue:
         self._due: dict[Key, float] = {}
         self._heap: list[tuple[float, Key]] = []
         self._wake = asyncio.Event()
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._active)
@@ -65,9 +66,17 @@ class Queue:
         self._due.pop(key, None)
         self._failures.pop(key, None)
 
-    async def take(self) -> Key:
-        """Wait for the next key; the caller must end it with :meth:`done`."""
-        while True:
+    def close(self) -> None:
+        """Hand out no more keys."""
+        self._closed = True
+        self._wake.set()
+
+    async def take(self) -> Key | None:
+        """Wait for the next key; the caller must end it with :meth:`done`.
+
+        Returns nothing once the queue is closed.
+        """
+        while not self._closed:
             self._ripen()
             if self._turn:
                 return self._next()
@@ -78,6 +87,7 @@ class Queue:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+        return None
 
     def done(self, key: Key, *, failed: bool, retry_after: float = 0) -> None:
         """End the work on ``key``; a failure is tried again with growing delay and jitter."""

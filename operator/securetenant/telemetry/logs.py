@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, kopf's records included; never an object's body."""
+"""Structured logs: one JSON object a line, or text on a terminal; never an object's body."""
 
 import logging
 import sys
@@ -6,8 +6,12 @@ import sys
 import structlog
 
 
-def configure(*, level: int = logging.INFO) -> None:
-    """Send every record, ours and the libraries', through one formatter to standard output."""
+def configure(*, style: str = "auto", level: str = "INFO") -> None:
+    """Send every record, ours and the libraries', through one formatter to standard output.
+
+    ``style`` is json, text, or auto: text on a terminal, JSON in a pipe.
+    """
+    text = style == "text" or (style == "auto" and sys.stdout.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -32,8 +36,14 @@ def configure(*, level: int = logging.INFO) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
+                *(
+                    [structlog.dev.ConsoleRenderer()]
+                    if text
+                    else [
+                        structlog.processors.format_exc_info,
+                        structlog.processors.JSONRenderer(),
+                    ]
+                ),
             ],
         )
     )
@@ -42,3 +52,5 @@ def configure(*, level: int = logging.INFO) -> None:
     root.setLevel(level)
     # kopf tells at INFO about every event of every object.
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    # It says at each start that signals are ours to handle, which is how we want it.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)

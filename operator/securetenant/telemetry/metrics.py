@@ -24,6 +24,13 @@ class Metrics:
             namespace=_PREFIX,
             registry=self._registry,
         )
+        self._requests = Counter(
+            "requests",
+            "Requests to the API server, watches aside, by method and status.",
+            ["method", "status"],
+            namespace=_PREFIX,
+            registry=self._registry,
+        )
         self._seconds = Histogram(
             "reconcile_seconds",
             "Time of one piece of work, by what it was about and how it ended.",
@@ -36,6 +43,10 @@ class Metrics:
     def wrote(self, verb: str, kind: str) -> None:
         """Count a write."""
         self._writes.labels(verb, kind).inc()
+
+    def requested(self, method: str, status: int) -> None:
+        """Count a request; status 0 means that there was no answer."""
+        self._requests.labels(method, str(status)).inc()
 
     def drifted(self, kind: str) -> None:
         """Count an object that somebody else changed or deleted."""

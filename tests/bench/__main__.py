@@ -1,0 +1,39 @@
+"""``make bench``: every benchmark, side by side with what it is measured against, in one run."""
+
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import converge
+from securetenant.sandbox import components
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS: dict[str, Callable[[], str]] = {
+    "converge": lambda: converge.run((100, 1000)),
+}
+MARK = "<!-- figures: written by `make bench` -->\n"
+
+
+def main(wanted: list[str]) -> None:
+    """Run the named benchmarks, or all; write their figures into docs/benchmarks/."""
+    for name, run in BENCHMARKS.items():
+        if wanted and name not in wanted:
+            continue
+        version = components.pins().component("kube-apiserver").version
+        where = f"{_cores()} cores, Python {platform.python_version()}, Kubernetes {version}"
+        text = f"{MARK}\n{run()}\n\n{where}; sandbox without fsync.\n"
+        page = ROOT / "docs" / "benchmarks" / f"{name}.md"
+        before = page.read_text(encoding="utf-8").partition(MARK)[0] if page.exists() else ""
+        page.write_text(before + text, encoding="utf-8")
+        sys.stdout.write(f"\n{name}\n{text}")
+
+
+def _cores() -> int:
+    return sum(
+        line.startswith("processor")
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    )
+
+
+main(sys.argv[1:])

@@ -1,0 +1,173 @@
+"""What the benchmarks stand on: a sandbox, requests with as little between as possible, figures."""
+
+import asyncio
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from conftest import install
+from harness import OPERATOR
+from securetenant.kube import credentials
+from securetenant.sandbox import control, instances, kubeconfigs
+from securetenant.sandbox.instances import Instance, Options
+
+JSON = "application/json"
+APPLY = "application/apply-patch+yaml"
+PORT = 18555
+
+
+@contextlib.contextmanager
+def sandbox(name: str, **options: Any) -> Any:
+    """Run a sandbox of its own with our manifests installed."""
+    instance = instances.named(name)
+    control.up(instance, Options(**options), lambda _: None)
+    try:
+        install(instance)
+        yield instance
+    finally:
+        with instances.starting(instance):
+            instances.stop(instance)
+
+
+class Raw:
+    """A bare client: one session, requests, no decisions."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: str) -> None:
+        self._session = session
+        self._server = server
+        self.requests = 0
+
+    async def send(self, method: str, path: str, body: Any = None, type: str = JSON) -> Any:
+        """Send one request; fail on anything but success."""
+        self.requests += 1
+        data = None if body is None else json.dumps(body)
+        headers = {"Content-Type": type}
+        async with self._session.request(
+            method, self._server + path, data=data, headers=headers
+        ) as response:
+            answer = await response.read()
+            if response.status >= 300:
+                raise RuntimeError(f"{method} {path}: {response.status} {answer!r}")
+            return json.loads(answer)
+
+    async def watch(self, path: str) -> AsyncIterator[Any]:
+        """Yield watch events, from what is there on."""
+        joint = "&" if "?" in path else "?"
+        timeout = aiohttp.ClientTimeout(total=None)
+        async with self._session.get(
+            f"{self._server}{path}{joint}watch=true", timeout=timeout
+        ) as response:
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield json.loads(line)
+
+
+@contextlib.asynccontextmanager
+async def raw(kubeconfig: Path) -> AsyncIterator[Raw]:
+    """Open a bare client for a kubeconfig."""
+    login = await credentials.load(kubeconfig)
+    async with credentials.session(login, user_agent="bench", limit=64) as session:
+        yield Raw(session, login.server)
+
+
+class Operator:
+    """The operator as a process, and what it costs."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._login = kubeconfigs.for_service_account(instance, *OPERATOR)
+        self._log = instance.logs / "bench-operator.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> float:
+        """Start it; return the seconds until it is ready."""
+        began = time.monotonic()
+        command = [sys.executable, "-m", "securetenant", "run", f"--kubeconfig={self._login}"]
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [*command, "--address=127.0.0.1", f"--port={PORT}"], stdout=out, stderr=out
+            )
+        while True:
+            with contextlib.suppress(OSError):
+                if self._get("/readyz").startswith(b"ok"):
+                    return time.monotonic() - began
+            if self._process.poll() is not None:
+                raise RuntimeError(self._log.read_text(encoding="utf-8"))
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
+
+    def cpu(self) -> float:
+        """Return the CPU seconds used so far."""
+        fields = self._proc("stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / 100
+
+    def memory(self) -> float:
+        """Return the resident memory in MB."""
+        line = next(each for each in self._proc("status").splitlines() if "VmRSS" in each)
+        return int(line.split()[1]) / 1024
+
+    def writes(self) -> int:
+        """Return the number of writes so far."""
+        return sum(
+            int(float(line.rpartition(" ")[2]))
+            for line in self._get("/metrics").decode().splitlines()
+            if line.startswith("securetenant_writes_total")
+        )
+
+    def requests(self) -> int:
+        """Return the number of requests so far, watches aside."""
+        return sum(
+            int(float(line.rpartition(" ")[2]))
+            for line in self._get("/metrics").decode().splitlines()
+            if line.startswith("securetenant_requests_total")
+        )
+
+    def _proc(self, file: str) -> str:
+        assert self._process is not None
+        return Path(f"/proc/{self._process.pid}/{file}").read_text(encoding="utf-8")
+
+    @staticmethod
+    def _get(path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}", timeout=5) as answer:
+            return bytes(answer.read())
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return a percentile by nearest rank."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def spread(values: Sequence[float], unit: str = "ms", scale: float = 1000) -> str:
+    """Return p50 and p99, for people."""
+    middle, high = statistics.median(values) * scale, percentile(values, 0.99) * scale
+    return f"p50 {middle:.1f} {unit}, p99 {high:.1f} {unit}"
+
+
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; the first row is its head."""
+    head, *rest = rows
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rest)])
+
+
+async def gather(count: int, work: Any) -> None:
+    """Run ``work(queue)`` in so many tasks until the first fails or all are done."""
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count):
+            group.create_task(work())

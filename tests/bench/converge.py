@@ -1,0 +1,272 @@
+"""From specs to namespaces: the operator against a bare client that makes the same writes."""
+
+import asyncio
+import time
+from collections import deque
+from typing import Any
+
+from bench.cluster import APPLY, Operator, Raw, gather, percentile, raw, sandbox, spread, table
+from factory import seen, tenant
+from harness import kubectl
+from securetenant.api import kinds, names
+from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.desired import namespaces, unit
+from securetenant.reconcile.store import Store
+from securetenant.reconcile.tenants import Tenants
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
+
+PER_TENANT = 10
+WORKERS = 32
+DRIFT_PER_SECOND = 50
+DRIFT_SECONDS = 10
+
+
+def bodies(prefix: str, count: int) -> list[dict[str, Any]]:
+    """Return the SecureTenants of ``count`` namespaces."""
+    grants = [
+        {"name": "devs", "role": "Developer", "subjects": [{"kind": "Group", "name": "devs"}]}
+    ]
+    return [
+        tenant(
+            f"{prefix}-{index}",
+            namespaces=[{"name": f"{prefix}-{index}-{each}"} for each in range(PER_TENANT)],
+            access=grants,
+            quota={"pods": 1000, "requests.cpu": 40},
+        )
+        for index in range(count // PER_TENANT)
+    ]
+
+
+async def bare(client: Raw, prefix: str, count: int, settings: SettingsSpec) -> float:
+    """Make the same writes without an operator; return seconds until all quotas are counted."""
+    work: deque[Any] = deque()
+    for body in bodies(prefix, count):
+        known = Tenants()
+        known.see(body["metadata"]["name"], seen(body))
+        known.read(body["metadata"]["name"], settings, Store())
+        record = known.get(body["metadata"]["name"])
+        assert record is not None
+        work.append((body, [unit.scope for unit in record.units.values()]))
+    counted: set[str] = set()
+    every = asyncio.Event()
+
+    async def watch() -> None:
+        selector = f"labelSelector={names.MANAGED_BY_LABEL}=bench"
+        async for event in client.watch(f"{kinds.RESOURCE_QUOTA.path()}?{selector}"):
+            found = event["object"]
+            if found["status"].get("hard") == found["spec"]["hard"]:
+                counted.add(found["metadata"]["namespace"])
+                if len([each for each in counted if each.startswith(f"{prefix}-")]) == count:
+                    every.set()
+
+    async def worker() -> None:
+        while work:
+            body, scopes = work.popleft()
+            await one_tenant(client, body, scopes)
+
+    watching = asyncio.create_task(watch())
+    began = time.monotonic()
+    await gather(WORKERS, worker)
+    await every.wait()
+    seconds = time.monotonic() - began
+    watching.cancel()
+    return seconds
+
+
+async def one_tenant(client: Raw, body: Any, scopes: list[Any]) -> None:
+    """Write what the operator would, in its order; under another label, so that it looks away."""
+    name = body["metadata"]["name"]
+    path = kinds.SECURE_TENANT.path("", name)
+    manager = f"?fieldManager={names.FIELD_MANAGER}&force=true"
+    await client.send("POST", kinds.SECURE_TENANT.path(), body)
+    head = {"apiVersion": names.API_VERSION, "kind": "SecureTenant"}
+    marker = {**head, "metadata": {"name": name, "finalizers": ["bench.example/none"]}}
+    await client.send("PATCH", path + manager, marker, APPLY)
+    for each in scopes:
+        await client.send("POST", kinds.NAMESPACE.path(), _relabel(namespaces.build_initial(each)))
+        uid = ""
+        for manifest in unit.build(each)[1:]:
+            made = await client.send(
+                "PATCH", manifest.ref.path + manager, _relabel(manifest), APPLY
+            )
+            if manifest.ref.kind == kinds.TENANT_POLICY.name:
+                uid, policy = made["metadata"]["uid"], manifest.ref
+        ready = namespaces.build_ready(each, uid)
+        await client.send("PATCH", ready.ref.path + manager, _relabel(ready), APPLY)
+        status = {
+            "apiVersion": names.API_VERSION,
+            "kind": "TenantPolicy",
+            "metadata": {"name": policy.name},
+            "status": {"observedGeneration": 1},
+        }
+        await client.send("PATCH", f"{policy.path}/status{manager}", status, APPLY)
+    document = {**head, "metadata": {"name": name}, "status": {"observedGeneration": 1}}
+    await client.send("PATCH", f"{path}/status{manager}", document, APPLY)
+
+
+def _relabel(manifest: Any) -> Any:
+    labels = {**manifest.body["metadata"]["labels"], names.MANAGED_BY_LABEL: "bench"}
+    labels.pop(names.TENANT_LABEL, None)
+    return {**manifest.body, "metadata": {**manifest.body["metadata"], "labels": labels}}
+
+
+async def clean(client: Raw, prefix: str, count: int) -> None:
+    """Remove the SecureTenants of a bare run before an operator sees them."""
+    for body in bodies(prefix, count):
+        path = kinds.SECURE_TENANT.path("", body["metadata"]["name"])
+        patch = {"metadata": {"finalizers": None}}
+        await client.send("PATCH", path, patch, "application/merge-patch+json")
+        await client.send("DELETE", path)
+
+
+async def converge(client: Raw, prefix: str, count: int) -> float:
+    """Create the SecureTenants; return the seconds until all are Ready."""
+    waiting = {body["metadata"]["name"] for body in bodies(prefix, count)}
+    done = asyncio.Event()
+
+    async def watch() -> None:
+        async for event in client.watch(kinds.SECURE_TENANT.path()):
+            if _is_ready(event["object"]):
+                waiting.discard(event["object"]["metadata"]["name"])
+                if not waiting:
+                    done.set()
+
+    work = deque(bodies(prefix, count))
+
+    async def worker() -> None:
+        while work:
+            await client.send("POST", kinds.SECURE_TENANT.path(), work.popleft())
+
+    watching = asyncio.create_task(watch())
+    began = time.monotonic()
+    await gather(8, worker)
+    await done.wait()
+    watching.cancel()
+    return time.monotonic() - began
+
+
+def _is_ready(body: Any) -> bool:
+    return any(
+        each["type"] == "Ready" and each["status"] == "True"
+        for each in body.get("status", {}).get("conditions", ())
+    )
+
+
+async def drift(admin: Raw, breaker: Raw, prefix: str, count: int) -> list[float]:
+    """Delete walls at a steady rate; return how long each was away, as a watcher sees it."""
+    path = f"{kinds.NETWORK_POLICY.path()}?labelSelector={names.MANAGED_SELECTOR}"
+    since: dict[str, float] = {}
+    away: list[float] = []
+
+    async def watch() -> None:
+        async for event in admin.watch(path):
+            metadata = event["object"]["metadata"]
+            if metadata["name"] != names.DNS:
+                continue
+            if event["type"] == "DELETED":
+                since[metadata["namespace"]] = time.monotonic()
+            elif metadata["namespace"] in since and event["type"] == "ADDED":
+                away.append(time.monotonic() - since.pop(metadata["namespace"]))
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(1)
+    places = [each["name"] for body in bodies(prefix, count) for each in body["spec"]["namespaces"]]
+    began = time.monotonic()
+    for number in range(DRIFT_PER_SECOND * DRIFT_SECONDS):
+        await asyncio.sleep(max(0.0, began + number / DRIFT_PER_SECOND - time.monotonic()))
+        place = places[number % len(places)]
+        await breaker.send("DELETE", kinds.NETWORK_POLICY.path(place, names.DNS))
+    deadline = time.monotonic() + 30
+    while len(away) < DRIFT_PER_SECOND * DRIFT_SECONDS and time.monotonic() < deadline:  # noqa: ASYNC110 - a figure, not a wait.
+        await asyncio.sleep(0.1)
+    watching.cancel()
+    return away
+
+
+async def one_by_one(client: Raw, times: int) -> list[float]:
+    """Apply one tenant of three namespaces to a quiet cluster, again and again."""
+    seconds = []
+    for number in range(times):
+        name = f"single-{number}"
+        body = tenant(name, namespaces=[{"name": f"{name}-{each}"} for each in "abc"])
+        done = asyncio.Event()
+
+        async def watch(name: str = name, done: asyncio.Event = done) -> None:
+            selector = f"fieldSelector=metadata.name={name}"
+            async for event in client.watch(f"{kinds.SECURE_TENANT.path()}?{selector}"):
+                if _is_ready(event["object"]):
+                    done.set()
+
+        watching = asyncio.create_task(watch())
+        began = time.monotonic()
+        await client.send("POST", kinds.SECURE_TENANT.path(), body)
+        await done.wait()
+        seconds.append(time.monotonic() - began)
+        watching.cancel()
+    return seconds
+
+
+async def measure(instance: Instance, operator: Operator, count: int) -> list[list[str]]:
+    """Measure one size; return rows of figures."""
+    groups = ("system:masters", "securetenant:break-glass")
+    async with (
+        raw(instance.admin_kubeconfig) as admin,
+        raw(kubeconfigs.for_user(instance, "breaker", groups)) as breaker,
+    ):
+        answer = await admin.send("GET", kinds.TENANCY_SETTINGS.path("", "default"))
+        settings = SettingsSpec.model_validate(answer["spec"])
+        first = await bare(admin, f"bare{count}a", count, settings)
+        await clean(admin, f"bare{count}a", count)
+        operator.start()
+        cpu, writes, requests = operator.cpu(), operator.writes(), operator.requests()
+        seconds = await converge(admin, f"op{count}", count)
+        cpu, writes = operator.cpu() - cpu, operator.writes() - writes
+        requests, memory = operator.requests() - requests, operator.memory()
+        away = await drift(admin, breaker, f"op{count}", count)
+        single = await one_by_one(admin, 20) if count <= 100 else []
+        await asyncio.sleep(3)
+        idle, quiet = operator.cpu(), operator.writes()
+        await asyncio.sleep(20)
+        idle, quiet = (operator.cpu() - idle) / 20, operator.writes() - quiet
+        operator.stop()
+        restart = operator.start()
+        await asyncio.sleep(2)
+        rewritten, warm = operator.writes(), operator.memory()
+        operator.stop()
+        second = await bare(admin, f"bare{count}b", count, settings)
+        await clean(admin, f"bare{count}b", count)
+    mean = (first + second) / 2
+    rows = [
+        ["converge, bare client", f"{first:.1f} s and {second:.1f} s"],
+        ["converge, operator", f"{seconds:.1f} s"],
+        ["**operator / bare client**", f"**{seconds / mean:.2f}**"],
+        ["writes per namespace", f"{writes / count:.2f}"],
+        ["requests per namespace", f"{requests / count:.2f}"],
+        ["operator's CPU per write", f"{cpu / writes * 1e6:.0f} µs"],
+        ["operator's memory after", f"{memory:.0f} MB, {warm:.0f} MB after a restart"],
+        [
+            f"drift at {DRIFT_PER_SECOND}/s, away",
+            f"{spread(away)} ({len(away)} of {DRIFT_PER_SECOND * DRIFT_SECONDS} repaired)",
+        ],
+        ["idle for 20 s", f"{quiet} writes, {idle * 100:.2f} % of a core"],
+        ["restart", f"ready after {restart:.1f} s, {rewritten} writes"],
+    ]
+    if single:
+        rows.append(
+            [
+                "one tenant of three namespaces, apply to Ready",
+                f"{spread(single)}, worst {percentile(single, 1) * 1000:.0f} ms",
+            ]
+        )
+    return [[f"{count:,}", *row] for row in rows]
+
+
+def run(sizes: tuple[int, ...]) -> str:
+    """Measure each size on a control plane of its own; return a Markdown table."""
+    rows = [["Namespaces", "What", "Figure"]]
+    for count in sizes:
+        with sandbox(f"bench-{count}") as instance:
+            kubectl(instance, "get", "tenancysettings", "default")
+            rows += asyncio.run(measure(instance, Operator(instance), count))
+    return table(rows)
