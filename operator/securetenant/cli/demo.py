@@ -1,6 +1,5 @@
 """``securetenant demo``: the whole product in a minute, on a real API server of its own."""
 
-import re
 import subprocess
 import sys
 import time
@@ -18,7 +17,6 @@ _NAME = "demo"
 _ROOT = Path(securetenant.__file__).parents[2]
 _ACCOUNT = ("securetenant-system", "securetenant-operator")
 _REPAIR_SECONDS = 10.0
-_VERBOSE = re.compile("Transition|Generation|Reason:")
 _WALL = "securetenant-default-deny"
 _WALLS = "tenantpolicies,networkpolicies,resourcequotas,limitranges,rolebindings"
 _UID = f"get networkpolicy {_WALL} -n acme-prod -o jsonpath={{.metadata.uid}}"
@@ -61,17 +59,20 @@ class _Demo:
             self._instance, "operator", [*command, "--address=127.0.0.1", "--port=0"]
         )
 
-        _title("One tenant: the spec")
+        _title("A tenant: the spec (another, beta, asks for nothing but a namespace)")
         click.echo((_ROOT / "examples/acme.yaml").read_text(encoding="utf-8").rstrip())
 
         _title("What it becomes")
-        self._show("apply -f examples/acme.yaml")
-        self._show("wait --for=condition=Ready securetenant/acme --timeout=60s")
-        self._show("get namespaces -l securetenant.io/tenant=acme")
+        self._show("apply -f examples")
+        self._show("wait --for=condition=Ready securetenant --all --timeout=60s")
+        self._show("get namespaces -L securetenant.io/tenant -l securetenant.io/tenant")
         self._show(f"get {_WALLS} -n acme-prod -o name")
 
         _title("An attack: a privileged pod")
         self._show("run evil --image=evil --privileged -n acme-prod", fails=True)
+
+        _title("A wish beyond the quota: a load balancer")
+        self._show("create service loadbalancer web --tcp=80 -n acme-prod", fails=True)
 
         _title("An accident: an administrator deletes a wall")
         delete = f"delete networkpolicy {_WALL} -n acme-prod"
@@ -86,7 +87,7 @@ class _Demo:
         self._show("get securetenants")
         told = "get events.events.k8s.io --field-selector=reason=DriftRepaired -o name"
         self._wait(lambda: bool(self._call(told).stdout), "No event tells of the repair", log)
-        self._show("describe securetenant acme", since="Status:")
+        self._show("describe securetenant acme", keep=("Message:", "Type:", "Normal", "Warning"))
 
         _title("Go on by yourself")
         click.echo(f"export KUBECONFIG={self._instance.admin_kubeconfig}")
@@ -104,14 +105,15 @@ class _Demo:
                 )
 
     def _show(
-        self, arguments: str, *, quiet: bool = False, fails: bool = False, since: str = ""
+        self,
+        arguments: str,
+        *,
+        quiet: bool = False,
+        fails: bool = False,
+        keep: tuple[str, ...] = (),
     ) -> None:
-        """Run kubectl as a reader would; print the command and what it says, from ``since`` on."""
-        cut = (
-            f" | sed -n '/^{since}/,$p' | grep -v -e Transition -e Generation -e Reason:"
-            if since
-            else ""
-        )
+        """Run kubectl as a reader would; print the command and the lines that matter."""
+        cut = f" | grep -e {' -e '.join(keep)}" if keep else ""
         click.echo(f"$ kubectl {arguments}{cut}")
         done = self._call(arguments)
         if (done.returncode != 0) != fails:
@@ -120,10 +122,9 @@ class _Demo:
                 remedy=f"Remove the demo and try again: securetenant sandbox down --name {_NAME}",
             )
         if not quiet:
-            text = (done.stdout + done.stderr).rstrip()
-            lines = text[text.index(since) :].splitlines()
-            brief = [each for each in lines if not (since and _VERBOSE.search(each))]
-            click.echo("\n".join(brief))
+            lines = (done.stdout + done.stderr).rstrip().splitlines()
+            kept = [line for line in lines if not keep or any(each in line for each in keep)]
+            click.echo("\n".join(kept))
 
     def _call(self, arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,0 +1,98 @@
+"""How an attack is judged: refused by the control that is there for it, and by no other.
+
+Measurement rules: an ordinary pod (P0) must be admitted, else a refusal proves nothing; a
+mutant differs from it in one thing; who refused is read from the API server's words.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from harness import Answer, Api
+
+
+class Control(Enum):
+    """Who can refuse, and how its refusal reads."""
+
+    RBAC = r"cannot \w+ resource"
+    ESCALATION = r"is attempting to grant RBAC permissions not currently held"
+    PSA_BASELINE = r'violates PodSecurity "(baseline|restricted):'
+    PSA_RESTRICTED = r'violates PodSecurity "restricted:'
+    QUOTA = r"exceeded quota: |must specify "
+    LIMITS = r"(minimum|maximum) [a-z-]+ usage per Container"
+    NODE = r"is not allowed to|can only|not allowed to modify"
+    CRD = r"is invalid: |strict decoding error"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Refused by one of our admission policies."""
+
+    name: str
+
+    @property
+    def value(self) -> str:
+        """Return how its refusal reads."""
+        return rf"ValidatingAdmissionPolicy '{re.escape(self.name)}' with binding"
+
+
+Expected = Control | Policy
+
+
+def verdict(answer: Answer, expected: Expected) -> str:
+    """Return Blocked, BlockedByOther or Open."""
+    if answer.status < 300:
+        return "Open"
+    if answer.status < 500 and re.search(expected.value, answer.message):
+        return "Blocked"
+    return f"BlockedByOther: {answer.status} {answer.message}"
+
+
+def may(
+    admin: Api,
+    *,
+    user: str,
+    groups: tuple[str, ...],
+    verb: str,
+    resource: str,
+    namespace: str = "",
+    name: str = "",
+) -> bool:
+    """Ask the API server whether somebody may do something.
+
+    ``resource`` is ``[group/]resource[/subresource]``; a group has a dot or is ``apps`` and the
+    like, written with a trailing colon: ``apps:deployments/scale``.
+    """
+    group, _, rest = resource.rpartition(":")
+    plural, _, subresource = rest.partition("/")
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": user,
+            "groups": [*groups, "system:authenticated"],
+            "resourceAttributes": {
+                "namespace": namespace,
+                "verb": verb,
+                "group": group,
+                "resource": plural,
+                "subresource": subresource,
+                "name": name,
+            },
+        },
+    }
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    return bool(admin.call("POST", path, review).ok()["status"].get("allowed", False))
+
+
+def mutate(body: Any, path: str, value: Any) -> Any:
+    """Return a copy that differs in one place; ``path`` is like ``spec.containers.0.image``."""
+    head, _, rest = path.partition(".")
+    if isinstance(body, list):
+        index = int(head)
+        items = list(body) if index < len(body) else [*body, {}]
+        items[index] = mutate(items[index], rest, value) if rest else value
+        return items
+    found = body.get(head, [] if rest[:1].isdecimal() else {}) if rest else None
+    return {**body, head: mutate(found, rest, value) if rest else value}
