@@ -18,7 +18,7 @@ from securetenant.sandbox.instances import Instance, Options
 def sandbox() -> Iterator[Instance]:
     """A control plane with an audit log and our manifests installed, as a user installs them."""
     instance = instances.named(f"test-{os.getpid()}")
-    control.up(instance, Options(audit=True), lambda _: None)
+    control.up(instance, Options(audit=True, nodes=3), lambda _: None)
     try:
         install(instance)
         yield instance

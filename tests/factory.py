@@ -5,6 +5,7 @@ from typing import Any
 
 from securetenant.api.tenancysettings import SettingsSpec
 
+_RBAC = "rbac.authorization.k8s.io"
 _numbers = itertools.count(1)
 
 
@@ -62,6 +63,7 @@ def settings(**spec: Any) -> dict[str, Any]:
         },
         "metadataAddresses": ["169.254.169.254/32"],
         "protectedNames": [],
+        "mirrorPods": {"namespaces": ["kube-system"], "refusedLabels": ["k8s-app"]},
         "defaultQuota": {"pods": 50, "requests.cpu": 4},
         "teardownsPerHour": 5,
     }
@@ -77,3 +79,30 @@ def settings(**spec: Any) -> dict[str, Any]:
 def settings_spec(**spec: Any) -> SettingsSpec:
     """Return the model of TenancySettings."""
     return SettingsSpec.model_validate(settings(**spec)["spec"])
+
+
+def binding(*subjects: dict[str, str], role: str = "") -> dict[str, Any]:
+    """Return a RoleBinding ``mine`` to a Role of that name, or to the ClusterRole ``role``."""
+    ref = {"kind": "ClusterRole", "name": role} if role else {"kind": "Role", "name": "mine"}
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "mine"},
+        "roleRef": {"apiGroup": _RBAC, **ref},
+        "subjects": list(subjects),
+    }
+
+
+def deployment(name: str) -> dict[str, Any]:
+    """Return a Deployment of one pod that Pod Security admits."""
+    template = {"metadata": {"labels": {"app": name}}, "spec": pod()["spec"]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": template,
+        },
+    }

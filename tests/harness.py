@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,11 @@ class Api:
         self._token = Path(user["tokenFile"]).read_text() if "tokenFile" in user else ""
         if not self._token:
             self._context.load_cert_chain(user["client-certificate"], user["client-key"])
+        self._connection = http.client.HTTPSConnection(
+            "127.0.0.1", self._port, timeout=30, context=self._context
+        )
+        self._lock = threading.Lock()
+        weakref.finalize(self, self._connection.close)
 
     def call(
         self,
@@ -83,23 +89,29 @@ class Api:
         **params: str,
     ) -> Answer:
         """Send one request."""
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", self._port, timeout=30, context=self._context
-        )
         every = {"Content-Type": content_type}
         if self._token:
             every["Authorization"] = f"Bearer {self._token}"
         target = f"{path}?{urlencode(params)}" if params else path
-        with contextlib.closing(connection):
-            connection.request(
-                method, target, json.dumps(body) if body is not None else None, every
-            )
-            response = connection.getresponse()
-            text = response.read()
+        data = json.dumps(body) if body is not None else None
+        with self._lock:
+            try:
+                response, text = self._exchange(method, target, data, every)
+            except (ConnectionError, http.client.HTTPException):
+                # The server closed a connection that was idle, or was started anew.
+                self._connection.close()
+                response, text = self._exchange(method, target, data, every)
         try:
             return Answer(response.status, json.loads(text))
         except ValueError:
             return Answer(response.status, {"message": text.decode()})
+
+    def _exchange(
+        self, method: str, target: str, data: str | None, headers: dict[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        self._connection.request(method, target, data, headers)
+        response = self._connection.getresponse()
+        return response, response.read()
 
     def watch(self, kind: kinds.Kind) -> Iterator[Any]:
         """Yield the events of a kind, from now until the server goes."""

@@ -206,12 +206,6 @@ def _binding(role: str) -> dict[str, Any]:
     [
         pytest.param(
             "POST",
-            f"/apis/{RBAC}/v1/namespaces/{{own}}/rolebindings",
-            _binding("cluster-admin"),
-            id="A01",
-        ),
-        pytest.param(
-            "POST",
             f"/apis/{RBAC}/v1/clusterrolebindings",
             {**_binding("cluster-admin"), "kind": "ClusterRoleBinding"},
             id="A01 cluster",
@@ -285,6 +279,44 @@ def test_a_tenants_admin_has_no_right_to_it(
         dryRun="All",
     )
     assert verdict(answer, Control.RBAC) == "Blocked"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        pytest.param("rolebindings", _binding("cluster-admin"), id="A01 bind"),
+        pytest.param(
+            "roles",
+            {
+                "apiVersion": f"{RBAC}/v1",
+                "kind": "Role",
+                "metadata": {"name": "all"},
+                "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
+            },
+            id="A01 role",
+        ),
+        pytest.param(
+            "roles",
+            {
+                "apiVersion": f"{RBAC}/v1",
+                "kind": "Role",
+                "metadata": {"name": "tokens"},
+                "rules": [
+                    {"apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]}
+                ],
+            },
+            id="A04 role",
+        ),
+    ],
+)
+def test_a_tenants_admin_gives_no_more_than_it_has(
+    path: str, body: Any, pair: tuple[str, str], attackers: dict[str, Api]
+) -> None:
+    attacker, _ = pair
+    answer = attackers[attacker].call(
+        "POST", f"/apis/{RBAC}/v1/namespaces/{attacker}-1/{path}", body, dryRun="All"
+    )
+    assert verdict(answer, Control.ESCALATION) == "Blocked"
 
 
 REVIEWS: list[Any] = [

@@ -161,10 +161,10 @@ def test_a_changed_wall_is_put_back(
     ],
 )
 def test_a_changed_label_of_a_namespace_is_put_back(
-    labels: dict[str, str | None], admin: Api, namespace: str
+    labels: dict[str, str | None], admin: Api, breaker: Api, namespace: str
 ) -> None:
     before = admin.get(kinds.NAMESPACE, namespace)["metadata"]["labels"]
-    admin.patch(kinds.NAMESPACE, namespace, {"metadata": {"labels": labels}}).ok()
+    breaker.patch(kinds.NAMESPACE, namespace, {"metadata": {"labels": labels}}).ok()
     wait_for(
         lambda: admin.get(kinds.NAMESPACE, namespace)["metadata"]["labels"] == before,
         what="the labels to be as before",
@@ -186,10 +186,10 @@ def test_a_repair_is_announced_with_the_field_and_its_author(
     wait_for(told, what="the event")
 
 
-def test_labels_of_other_tools_stay(admin: Api, namespace: str) -> None:
+def test_labels_of_other_tools_stay(admin: Api, breaker: Api, namespace: str) -> None:
     """A namespace is shared: a mesh or a cost tool may label it, with keys of its own."""
     admin.patch(kinds.NAMESPACE, namespace, {"metadata": {"labels": {"mesh": "on"}}}).ok()
-    admin.patch(
+    breaker.patch(
         kinds.NAMESPACE,
         namespace,
         [{"op": "remove", "path": "/metadata/labels/securetenant.io~1tenant"}],
@@ -203,10 +203,12 @@ def test_labels_of_other_tools_stay(admin: Api, namespace: str) -> None:
     assert labels()["mesh"] == "on"
 
 
-def test_a_deleted_namespace_is_made_again_with_its_walls(admin: Api, ready: Ready) -> None:
+def test_a_deleted_namespace_is_made_again_with_its_walls(
+    admin: Api, breaker: Api, ready: Ready
+) -> None:
     ready(tenant("phoenix", namespaces=[{"name": "phoenix-a"}]))
     uid = admin.get(kinds.NAMESPACE, "phoenix-a")["metadata"]["uid"]
-    admin.delete(kinds.NAMESPACE, "phoenix-a").ok()
+    breaker.delete(kinds.NAMESPACE, "phoenix-a").ok()
 
     def again() -> bool:
         found = admin.get(kinds.NAMESPACE, "phoenix-a")

@@ -160,13 +160,13 @@ def test_what_was_retained_is_not_deleted_by_a_later_change_of_mind(
     assert (state(admin, "mind-a"), state(admin, "mind-b")) == ("gone", "retained")
 
 
-def test_a_retained_namespace_keeps_its_share(admin: Api, ready: Ready) -> None:
+def test_a_retained_namespace_keeps_its_share(admin: Api, breaker: Api, ready: Ready) -> None:
     ready(tenant("keep", quota={"pods": 10}))
     ready(tenant("keep", quota={"pods": 10}, namespaces=[{"name": "keep-a"}]))
     wait_for(lambda: state(admin, "keep-b") == "retained", what="the namespace to be retained")
     quota = admin.get(kinds.RESOURCE_QUOTA, names.QUOTA, "keep-a")
     assert quota["spec"]["hard"]["pods"] == "5"
-    admin.delete(kinds.NAMESPACE, "keep-b").ok()
+    breaker.delete(kinds.NAMESPACE, "keep-b").ok()
     wait_for(
         lambda: (
             admin.get(kinds.RESOURCE_QUOTA, names.QUOTA, "keep-a")["spec"]["hard"]["pods"] == "10"

@@ -233,7 +233,10 @@ def test_until_the_quota_is_counted_there_is_no_access_and_no_workload(
         what="the tenant to be ready",
         seconds=30,
     )
-    assert len(admin.list(kinds.ROLE_BINDING, "early-a")) == 1
+    assert [each["metadata"]["name"] for each in admin.list(kinds.ROLE_BINDING, "early-a")] == [
+        "securetenant-admin",
+        "securetenant-canary",
+    ]
 
 
 def test_the_gate_opens_only_for_the_policy_that_lies_there(

@@ -117,7 +117,8 @@ def test_grants_become_one_binding_per_role_with_each_subject_once() -> None:
     }
     found = objects(spec)
     assert {name for name in found if name.startswith("RoleBinding")} == {
-        "RoleBinding/securetenant-developer"
+        "RoleBinding/securetenant-canary",
+        "RoleBinding/securetenant-developer",
     }
     binding = found["RoleBinding/securetenant-developer"]
     assert binding["roleRef"]["name"] == "securetenant:developer"

@@ -40,7 +40,12 @@ def build() -> tuple[Schema, ...]:
             kinds.TENANCY_SETTINGS,
             TenancySettings,
             short_names=(),
-            columns=(_column("Age", ".metadata.creationTimestamp", type="date"),),
+            columns=(
+                _column("Ready", _condition(status.READY, "status")),
+                _column("Reason", _condition(status.READY, "reason")),
+                _column("Age", ".metadata.creationTimestamp", type="date"),
+                _column("Message", _condition(status.READY, "message"), priority=1),
+            ),
             rules=(SETTINGS_NAME_RULE,),
         ),
         _definition(

@@ -71,11 +71,41 @@ ROLE_BINDING = Kind(
     plural="rolebindings",
     namespaced=True,
 )
+VALIDATING_POLICY = Kind(
+    name="ValidatingAdmissionPolicy",
+    group="admissionregistration.k8s.io",
+    version="v1",
+    plural="validatingadmissionpolicies",
+    namespaced=False,
+)
+VALIDATING_BINDING = Kind(
+    name="ValidatingAdmissionPolicyBinding",
+    group="admissionregistration.k8s.io",
+    version="v1",
+    plural="validatingadmissionpolicybindings",
+    namespaced=False,
+)
+CLUSTER_ROLE = Kind(
+    name="ClusterRole",
+    group="rbac.authorization.k8s.io",
+    version="v1",
+    plural="clusterroles",
+    namespaced=False,
+)
+CLUSTER_ROLE_BINDING = Kind(
+    name="ClusterRoleBinding",
+    group="rbac.authorization.k8s.io",
+    version="v1",
+    plural="clusterrolebindings",
+    namespaced=False,
+)
 EVENT = Kind(name="Event", group="events.k8s.io", version="v1", plural="events", namespaced=True)
 
 BY_NAME = {
     kind.name: kind
     for kind in (
+        CLUSTER_ROLE,
+        CLUSTER_ROLE_BINDING,
         EVENT,
         LIMIT_RANGE,
         NAMESPACE,
@@ -85,5 +115,7 @@ BY_NAME = {
         SECURE_TENANT,
         TENANCY_SETTINGS,
         TENANT_POLICY,
+        VALIDATING_BINDING,
+        VALIDATING_POLICY,
     )
 }

@@ -154,6 +154,9 @@ class Network(Model):
 class TenantSpec(Model):
     """What the tenant gets."""
 
+    lockdown: Literal["None", "Frozen"] | None = None
+    """None (the default), or Frozen: nothing in the namespaces is created, changed or deleted but
+    by the cluster itself; what runs goes on running and is replaced."""
     reconciliation: Literal["Active", "Suspended"] | None = None
     """Active (the default), or Suspended: the operator changes nothing, and says so."""
     deletion_policy: Literal["Retain", "Delete"] | None = None

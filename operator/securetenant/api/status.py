@@ -28,19 +28,8 @@ class Condition(Model):
     """When the status last changed."""
 
 
-class NamespaceCount(Model):
-    """How many namespaces there are, and should be."""
-
-    desired: Annotated[int, Field(json_schema_extra={"format": "int32"})]
-    """How many the spec names."""
-    ready: Annotated[int, Field(json_schema_extra={"format": "int32"})]
-    """How many have every object as it should be."""
-    summary: Annotated[str, Field(max_length=16)]
-    """Both in one, like 3/3."""
-
-
-class TenantStatus(Model):
-    """What the operator has seen."""
+class Standing(Model):
+    """How something stands."""
 
     observed_generation: Annotated[int, Field(json_schema_extra={"format": "int64"})] | None = None
     """The metadata.generation that this status is about."""
@@ -52,6 +41,22 @@ class TenantStatus(Model):
         | None
     ) = None
     """Ready, and the aspects that make it up."""
+
+
+class NamespaceCount(Model):
+    """How many namespaces there are, and should be."""
+
+    desired: Annotated[int, Field(json_schema_extra={"format": "int32"})]
+    """How many the spec names."""
+    ready: Annotated[int, Field(json_schema_extra={"format": "int32"})]
+    """How many have every object as it should be."""
+    summary: Annotated[str, Field(max_length=16)]
+    """Both in one, like 3/3."""
+
+
+class TenantStatus(Standing):
+    """What the operator has seen."""
+
     namespaces: NamespaceCount | None = None
     """How many namespaces there are, and should be."""
 
@@ -73,6 +78,10 @@ ACCESS_SCOPED = "AccessScoped"
 """Every namespace has exactly the RoleBindings that the spec grants."""
 POD_SECURITY_ENFORCED = "PodSecurityEnforced"
 """Every namespace carries its Pod Security Admission labels."""
+POLICIES_IN_FORCE = "PoliciesInForce"
+"""Every admission policy of this version is installed and unchanged."""
+OVERRIDE_HELD = "OverrideHeldAsExpected"
+"""On TenancySettings: nobody unexpected holds the verb override; the message lists who does."""
 RECONCILING = "Reconciling"
 """Present, and True, while the operator works (kstatus)."""
 STALLED = "Stalled"
@@ -93,6 +102,8 @@ SETTINGS_MISSING = "SettingsMissing"
 """There is no TenancySettings named default, or it is refused: the operator changes nothing."""
 SUSPENDED = "Suspended"
 """The spec asks the operator to change nothing."""
+BOUND_PASSED = "BoundPassed"
+"""The spec asks for more than TenancySettings allow; what was in place stays in place."""
 QUOTA_OVERCOMMITTED = "QuotaOvercommitted"
 """Fixed parts and retained namespaces need more than the total; shares stay as they are."""
 UNKNOWN_NAMESPACE = "UnknownNamespace"
@@ -101,6 +112,10 @@ PROTECTED_NAME = "ProtectedName"
 """The platform team keeps this name of a namespace for itself (TenancySettings)."""
 CONSENT_NEEDED = "ConsentNeeded"
 """A retained namespace is taken back only with the platform team's consent."""
+POLICIES_CHANGED = "PoliciesChanged"
+"""An admission policy is missing or not the one of this version: the platform team installs it."""
+UNEXPECTED_HOLDER = "UnexpectedHolder"
+"""Somebody holds the verb override who need not."""
 CONFLICT = "Conflict"
 """Something exists already and belongs to somebody else."""
 REFUSED = "Refused"

@@ -1,15 +1,18 @@
 """TenancySettings: what the platform team says once for every tenant."""
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from securetenant.api import metadata, names, quotas
+from securetenant.api import metadata, names, quantities, quotas
+from securetenant.api.access import Role
 from securetenant.api.metadata import Labels
 from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, Rule, listed, snake
+from securetenant.api.securetenant import TenantSpec
+from securetenant.api.status import Standing
 
 Cidr = Annotated[str, Field(max_length=49)]
 Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=32, json_schema_extra=listed("atomic"))]
@@ -85,6 +88,90 @@ class Dns(Model):
 ProtectedName = Annotated[str, Field(min_length=1, max_length=63)]
 
 
+class MirrorPods(Model):
+    """Pods by which nodes show their static pods."""
+
+    namespaces: Annotated[
+        tuple[Annotated[str, Field(max_length=63)], ...],
+        Field(max_length=32, json_schema_extra=listed("set")),
+    ]
+    """Where nodes may create them: kube-system."""
+    refused_labels: Annotated[
+        tuple[Annotated[str, Field(max_length=317)], ...],
+        Field(max_length=32, json_schema_extra=listed("set")),
+    ]
+    """Label keys that they may not carry, since the platform finds its own pods by them."""
+
+
+Pattern = Annotated[str, Field(min_length=1, max_length=253)]
+Patterns = Annotated[tuple[Pattern, ...], Field(max_length=256, json_schema_extra=listed("set"))]
+
+
+def _patterns_rule(field: str) -> Rule:
+    def holds(self: "Bounds") -> bool:
+        patterns = self.groups if field == "groups" else self.users
+        return all("*" not in each[:-1] for each in patterns or ())
+
+    return Rule(
+        cel=f"!has(self.{field}) || self.{field}.all(p,"
+        " p.indexOf('*') == -1 || p.indexOf('*') == p.size() - 1)",
+        holds=holds,
+        message=f"an entry of {field} is a name, or a beginning and an asterisk at its end",
+        path=f".{field}",
+    )
+
+
+class Bounds(Model):
+    """Upper bounds that no SecureTenant may pass; what is absent has no bound.
+
+    They also bound the operator itself, whoever holds its token.
+    """
+
+    quota: QuotaMap | None = None
+    """The most that a tenant may have, by resource."""
+    roles: (
+        Annotated[tuple[Role, ...], Field(max_length=3, json_schema_extra=listed("set"))] | None
+    ) = None
+    """Roles that may be granted."""
+    groups: Patterns | None = None
+    """Groups that may be granted access: a name, or a beginning and an asterisk. [] means none."""
+    users: Patterns | None = None
+    """Users that may be granted access: a name, or a beginning and an asterisk. [] means none."""
+
+    rules = (
+        *quotas.rules("quota"),
+        _patterns_rule("groups"),
+        _patterns_rule("users"),
+    )
+
+    def problem(self, spec: TenantSpec, total: Mapping[str, int]) -> str:
+        """Say which bound a tenant passes, with the value and the bound; else nothing."""
+        for resource, most in sorted((self.quota or {}).items()):
+            count = total.get(resource, 0)
+            if count > quantities.units(resource, most):
+                asked = quantities.canonical(resource, count)
+                return f"quota {resource} is {asked}, the bound is {most}"
+        for grant in spec.access or ():
+            if self.roles is not None and grant.role not in self.roles:
+                return f"access {grant.name} grants {grant.role}, the bound is {_told(self.roles)}"
+            for subject in grant.subjects:
+                allowed = {"Group": self.groups, "User": self.users}.get(subject.kind)
+                if allowed is not None and not any(_fits(each, subject.name) for each in allowed):
+                    return (
+                        f"access {grant.name} names {subject.kind} {subject.name}, the bound is"
+                        f" {_told(allowed)}"
+                    )
+        return ""
+
+
+def _fits(pattern: str, name: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+def _told(allowed: Iterable[str]) -> str:
+    return ", ".join(allowed) or "nobody"
+
+
 class SettingsSpec(Model):
     """What holds for every tenant."""
 
@@ -99,6 +186,10 @@ class SettingsSpec(Model):
     securetenant-system: a name, or a beginning and an asterisk, like monitoring-*."""
     default_quota: QuotaMap
     """The total of a tenant that names none, and each key that it leaves out."""
+    bounds: Bounds | None = None
+    """Upper bounds that no SecureTenant may pass; what is absent has no bound."""
+    mirror_pods: MirrorPods
+    """Pods by which nodes show their static pods."""
     teardowns_per_hour: Annotated[int, Field(ge=0, le=1000, json_schema_extra={"format": "int32"})]
     """How many SecureTenants with deletionPolicy Delete are torn down in an hour at most; the
     next ones wait. 0 stops all tearing down."""
@@ -128,6 +219,18 @@ class SettingsSpec(Model):
             path=".protectedNames",
         ),
         *quotas.rules("defaultQuota"),
+        Rule(
+            cel="!has(self.bounds) || !has(self.bounds.quota) || self.defaultQuota.all(k,"
+            " !(k in self.bounds.quota) || !quantity(string(self.defaultQuota[k]))"
+            ".isGreaterThan(quantity(string(self.bounds.quota[k]))))",
+            holds=lambda self: all(
+                quantities.parse(value) <= quantities.parse(self.bounds.quota[key])
+                for key, value in self.default_quota.items()
+                if self.bounds and self.bounds.quota and key in self.bounds.quota
+            ),
+            message="the default quota passes bounds.quota: lower the first or raise the second",
+            path=".defaultQuota",
+        ),
     )
 
     def protects(self, name: str) -> bool:
@@ -161,3 +264,5 @@ class TenancySettings(Model):
 
     spec: SettingsSpec
     """What holds for every tenant."""
+    status: Standing | None = None
+    """What the operator has seen; written by the operator alone."""

@@ -1,13 +1,13 @@
 """TenantPolicy: what holds in one namespace, computed by the operator, read by everybody."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, listed
 from securetenant.api.securetenant import PodSecurityLevel, Switch
-from securetenant.api.status import Condition
+from securetenant.api.status import Standing
 
 
 class EffectivePodSecurity(Model):
@@ -39,6 +39,28 @@ class EffectiveLimits(Model):
     """The most that a container may ask for."""
 
 
+class EffectiveAccess(Model):
+    """What RoleBindings of the tenant's own may name."""
+
+    service_account_namespaces: Annotated[
+        tuple[Annotated[str, Field(max_length=63)], ...],
+        Field(max_length=1000, json_schema_extra=listed("atomic")),
+    ]
+    """Namespaces whose ServiceAccounts may be subjects: the tenant's."""
+    cluster_roles: Annotated[
+        tuple[Annotated[str, Field(max_length=253)], ...],
+        Field(max_length=32, json_schema_extra=listed("atomic")),
+    ]
+    """ClusterRoles that may be bound, beside the namespace's own Roles."""
+
+
+class EffectiveTokens(Model):
+    """Tokens of ServiceAccounts."""
+
+    max_seconds: Annotated[int, Field(json_schema_extra={"format": "int32"})]
+    """The longest that one may live."""
+
+
 class PolicySpec(Model):
     """What holds in this namespace."""
 
@@ -47,6 +69,12 @@ class PolicySpec(Model):
     tenant_uid: Annotated[str, Field(alias="tenantUID", max_length=64)]
     """The uid of the SecureTenant: another one of the same name does not get the namespace
     without consent."""
+    lockdown: Literal["None", "Frozen"]
+    """Frozen: nothing here is created, changed or deleted but by the cluster itself."""
+    access: EffectiveAccess
+    """What RoleBindings of the tenant's own may name."""
+    tokens: EffectiveTokens
+    """Tokens of ServiceAccounts."""
     pod_security: EffectivePodSecurity
     """Which pods are accepted."""
     network: EffectiveNetwork
@@ -57,21 +85,6 @@ class PolicySpec(Model):
     """Limits of each container."""
 
 
-class PolicyStatus(Model):
-    """How this namespace stands."""
-
-    observed_generation: Annotated[int, Field(json_schema_extra={"format": "int64"})] | None = None
-    """The metadata.generation that this status is about."""
-    conditions: (
-        Annotated[
-            tuple[Condition, ...],
-            Field(max_length=32, json_schema_extra=listed("map", "type")),
-        ]
-        | None
-    ) = None
-    """Ready, and the aspects that make it up."""
-
-
 class TenantPolicy(Model):
     """What holds in this namespace, written by the operator.
 
@@ -80,5 +93,5 @@ class TenantPolicy(Model):
 
     spec: PolicySpec
     """What holds in this namespace."""
-    status: PolicyStatus | None = None
+    status: Standing | None = None
     """How this namespace stands."""

@@ -41,6 +41,14 @@ _MANAGED = (
 )
 """What we make in a namespace; a stripped label arrives as a deletion, which is drift."""
 
+_PLATFORM = (
+    (kinds.VALIDATING_POLICY, names.PACK_SELECTOR),
+    (kinds.VALIDATING_BINDING, names.PACK_SELECTOR),
+    (kinds.CLUSTER_ROLE, ""),
+    (kinds.CLUSTER_ROLE_BINDING, ""),
+)
+"""The admission policies, and who may get around them."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -70,6 +78,17 @@ class Operator:
         self._informers = [
             self._informer(kinds.NAMESPACE, ""),
             *(self._informer(kind, names.MANAGED_SELECTOR) for kind in _MANAGED),
+            *(
+                Informer(
+                    client,
+                    kind,
+                    selector=selector,
+                    seen=self.engine.platform_seen,
+                    gone=self.engine.platform_gone,
+                    known=self.engine.platform.known,
+                )
+                for kind, selector in _PLATFORM
+            ),
             Informer(
                 client,
                 kinds.TENANCY_SETTINGS,

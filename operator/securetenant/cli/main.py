@@ -2,7 +2,7 @@
 
 import click
 
-from securetenant.cli import crds, demo, run, sandbox
+from securetenant.cli import crds, demo, pack, run, sandbox
 
 
 @click.group(
@@ -16,5 +16,5 @@ def main() -> None:
     """Isolated tenants on Kubernetes."""
 
 
-for command in (run.run, demo.demo, crds.crds, sandbox.sandbox):
+for command in (run.run, demo.demo, crds.crds, pack.pack, sandbox.sandbox):
     main.add_command(command)

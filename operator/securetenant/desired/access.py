@@ -13,17 +13,30 @@ _RBAC = "rbac.authorization.k8s.io"
 
 
 def build(scope: Scope) -> tuple[Manifest, ...]:
-    """Return one RoleBinding per role that somebody holds."""
-    return tuple(
-        objects.manifest(
-            kinds.ROLE_BINDING,
-            name=names.role_binding(role),
-            namespace=scope.namespace.name,
-            labels=scope.labels,
-            roleRef={"apiGroup": _RBAC, "kind": "ClusterRole", "name": names.cluster_role(role)},
-            subjects=[_subject(each) for each in subjects],
-        )
-        for role, subjects in scope.grants
+    """Return the canary's RoleBinding, and one per role that somebody holds."""
+    return (
+        _canary(scope),
+        *(
+            _binding(scope, names.role_binding(role), names.cluster_role(role), subjects)
+            for role, subjects in scope.grants
+        ),
+    )
+
+
+def _canary(scope: Scope) -> Manifest:
+    """Let the verification identity try to create here; a policy holds it to dry-run."""
+    canary = Subject.model_construct(kind="User", name=names.CANARY_USER)
+    return _binding(scope, names.CANARY, names.CANARY_ROLE, (canary,))
+
+
+def _binding(scope: Scope, name: str, role: str, subjects: tuple[Subject, ...]) -> Manifest:
+    return objects.manifest(
+        kinds.ROLE_BINDING,
+        name=name,
+        namespace=scope.namespace.name,
+        labels=scope.labels,
+        roleRef={"apiGroup": _RBAC, "kind": "ClusterRole", "name": role},
+        subjects=[_subject(each) for each in subjects],
     )
 
 

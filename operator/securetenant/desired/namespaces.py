@@ -34,11 +34,19 @@ def build_initial(scope: Scope) -> Manifest:
     create are not dropped by a later apply, so labels that the spec may drop again come with
     the first apply.
     """
-    return objects.manifest(kinds.NAMESPACE, name=scope.namespace.name, labels=_ours(scope))
+    labels = _ours(scope)
+    labels.pop(names.LOCKDOWN_LABEL, None)
+    return objects.manifest(kinds.NAMESPACE, name=scope.namespace.name, labels=labels)
 
 
 def _ours(scope: Scope) -> dict[str, str]:
-    return {**scope.labels, names.STATE_LABEL: names.ACTIVE, **_pod_security(scope)}
+    lockdown = {} if scope.lockdown == "None" else {names.LOCKDOWN_LABEL: scope.lockdown}
+    return {
+        **scope.labels,
+        names.STATE_LABEL: names.ACTIVE,
+        **lockdown,
+        **_pod_security(scope),
+    }
 
 
 def _pod_security(scope: Scope) -> dict[str, str]:

@@ -1,9 +1,11 @@
 """TenantPolicy ``effective``: what holds in the namespace, for people and for the rules."""
 
-from securetenant.api import kinds, names, objects
+from securetenant.api import access, kinds, names, objects
 from securetenant.api.objects import Manifest
 from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.desired.scope import Scope
+
+_MAX_TOKEN_SECONDS = 86_400
 
 
 def build(scope: Scope) -> Manifest:
@@ -13,6 +15,12 @@ def build(scope: Scope) -> Manifest:
         {
             "tenant": scope.tenant,
             "tenantUID": scope.tenant_uid,
+            "lockdown": scope.lockdown,
+            "access": {
+                "serviceAccountNamespaces": scope.own_namespaces,
+                "clusterRoles": [names.cluster_role(role) for role in access.ROLES],
+            },
+            "tokens": {"maxSeconds": _MAX_TOKEN_SECONDS},
             "podSecurity": {
                 "level": scope.pod_security_level,
                 "version": scope.pod_security_version,

@@ -19,7 +19,10 @@ class Scope:
     namespace: NamespaceEntry
     pod_security_level: str
     pod_security_version: str
+    lockdown: str
     same_tenant: Switch
+    own_namespaces: tuple[str, ...]
+    """All namespaces of the tenant, sorted."""
     limits: Effective
     share: Mapping[str, str]
     """The namespace's part of the tenant's quota, as quantities."""
@@ -46,6 +49,7 @@ def scopes(
     """
     pod_security = spec.effective_pod_security
     effective = limits.effective(spec.container_limits)
+    own = tuple(sorted(entry.name for entry in spec.namespaces))
     same_tenant: Switch = (spec.network and spec.network.same_tenant) or "Allow"
     return tuple(
         Scope(
@@ -56,7 +60,9 @@ def scopes(
                 entry.pod_security.level if entry.pod_security else pod_security.level
             ),
             pod_security_version=str(pod_security.version),
+            lockdown=spec.lockdown or "None",
             same_tenant=same_tenant,
+            own_namespaces=own,
             limits=effective,
             share={
                 key: quantities.canonical(key, count)

@@ -1,6 +1,7 @@
 """The engine: takes what is seen, decides what to work on, works, and writes the status."""
 
 import asyncio
+import contextlib
 import datetime
 import logging
 import random
@@ -10,9 +11,9 @@ from collections.abc import Callable
 
 from securetenant.api import kinds, names, objects, status
 from securetenant.api.objects import Body, Manifest, Ref
-from securetenant.api.tenancysettings import SETTINGS_NAME_RULE, SettingsSpec
+from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import expected, ownership
-from securetenant.reconcile import keys, tenants
+from securetenant.reconcile import keys
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
@@ -20,12 +21,13 @@ from securetenant.reconcile.errors import (
     UnavailableError,
 )
 from securetenant.reconcile.keys import Key
+from securetenant.reconcile.platform import Platform
 from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
 from securetenant.reconcile.queue import Queue
 from securetenant.reconcile.store import Store
-from securetenant.reconcile.tenants import Record, RefusedSpecError, Tenants, Unit
+from securetenant.reconcile.tenants import Record, Tenants, Unit
 from securetenant.reconcile.unit import Task, Worker, is_worth_telling
-from securetenant.status import conditions, tenant
+from securetenant.status import conditions, settings, tenant
 from securetenant.status.outcome import Finding, Outcome
 from securetenant.status.tenant import Subject
 
@@ -36,11 +38,6 @@ _YIELD_EVERY = 50
 """Namespaces read before other work gets its turn."""
 
 _log = logging.getLogger(__name__)
-
-_NO_SETTINGS = (
-    "There is no TenancySettings named default, so nothing is changed. Install one: kubectl apply"
-    " -k manifests/settings"
-)
 
 
 class Engine:
@@ -67,8 +64,7 @@ class Engine:
         self._worker = Worker(
             cluster=cluster, store=store, meter=meter, announcer=announcer, now=now
         )
-        self._settings: SettingsSpec | None = None
-        self._settings_problem = _NO_SETTINGS
+        self.platform = Platform()
         self._teardowns: deque[float] = deque()
         self._torn_down: set[str] = set()
 
@@ -93,25 +89,31 @@ class Engine:
 
     def settings_seen(self, _: Ref, body: Body) -> None:
         """Take the TenancySettings as they now are."""
-        name = body["metadata"]["name"]
-        if not SETTINGS_NAME_RULE.holds(name):
-            return
-        try:
-            settings = tenants.validate(SettingsSpec, body.get("spec"))
-        except RefusedSpecError as error:
-            text = f"TenancySettings default is refused, so nothing is changed: {error}"
-            self._settings, self._settings_problem = None, text
-        else:
-            if settings == self._settings:
-                return
-            self._settings, self._settings_problem = settings, ""
-        self._look_again()
+        if self.platform.take_settings(body):
+            self._look_again()
+        self.queue.add(keys.Settings())
 
     def settings_gone(self, ref: Ref, _: int) -> None:
         """Take note that the TenancySettings are gone."""
-        if SETTINGS_NAME_RULE.holds(ref.name):
-            self._settings, self._settings_problem = None, _NO_SETTINGS
+        if self.platform.lose_settings(ref):
             self._look_again()
+
+    def platform_seen(self, ref: Ref, body: Body) -> None:
+        """Take a policy, or what says who may get around one."""
+        if self.platform.take(ref, body):
+            self._platform_changed()
+
+    def platform_gone(self, ref: Ref, _: int) -> None:
+        """Take note that one of these is gone."""
+        if self.platform.lose(ref):
+            self._platform_changed()
+
+    def _platform_changed(self) -> None:
+        self.queue.add(keys.Settings())
+        problem = self.platform.policies_problem
+        self._meter.policies_in_force(not problem)
+        for name in self.tenants.names():
+            self.queue.add(keys.Tenant(name))
 
     def object_seen(self, ref: Ref, body: Body) -> None:
         """Take an object as it now is."""
@@ -195,11 +197,13 @@ class Engine:
                 return await self._let_go(key)
             case keys.Tenant():
                 return await self._reconcile_tenant(key)
+            case keys.Settings():
+                return await self._tell_settings()
 
     async def _reconcile_unit(self, key: keys.Unit) -> bool:
         record = self.tenants.get(key.tenant)
         unit = record.units.get(key.namespace) if record else None
-        if record is None or unit is None or self._settings is None or record.is_deleted:
+        if record is None or unit is None or self.platform.settings is None or record.is_deleted:
             return False
         if record.is_suspended:
             self._take_outcome(key, unit, self._worker.judge(unit.scope, unit.wanted))
@@ -246,18 +250,20 @@ class Engine:
         record = self.tenants.get(key.tenant)
         if record is None:
             return False
-        if self._settings is None:
+        if self.platform.settings is None:
             finding = Finding(
-                type=status.READY, reason=status.SETTINGS_MISSING, message=self._settings_problem
+                type=status.READY,
+                reason=status.SETTINGS_MISSING,
+                message=self.platform.settings_problem,
             )
             await self._write_status(key.tenant, record, (finding,))
             return False
         was_stale = record.stale
         changed = []
         if was_stale:
-            changed = self.tenants.read(key.tenant, self._settings, self.store)
+            changed = self.tenants.read(key.tenant, self.platform.settings, self.store)
         if record.is_deleted and not record.is_suspended:
-            return await self._tear_down(key.tenant, record, self._settings)
+            return await self._tear_down(key.tenant, record, self.platform.settings)
         if record.spec is not None and not record.is_suspended:
             await self._hold(key.tenant, record)
         if was_stale:
@@ -268,7 +274,35 @@ class Engine:
         if wait and not record.is_suspended:
             self.queue.add_after(key, wait)
             return False
-        await self._write_status(key.tenant, record, record.findings)
+        await self._write_status(key.tenant, record, (*record.findings, *self._policy_findings()))
+        return False
+
+    def _policy_findings(self) -> tuple[Finding, ...]:
+        problem = self.platform.policies_problem
+        if not problem:
+            return ()
+        return (
+            Finding(type=status.POLICIES_IN_FORCE, reason=status.POLICIES_CHANGED, message=problem),
+        )
+
+    async def _tell_settings(self) -> bool:
+        """Write the status of the TenancySettings if it says something new."""
+        body = self.platform.settings_body
+        if body is None:
+            return False
+        previous = body.get("status") or {}
+        document = settings.summarize(
+            generation=int(body["metadata"].get("generation", 0)),
+            policies_problem=self.platform.policies_problem,
+            holders=self.platform.override_holders,
+            previous=previous,
+            now=self._now(),
+        )
+        if document != previous:
+            ref = Ref(kinds.TENANCY_SETTINGS.name, "", names.SETTINGS_NAME)
+            with contextlib.suppress(MissingError):
+                self.platform.settings_body = await self._cluster.apply_status(ref, document)
+                self._meter.wrote("status", ref.kind)
         return False
 
     async def _start(self, name: str, record: Record, changed: set[str]) -> None:
@@ -331,7 +365,7 @@ class Engine:
 
     async def _let_go(self, key: keys.Leftover) -> bool:
         record = self.tenants.get(key.tenant)
-        if record is None or self._settings is None or record.is_suspended:
+        if record is None or self.platform.settings is None or record.is_suspended:
             return False
         named = key.namespace in record.units and not record.is_deleted
         if named or self._is_let_go(key.namespace):
@@ -369,14 +403,14 @@ class Engine:
             and known.facts.tenant_uid == record.uid
         )
 
-    async def _tear_down(self, name: str, record: Record, settings: SettingsSpec) -> bool:
+    async def _tear_down(self, name: str, record: Record, bounds: SettingsSpec) -> bool:
         """Let go of every namespace of a deleted SecureTenant, then of the SecureTenant."""
         if names.FINALIZER not in record.body["metadata"].get("finalizers", ()):
             return False
-        if _deletes(record) and (wait := self._teardown_wait(record, settings)):
+        if _deletes(record) and (wait := self._teardown_wait(record, bounds)):
             self.queue.add_after(keys.Tenant(name), wait)
             message = (
-                f"More tenants are to be torn down than the {settings.teardowns_per_hour} an hour"
+                f"More tenants are to be torn down than the {bounds.teardowns_per_hour} an hour"
                 " that TenancySettings allow; this one waits"
             )
             finding = Finding(type=status.READY, reason=status.TEARDOWN_DELAYED, message=message)
@@ -407,14 +441,14 @@ class Engine:
             and known.facts.terminating
         )
 
-    def _teardown_wait(self, record: Record, settings: SettingsSpec) -> float:
+    def _teardown_wait(self, record: Record, bounds: SettingsSpec) -> float:
         """Return how long a tenant has to wait for its teardown; 0 when it may begin."""
         if record.uid in self._torn_down:
             return 0.0
         now = time.monotonic()
         while self._teardowns and now - self._teardowns[0] > _HOUR_SECONDS:
             self._teardowns.popleft()
-        if len(self._teardowns) < settings.teardowns_per_hour:
+        if len(self._teardowns) < bounds.teardowns_per_hour:
             self._teardowns.append(now)
             self._torn_down.add(record.uid)
             return 0.0

@@ -25,4 +25,10 @@ class Leftover(NamedTuple):
     leftover: bool = True
 
 
-Key = Tenant | Unit | Leftover
+class Settings(NamedTuple):
+    """Tell how the platform stands."""
+
+    tenant: str = ""
+
+
+Key = Tenant | Unit | Leftover | Settings

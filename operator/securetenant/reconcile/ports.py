@@ -36,6 +36,9 @@ class Meter(Protocol):
     def wrote(self, verb: str, kind: str) -> None:
         """Count a write."""
 
+    def policies_in_force(self, yes: bool) -> None:
+        """Say whether the admission policies are installed and unchanged."""
+
     def drifted(self, kind: str) -> None:
         """Count an object that somebody else changed or deleted."""
 

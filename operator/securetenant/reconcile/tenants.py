@@ -145,6 +145,16 @@ class Tenants:
             )
             record.is_refused = True
             return []
+        passed = (
+            settings.bounds.problem(spec, totals.total(spec, settings)) if settings.bounds else ""
+        )
+        if passed:
+            text = f"{passed} (TenancySettings). What was in place stays in place."
+            record.findings = (
+                Finding(type=status.READY, reason=status.BOUND_PASSED, message=text),
+            )
+            record.is_refused = True
+            return []
         record.spec, record.is_refused = spec, False
         book = _share(record, spec, settings, store, name)
         record.is_waiting = bool(book.waiting)

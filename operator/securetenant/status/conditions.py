@@ -15,6 +15,8 @@ from securetenant.status.outcome import Finding, Outcome
 _STALLED = (
     status.SPEC_REFUSED,
     status.SETTINGS_MISSING,
+    status.BOUND_PASSED,
+    status.POLICIES_CHANGED,
     status.QUOTA_OVERCOMMITTED,
     status.CONFLICT,
     status.PROTECTED_NAME,
@@ -78,11 +80,24 @@ _ASPECTS = (
 )
 
 
-def judge(outcomes: Sequence[Outcome], findings: Sequence[Finding]) -> list[Verdict]:
-    """Return every condition but their times: Ready, the aspects, then the kstatus pair."""
+_POLICIES = _Aspect(
+    status.POLICIES_IN_FORCE,
+    lambda _: False,  # Findings alone speak about it.
+    "held to the admission policies of this version, installed and unchanged",
+)
+
+
+def judge(
+    outcomes: Sequence[Outcome], findings: Sequence[Finding], *, platform: bool = False
+) -> list[Verdict]:
+    """Return every condition but their times: Ready, the aspects, then the kstatus pair.
+
+    ``platform`` adds what holds for the platform as a whole.
+    """
     worst = _worst(outcomes, findings)
     verdicts = [_ready(outcomes, worst)]
-    verdicts += [_judge_aspect(aspect, outcomes, findings) for aspect in _ASPECTS]
+    aspects = (*_ASPECTS, _POLICIES) if platform else _ASPECTS
+    verdicts += [_judge_aspect(aspect, outcomes, findings) for aspect in aspects]
     if worst is not None:
         stalled = worst.reason in _STALLED
         type = status.STALLED if stalled else status.RECONCILING
@@ -128,6 +143,14 @@ def timed(
             }
         )
     return conditions
+
+
+def transitions(document: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return (status, time) by type of the conditions in a status document."""
+    return {
+        each["type"]: (each["status"], each["lastTransitionTime"])
+        for each in document.get("conditions") or ()
+    }
 
 
 def count(number: int) -> str:

@@ -33,10 +33,7 @@ def summarize(
 
     ``previous`` is the status as it stands; only its transition times are read.
     """
-    since = {
-        each["type"]: (each["status"], each["lastTransitionTime"])
-        for each in previous.get("conditions") or ()
-    }
+    since = conditions.transitions(previous)
     ready = sum(outcome.ready for outcome in subject.outcomes)
     desired = len(subject.outcomes)
     return {
@@ -52,9 +49,13 @@ def summarize(
 
 def _verdicts(subject: Subject) -> list[Verdict]:
     for finding in subject.findings:
-        if finding.reason in (status.SPEC_REFUSED, status.SETTINGS_MISSING):
+        if finding.reason in (
+            status.SPEC_REFUSED,
+            status.SETTINGS_MISSING,
+            status.BOUND_PASSED,
+        ):
             return conditions.refused(finding.reason, finding.message)
-    verdicts = conditions.judge(subject.outcomes, subject.findings)
+    verdicts = conditions.judge(subject.outcomes, subject.findings, platform=True)
     if subject.suspended:
         verdicts = _suspended(verdicts)
     return [_with_exception(each, subject.exception_reason) for each in verdicts]

@@ -1,6 +1,6 @@
 """Prometheus metrics, in a registry of our own."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _PREFIX = "securetenant"
 
@@ -21,6 +21,12 @@ class Metrics:
             "drifts",
             "Objects in a ready namespace that somebody else changed or deleted, by kind.",
             ["kind"],
+            namespace=_PREFIX,
+            registry=self._registry,
+        )
+        self._policies = Gauge(
+            "policies_in_force",
+            "1 when every admission policy of this version is installed and unchanged.",
             namespace=_PREFIX,
             registry=self._registry,
         )
@@ -47,6 +53,10 @@ class Metrics:
     def requested(self, method: str, status: int) -> None:
         """Count a request; status 0 means that there was no answer."""
         self._requests.labels(method, str(status)).inc()
+
+    def policies_in_force(self, yes: bool) -> None:
+        """Say whether the admission policies are installed and unchanged."""
+        self._policies.set(int(yes))
 
     def drifted(self, kind: str) -> None:
         """Count an object that somebody else changed or deleted."""

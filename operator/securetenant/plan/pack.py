@@ -1,0 +1,54 @@
+"""The admission policies: whether those in the cluster are the ones that belong to this version.
+
+Digests of the pack are generated (:mod:`securetenant.api.pack_digests`). A policy that is missing,
+weakened or extended is named: the operator neither writes policies nor may it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from securetenant.api import pack_digests
+from securetenant.api.objects import Body, Ref
+
+_DEFAULTS: Mapping[str, Any] = {
+    "matchPolicy": "Equivalent",
+    "namespaceSelector": {},
+    "objectSelector": {},
+    "scope": "*",
+}
+"""What the API server fills in where nothing is written (admissionregistration/v1)."""
+
+
+def digest(body: Body) -> str:
+    """Return the digest of a policy's or binding's spec, defaults left out."""
+    text = json.dumps(_without_defaults(body["spec"]), sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def problem(seen: Mapping[Ref, str]) -> str:
+    """Say which policies are not in force as installed, with the remedy; nothing if all are."""
+    wrong = []
+    for kind, name, expected in pack_digests.DIGESTS:
+        found = seen.get(Ref(kind, "", name))
+        if found != expected:
+            wrong.append(f"{kind} {name} {'is missing' if found is None else 'was changed'}")
+    if not wrong:
+        return ""
+    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004 - enough to read.
+    return (
+        f"{', '.join(wrong[:3])}{more}. Install the policies: kubectl apply -k manifests/policies"
+    )
+
+
+def _without_defaults(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _without_defaults(each)
+            for key, each in value.items()
+            if not (key in _DEFAULTS and each == _DEFAULTS[key])
+        }
+    if isinstance(value, list):
+        return [_without_defaults(each) for each in value]
+    return value

@@ -1,0 +1,109 @@
+"""What holds for all tenants: settings, admission policies, and who may get around them."""
+
+from securetenant.api import kinds
+from securetenant.api.objects import Body, Ref
+from securetenant.api.tenancysettings import SETTINGS_NAME_RULE, SettingsSpec
+from securetenant.plan import override, pack
+from securetenant.plan.override import Binding
+from securetenant.reconcile import tenants
+from securetenant.reconcile.tenants import RefusedSpecError
+
+_NO_SETTINGS = (
+    "There is no TenancySettings named default, so nothing is changed. Install one: kubectl apply"
+    " -k manifests/settings"
+)
+
+
+class Platform:
+    """The state of the platform as last seen; each ``take`` says whether it is news."""
+
+    def __init__(self) -> None:
+        self.settings: SettingsSpec | None = None
+        self.settings_problem = _NO_SETTINGS
+        self.settings_body: Body | None = None
+        """The TenancySettings as last seen, for their status."""
+        self._policies: dict[Ref, str] = {}
+        self._granting: set[str] = set()
+        self._bindings: dict[str, Binding] = {}
+
+    @property
+    def policies_problem(self) -> str:
+        """Say which admission policies are not in force as installed, or nothing."""
+        return pack.problem(self._policies)
+
+    @property
+    def override_holders(self) -> tuple[str, ...]:
+        """Return everybody who holds the verb override, sorted."""
+        return override.holders(self._granting, self._bindings)
+
+    def take_settings(self, body: Body) -> bool:
+        """Take the TenancySettings as they now are."""
+        if not SETTINGS_NAME_RULE.holds(body["metadata"]["name"]):
+            return False
+        self.settings_body = body
+        before = (self.settings, self.settings_problem)
+        try:
+            self.settings = tenants.validate(SettingsSpec, body.get("spec"))
+            self.settings_problem = ""
+        except RefusedSpecError as error:
+            self.settings = None
+            self.settings_problem = (
+                f"TenancySettings default is refused, so nothing is changed: {error}"
+            )
+        return before != (self.settings, self.settings_problem)
+
+    def lose_settings(self, ref: Ref) -> bool:
+        """Take note that the TenancySettings are gone."""
+        if not SETTINGS_NAME_RULE.holds(ref.name):
+            return False
+        known = self.settings_body is not None
+        self.settings, self.settings_problem, self.settings_body = None, _NO_SETTINGS, None
+        return known
+
+    def take(self, ref: Ref, body: Body) -> bool:
+        """Take a policy, a binding of one, a ClusterRole or a ClusterRoleBinding."""
+        match ref.kind:
+            case kinds.CLUSTER_ROLE.name:
+                return self._take_role(ref.name, grants=override.grants(body))
+            case kinds.CLUSTER_ROLE_BINDING.name:
+                return self._take_binding(ref.name, override.binding(body))
+            case _:
+                digest = pack.digest(body)
+                before, self._policies[ref] = self._policies.get(ref), digest
+                return before != digest
+
+    def lose(self, ref: Ref) -> bool:
+        """Take note that one of these is gone."""
+        match ref.kind:
+            case kinds.CLUSTER_ROLE.name:
+                return self._take_role(ref.name, grants=False)
+            case kinds.CLUSTER_ROLE_BINDING.name:
+                return self._take_binding(ref.name, None)
+            case _:
+                return self._policies.pop(ref, None) is not None
+
+    def _take_role(self, name: str, *, grants: bool) -> bool:
+        changed = grants != (name in self._granting)
+        if grants:
+            self._granting.add(name)
+        else:
+            self._granting.discard(name)
+        return changed
+
+    def _take_binding(self, name: str, found: Binding | None) -> bool:
+        before = self._bindings.pop(name, None)
+        if found is not None:
+            self._bindings[name] = found
+        return before != found and any(
+            each is not None and each.role in self._granting for each in (before, found)
+        )
+
+    def known(self, kind: str) -> list[Ref]:
+        """Return what is known of a kind: for the sweep after a list."""
+        match kind:
+            case kinds.CLUSTER_ROLE.name:
+                return [Ref(kind, "", name) for name in self._granting]
+            case kinds.CLUSTER_ROLE_BINDING.name:
+                return [Ref(kind, "", name) for name in self._bindings]
+            case _:
+                return [ref for ref in self._policies if ref.kind == kind]

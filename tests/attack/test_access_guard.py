@@ -1,0 +1,113 @@
+"""Who a tenant may let in, and for how long: catalogue rows A17 and H11."""
+
+import pytest
+
+import factory
+from attack_harness import Policy, verdict
+from harness import Api
+from securetenant.api import kinds
+
+RBAC = "rbac.authorization.k8s.io"
+ACCESS, TOKENS = Policy("securetenant-access"), Policy("securetenant-token-requests")
+
+pytestmark = pytest.mark.usefixtures("tenants")
+
+
+@pytest.fixture(scope="module")
+def own_role(members: dict[str, Api], tenants: None) -> None:
+    """A Role of each tenant's own, which its admin may bind."""
+    role = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "Role",
+        "metadata": {"name": "mine"},
+        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}],
+    }
+    for name, member in members.items():
+        member.call("POST", f"/apis/{RBAC}/v1/namespaces/{name}-1/roles", role).ok()
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        {"kind": "Group", "name": "system:authenticated"},
+        {"kind": "Group", "name": "system:unauthenticated"},
+        {"kind": "Group", "name": "system:serviceaccounts"},
+        {"kind": "Group", "name": "ATTACKER-admins"},
+        {"kind": "User", "name": "ATTACKER-admin"},
+        {"kind": "User", "name": "system:serviceaccount:ATTACKER-1:default"},
+        {"kind": "ServiceAccount", "name": "default", "namespace": "VICTIM-1"},
+        {"kind": "ServiceAccount", "name": "default", "namespace": "kube-system"},
+    ],
+    ids=lambda each: "A17 " + " ".join(each.values()),
+)
+def test_a_tenants_binding_names_its_own_accounts_alone(
+    subject: dict[str, str], attacker: str, members: dict[str, Api], own_role: None
+) -> None:
+    other = {"north": "south", "south": "north"}[attacker]
+    subject = {
+        key: value.replace("ATTACKER", attacker).replace("VICTIM", other)
+        for key, value in subject.items()
+    }
+    subject = {"apiGroup": RBAC, **subject} if subject["kind"] != "ServiceAccount" else subject
+    body = factory.binding(subject)
+    answer = members[attacker].create(kinds.ROLE_BINDING, body, f"{attacker}-1", dryRun="All")
+    assert verdict(answer, ACCESS) == "Blocked"
+
+
+def test_a_tenants_admin_gives_rights_to_its_own_accounts(north: Api, own_role: None) -> None:
+    """Of any of its namespaces; and later changes are judged like the first."""
+    subjects = [
+        {"kind": "ServiceAccount", "name": "default", "namespace": "north-1"},
+        {"kind": "ServiceAccount", "name": "default", "namespace": "north-2"},
+    ]
+    north.create(kinds.ROLE_BINDING, factory.binding(*subjects), "north-1").ok()
+    north.patch(kinds.ROLE_BINDING, "mine", {"metadata": {"labels": {"a": "b"}}}, "north-1").ok()
+    stranger = [{"kind": "User", "name": "x", "apiGroup": RBAC}]
+    answer = north.patch(
+        kinds.ROLE_BINDING, "mine", {"subjects": stranger}, "north-1", dryRun="All"
+    )
+    assert verdict(answer, ACCESS) == "Blocked"
+    north.delete(kinds.ROLE_BINDING, "mine", "north-1").ok()
+
+
+def test_a_tenant_binds_no_cluster_role_beyond_its_policy(north: Api, admin: Api) -> None:
+    """Even one whose rights the admin holds: whoever may change it later would change this."""
+    role = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "harmless"},
+        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}],
+    }
+    admin.call("POST", f"/apis/{RBAC}/v1/clusterroles", role).ok()
+    subject = {"kind": "ServiceAccount", "name": "default", "namespace": "north-1"}
+    answer = north.create(
+        kinds.ROLE_BINDING, factory.binding(subject, role="harmless"), "north-1", dryRun="All"
+    )
+    assert verdict(answer, ACCESS) == "Blocked"
+    assert "allows its own Roles and securetenant:admin, securetenant:developer" in answer.message
+    north.create(
+        kinds.ROLE_BINDING,
+        factory.binding(subject, role="securetenant:viewer"),
+        "north-1",
+        dryRun="All",
+    ).ok()
+
+
+def test_the_platform_binds_its_monitoring_as_ever(admin: Api) -> None:
+    """Who may create ClusterRoleBindings can give away everything anyway."""
+    subject = {"kind": "ServiceAccount", "name": "prometheus", "namespace": "monitoring"}
+    admin.create(
+        kinds.ROLE_BINDING, factory.binding(subject, role="view"), "north-1", dryRun="All"
+    ).ok()
+
+
+@pytest.mark.parametrize(("seconds", "allowed"), [(3600, True), (86_400, True), (86_401, False)])
+def test_tokens_of_a_year_are_not_made(seconds: int, allowed: bool, admin: Api) -> None:
+    """H11: an expiring admin leaves no credential behind. Even somebody who may ask is refused."""
+    body = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": seconds, "audiences": ["nobody"]},
+    }
+    answer = admin.call("POST", "/api/v1/namespaces/north-1/serviceaccounts/default/token", body)
+    assert verdict(answer, TOKENS) == ("Open" if allowed else "Blocked")

@@ -1,0 +1,118 @@
+"""Our kinds, nodes and static pods: what is guarded outside the namespaces of tenants."""
+
+from typing import Any
+
+import pytest
+
+import factory
+from attack_harness import Policy, verdict
+from harness import JSON_PATCH, MERGE, Api
+
+CRDS, NODES, MIRRORS = (Policy(f"securetenant-{each}") for each in ("crds", "nodes", "mirror-pods"))
+
+pytestmark = pytest.mark.usefixtures("tenants")
+
+
+@pytest.mark.parametrize("plural", ["securetenants", "tenantpolicies", "tenancysettings"])
+def test_our_kinds_are_not_removed_while_tenants_depend_on_them(plural: str, admin: Api) -> None:
+    """H20."""
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.securetenant.io"
+    assert verdict(admin.call("DELETE", path, dryRun="All"), CRDS) == "Blocked"
+    patch = [{"op": "replace", "path": "/spec/versions/0/served", "value": False}]
+    answer = admin.call("PATCH", path, patch, content_type=JSON_PATCH, dryRun="All")
+    assert verdict(answer, CRDS) == "Blocked"
+    labels = {"metadata": {"labels": {"upgraded": "yes"}}}
+    admin.call("PATCH", path, labels, content_type=MERGE, dryRun="All").ok()
+
+
+LABEL = "securetenant.node-restriction.kubernetes.io/tenant"
+
+
+@pytest.mark.parametrize("subresource", ["", "/status"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"metadata": {"labels": {LABEL: "south"}}}, id="label"),
+        pytest.param(
+            {
+                "spec": {
+                    "taints": [
+                        {"key": "securetenant.io/tenant", "value": "x", "effect": "NoSchedule"}
+                    ]
+                }
+            },
+            id="taint",
+        ),
+    ],
+)
+def test_nobody_moves_a_node_to_a_tenant(change: Any, subresource: str, admin: Api) -> None:
+    """H03: also not by the status subresource, which carries metadata and, for nodes, spec."""
+    answer = admin.call(
+        "PATCH", f"/api/v1/nodes/node-0{subresource}", change, content_type=MERGE, dryRun="All"
+    )
+    if answer.status < 300:
+        current = admin.call("GET", "/api/v1/nodes/node-0").ok()
+        assert answer.body["metadata"].get("labels") == current["metadata"].get("labels")
+        assert answer.body["spec"].get("taints") == current["spec"].get("taints")
+    else:
+        assert verdict(answer, NODES) == "Blocked"
+
+
+def test_a_node_does_not_label_itself(node: Api) -> None:
+    """C06: NodeRestriction knows the prefix, and so does the guard of nodes."""
+    answer = node.call(
+        "PATCH",
+        "/api/v1/nodes/node-0",
+        {"metadata": {"labels": {LABEL: "south"}}},
+        content_type=MERGE,
+        dryRun="All",
+    )
+    assert answer.status == 403
+    assert "is not allowed to modify labels" in answer.message or "is set by the" in answer.message
+
+
+def test_nodes_report_and_others_label_them_as_ever(node: Api, admin: Api) -> None:
+    labels = {"metadata": {"labels": {"topology.example/zone": "a"}}}
+    admin.call("PATCH", "/api/v1/nodes/node-0", labels, content_type=MERGE, dryRun="All").ok()
+    status = {"status": {"phase": "Running"}}
+    node.call("PATCH", "/api/v1/nodes/node-0/status", status, content_type=MERGE, dryRun="All").ok()
+
+
+def _mirror(**metadata: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "static-node-0",
+            "annotations": {"kubernetes.io/config.mirror": "x"},
+            "ownerReferences": [
+                {
+                    "apiVersion": "v1",
+                    "kind": "Node",
+                    "name": "node-0",
+                    "uid": metadata.pop("uid"),
+                    "controller": True,
+                }
+            ],
+            **metadata,
+        },
+        "spec": {**factory.pod()["spec"], "nodeName": "node-0"},
+    }
+
+
+def test_a_node_mirrors_static_pods_where_they_belong_and_nowhere_else(
+    node: Api, admin: Api
+) -> None:
+    """H04: a stolen node credential became the cluster's DNS."""
+    uid = admin.call("GET", "/api/v1/nodes/node-0").ok()["metadata"]["uid"]
+    labels = {"component": "kube-proxy", "tier": "node"}
+    node.create_pod("kube-system", _mirror(uid=uid, labels=labels), dryRun="All").ok()
+    for namespace, labels in (
+        ("default", {}),
+        ("north-1", {}),
+        ("south-1", {}),
+        ("kube-system", {"k8s-app": "kube-dns"}),
+        ("kube-system", {"k8s-app": "anything"}),
+    ):
+        answer = node.create_pod(namespace, _mirror(uid=uid, labels=labels), dryRun="All")
+        assert verdict(answer, MIRRORS) == "Blocked"

@@ -1,0 +1,71 @@
+"""What the operator sees of the platform: its policies, and who could get around them."""
+
+from typing import Any
+
+import factory
+from conftest import Ready, settled
+from harness import MERGE, Api, Operator, conditions, wait_for
+from securetenant.api import kinds
+
+RBAC = "rbac.authorization.k8s.io"
+
+
+def test_a_policy_that_somebody_changes_is_noticed(admin: Api, ready: Ready) -> None:
+    """Edited, deleted, extended by an exemption, unlabelled: each within seconds."""
+    name = ready(factory.tenant())["metadata"]["name"]
+    policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+    path = f"{policies}/securetenant-mirror-pods"
+    body = admin.call("GET", path).ok()
+    fresh = {
+        key: body[key]
+        if key != "metadata"
+        else {
+            "name": body["metadata"]["name"],
+            "labels": body["metadata"]["labels"],
+        }
+        for key in ("apiVersion", "kind", "metadata", "spec")
+    }
+    exemption = {"name": "extra", "expression": "false"}
+    exempted = {"spec": {"matchConditions": [*body["spec"]["matchConditions"], exemption]}}
+    ignored = {"spec": {"failurePolicy": "Ignore"}}
+    unlabelled = {"metadata": {"labels": {"app.kubernetes.io/part-of": None}}}
+
+    def noticed() -> dict[str, Any]:
+        found: dict[str, Any] = conditions(admin.get(kinds.SECURE_TENANT, name))["PoliciesInForce"]
+        return found
+
+    for change in (exempted, ignored, unlabelled, None):
+        if change:
+            admin.call("PATCH", path, change, content_type=MERGE).ok()
+        else:
+            admin.call("DELETE", path).ok()
+        wait_for(lambda: noticed()["status"] == "False", what="the condition")
+        found = noticed()
+        assert found["reason"] == "PoliciesChanged"
+        assert "ValidatingAdmissionPolicy securetenant-mirror-pods" in found["message"]
+        settings = conditions(admin.get(kinds.TENANCY_SETTINGS, "default"))
+        assert settings["PoliciesInForce"]["status"] == "False"
+        admin.call("DELETE", path)
+        admin.call("POST", policies, fresh).ok()
+        settled(admin, name)
+
+
+def test_who_else_could_get_around_the_policies_is_listed(admin: Api, operator: Operator) -> None:
+    body = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "too-much"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "backup", "namespace": "velero"}],
+    }
+    path = f"/apis/{RBAC}/v1/clusterrolebindings"
+
+    def found() -> Any:
+        settings = admin.get(kinds.TENANCY_SETTINGS, "default")
+        return conditions(settings)["OverrideHeldAsExpected"]
+
+    admin.call("POST", path, body).ok()
+    wait_for(lambda: found()["status"] == "False", what="the stranger to be listed")
+    assert "ServiceAccount velero/backup" in found()["message"]
+    admin.call("DELETE", f"{path}/too-much").ok()
+    wait_for(lambda: found()["status"] == "True", what="the stranger to be gone")
