@@ -1,7 +1,5 @@
 """The life of a sandbox: started, broken, ended; whatever happens, nothing is left running."""
 
-import contextlib
-import json
 import os
 import re
 import signal
@@ -16,8 +14,9 @@ import pytest
 
 from harness import Api, environment, is_alive, wait_for
 from securetenant.api import kinds
-from securetenant.sandbox import instances
+from securetenant.sandbox import instances, kubeconfigs
 from securetenant.sandbox.instances import Instance
+from securetenant.sandbox.pki import KeyPair
 
 CLI = [sys.executable, "-m", "securetenant", "sandbox"]
 
@@ -270,16 +269,22 @@ def test_the_supervisor_renews_tokens(instance: Instance) -> None:
     wait_for(lambda: token.read_text(encoding="ascii") != before, what="another token")
 
 
-def test_a_users_certificate_does_not_open_the_store(sandbox: Instance) -> None:
+def test_a_users_certificate_does_not_open_the_store(sandbox: Instance, tmp_path: Path) -> None:
     """Etcd trusts an authority of its own: else any kubeconfig would hold every Secret."""
-    path = Path(run("kubeconfig", "--name", sandbox.name, "--user", "mallory").stdout.strip())
-    record = json.loads(sandbox.record_path.read_text(encoding="utf-8"))
-    command = Path(f"/proc/{record['programs']['etcd']}/cmdline").read_bytes().split(b"\0")
-    url = next(each for each in command if each.startswith(b"--listen-client-urls=")).decode()
-    port = int(url.rpartition(":")[2])
-    api = Api(path)
-    api._port = port
-    api._context.load_verify_locations(sandbox.pki / "etcd-ca.crt")
-    with contextlib.suppress(OSError):
-        answer = api.call("GET", "/version")
-        raise AssertionError(f"etcd answered: {answer}")
+    run("kubeconfig", "--name", sandbox.name, "--user", "mallory")
+    command = Path(f"/proc/{sandbox.record()['programs']['etcd']}/cmdline").read_bytes().decode()
+    store = re.search(r"--listen-client-urls=(https://127.0.0.1:\d+)", command)
+    assert store is not None
+
+    def holding(name: str) -> Api:
+        """A client of the store that shows the certificate of that name."""
+        pair = KeyPair(certificate=sandbox.pki / f"{name}.crt", key=sandbox.pki / f"{name}.key")
+        authority = sandbox.pki / "etcd-ca.crt"
+        path = tmp_path / name
+        return Api(
+            kubeconfigs.by_certificate(path, server=store[1], authority=authority, pair=pair)
+        )
+
+    assert "etcdserver" in holding("etcd").call("GET", "/version").ok()
+    with pytest.raises(OSError, match="certificate"):
+        holding("user-mallory").call("GET", "/version")
