@@ -106,3 +106,19 @@ def deployment(name: str) -> dict[str, Any]:
             "template": template,
         },
     }
+
+
+def mirror(*, uid: str, node: str = "node-0", **metadata: Any) -> dict[str, Any]:
+    """Return the mirror of a static pod, as the kubelet of ``node`` creates it."""
+    owner = {"apiVersion": "v1", "kind": "Node", "name": node, "uid": uid, "controller": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"static-{node}",
+            "annotations": {"kubernetes.io/config.mirror": "x"},
+            "ownerReferences": [owner],
+            **metadata,
+        },
+        "spec": {**pod()["spec"], "nodeName": node},
+    }

@@ -4,12 +4,14 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -63,9 +65,15 @@ class Answer:
 
 
 class Api:
-    """One user's view of the API server: plain requests, no retries, no cache."""
+    """One user's view of the API server: plain requests, no retries, no cache.
 
-    def __init__(self, kubeconfig: Path) -> None:
+    ``speaking_as`` and ``group`` are impersonated.
+    """
+
+    def __init__(self, kubeconfig: Path, *, speaking_as: str = "", group: str = "") -> None:
+        self._headers = {"Impersonate-User": speaking_as} if speaking_as else {}
+        if group:
+            self._headers["Impersonate-Group"] = group
         document = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
         cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
         self._port = int(cluster["server"].rpartition(":")[2])
@@ -89,7 +97,7 @@ class Api:
         **params: str,
     ) -> Answer:
         """Send one request."""
-        every = {"Content-Type": content_type}
+        every = {"Content-Type": content_type, **self._headers}
         if self._token:
             every["Authorization"] = f"Bearer {self._token}"
         target = f"{path}?{urlencode(params)}" if params else path
@@ -187,6 +195,12 @@ class Api:
         return self.call("DELETE", kind.path(namespace, name))
 
 
+def wait_for_account(admin: Api, namespace: str) -> None:
+    """Wait for the ServiceAccount without which no pod is admitted."""
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
+    wait_for(lambda: admin.call("GET", path).status == 200, what=path)
+
+
 class Operator:
     """The operator as a process of its own, with its own rights."""
 
@@ -210,6 +224,15 @@ class Operator:
             return '"Running"' in self.log.read_text()[seen:]
 
         wait_for(running, what="the operator to run", seconds=30)
+
+    def metric(self, name: str) -> float:
+        """Return a metric without labels, as a scraper sees it."""
+        port = re.findall(r'"port": (\d+)', self.log.read_text(encoding="utf-8"))[-1]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            (line,) = (
+                each for each in answer.read().decode().splitlines() if each.startswith(f"{name} ")
+            )
+        return float(line.rpartition(" ")[2])
 
     def stop(self, *, by: signal.Signals = signal.SIGTERM) -> int:
         """End it and return its exit code."""

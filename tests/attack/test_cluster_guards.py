@@ -25,6 +25,25 @@ def test_our_kinds_are_not_removed_while_tenants_depend_on_them(plural: str, adm
     admin.call("PATCH", path, labels, content_type=MERGE, dryRun="All").ok()
 
 
+@pytest.mark.parametrize("plural", ["securetenants", "tenantpolicies", "tenancysettings"])
+def test_not_even_a_broken_glass_removes_a_kind_that_policies_read(
+    plural: str, breaker: Api
+) -> None:
+    """H20: pods everywhere would be refused for want of a parameter. The policies go first."""
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.securetenant.io"
+    answer = breaker.call("DELETE", path, dryRun="All")
+    assert verdict(answer, CRDS) == "Blocked"
+    assert "policies first: kubectl delete -k manifests/policies" in answer.message
+
+
+def test_the_settings_are_changed_and_not_deleted(admin: Api, breaker: Api) -> None:
+    path = "/apis/securetenant.io/v1alpha1/tenancysettings"
+    for where in (path, f"{path}/default"):
+        answer = admin.call("DELETE", where, dryRun="All")
+        assert verdict(answer, Policy("securetenant-settings")) == "Blocked"
+    breaker.call("DELETE", f"{path}/default", dryRun="All").ok()
+
+
 LABEL = "securetenant.node-restriction.kubernetes.io/tenant"
 
 
@@ -78,35 +97,13 @@ def test_nodes_report_and_others_label_them_as_ever(node: Api, admin: Api) -> No
     node.call("PATCH", "/api/v1/nodes/node-0/status", status, content_type=MERGE, dryRun="All").ok()
 
 
-def _mirror(**metadata: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": "static-node-0",
-            "annotations": {"kubernetes.io/config.mirror": "x"},
-            "ownerReferences": [
-                {
-                    "apiVersion": "v1",
-                    "kind": "Node",
-                    "name": "node-0",
-                    "uid": metadata.pop("uid"),
-                    "controller": True,
-                }
-            ],
-            **metadata,
-        },
-        "spec": {**factory.pod()["spec"], "nodeName": "node-0"},
-    }
-
-
 def test_a_node_mirrors_static_pods_where_they_belong_and_nowhere_else(
     node: Api, admin: Api
 ) -> None:
     """H04: a stolen node credential became the cluster's DNS."""
     uid = admin.call("GET", "/api/v1/nodes/node-0").ok()["metadata"]["uid"]
     labels = {"component": "kube-proxy", "tier": "node"}
-    node.create_pod("kube-system", _mirror(uid=uid, labels=labels), dryRun="All").ok()
+    node.create_pod("kube-system", factory.mirror(uid=uid, labels=labels), dryRun="All").ok()
     for namespace, labels in (
         ("default", {}),
         ("north-1", {}),
@@ -114,5 +111,5 @@ def test_a_node_mirrors_static_pods_where_they_belong_and_nowhere_else(
         ("kube-system", {"k8s-app": "kube-dns"}),
         ("kube-system", {"k8s-app": "anything"}),
     ):
-        answer = node.create_pod(namespace, _mirror(uid=uid, labels=labels), dryRun="All")
+        answer = node.create_pod(namespace, factory.mirror(uid=uid, labels=labels), dryRun="All")
         assert verdict(answer, MIRRORS) == "Blocked"

@@ -220,7 +220,7 @@ def test_without_settings_nothing_is_changed(
     admin: Api, breaker: Api, ready: Ready, settings: dict[str, Any]
 ) -> None:
     ready(tenant("bare", namespaces=[{"name": "bare-a"}]))
-    admin.delete(kinds.TENANCY_SETTINGS, "default").ok()
+    breaker.delete(kinds.TENANCY_SETTINGS, "default").ok()
     condition: Any = wait_for(
         lambda: conditions(admin.get(kinds.SECURE_TENANT, "bare")).get("Stalled"),
         what="the condition",

@@ -14,7 +14,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-crds",
-        "1a222e0e6d7edc2aa1c41848bdde3697",
+        "41301ec5a5a265174d47d21a3f1d24d2",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -58,6 +58,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
+        "securetenant-settings",
+        "829d4ea3fa827d99ea12bb9c2220dcb6",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
         "securetenant-token-requests",
         "5393bf95506a6b4ed8959123c6ce4a38",
     ),
@@ -94,7 +99,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-mirror-pods",
-        "40a5c6c1997d9624b1d60664a3da18b8",
+        "049929f7a93f77e7f86a6155c1730973",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -109,12 +114,17 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-operator-bounds",
-        "f12b62b9784b256bf44c2c1f051da587",
+        "b52b2ce38595de0056e8646ee2e89d06",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-operator-fence",
         "6b9acb9fe6a7f6b88ba139ad08c6d772",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-settings",
+        "8d819f4c14d7e856df1b5a6552a78c5b",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
