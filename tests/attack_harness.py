@@ -4,18 +4,20 @@ Measurement rules: an ordinary pod (P0) must be admitted, else a refusal proves 
 mutant differs from it in one thing; who refused is read from the API server's words.
 """
 
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from harness import Answer, Api
+from harness import MERGE, Answer, Api
 
 
 class Control(Enum):
     """Who can refuse, and how its refusal reads."""
 
-    RBAC = r"cannot \w+ resource"
+    RBAC = r"cannot [\w:-]+ resource"
     ESCALATION = r"is attempting to grant RBAC permissions not currently held"
     PSA_BASELINE = r'violates PodSecurity "(baseline|restricted):'
     PSA_RESTRICTED = r'violates PodSecurity "restricted:'
@@ -35,6 +37,36 @@ class Policy:
     def value(self) -> str:
         """Return how its refusal reads."""
         return rf"ValidatingAdmissionPolicy '{re.escape(self.name)}' with binding"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denial:
+    """A request, and who sends it."""
+
+    who: str = "admin"
+    """admin, north (a tenant's admin), node, canary or operator."""
+    method: str = "PATCH"
+    path: str
+    body: Any = None
+    content_type: str = ""
+    dry_run: bool = True
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Fields of TenancySettings that hold meanwhile."""
+
+    @property
+    def type(self) -> str:
+        """Return the content type: a PATCH is a merge unless it says otherwise."""
+        return self.content_type or (MERGE if self.method == "PATCH" else "application/json")
+
+    def sent(self, speakers: Mapping[str, Api], **words: str) -> Answer:
+        """Send it; ``words`` are replaced by what only the cluster knows."""
+        path, body = self.path, json.dumps(self.body)
+        for word, found in words.items():
+            path, body = path.replace(word, found), body.replace(word, found)
+        params = {"dryRun": "All"} if self.dry_run else {}
+        return speakers[self.who].call(
+            self.method, path, json.loads(body), content_type=self.type, **params
+        )
 
 
 Expected = Control | Policy

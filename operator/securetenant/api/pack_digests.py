@@ -4,12 +4,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-access",
-        "8179d7d00d6b053907564ea1191dd0c1",
+        "05474d19f76a569989a7b2bf56aa83f4",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-canary",
-        "8ea4a2c675d7509392048de8f4d8af0f",
+        "85304741aeb805ade25dc1d3561df658",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -19,12 +19,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-gate",
-        "c38866a3f4c851077355ef327190c0b9",
+        "d494c330e55e51de4bfdcc0e0a51bdae",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-lockdown",
-        "e667fd75e12215684379b836054b8e5e",
+        "b13857150d45241b87ebb5ea01ef9508",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -34,27 +34,27 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-mirror-pods",
-        "207c1dcdfbacf68f365366d8aebd6b44",
+        "869450f6074f802dd74634aa079a919a",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-namespaces",
-        "76704bdf876dc7b189f7f477e9ad387d",
+        "303056e7582ee3455ade95671f9c77f7",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-nodes",
-        "3a9106dedfee31a5ee87fbc339949c43",
+        "0dfabd34322a3e2c6ac2f6617b82d5cf",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-bounds",
-        "08b2ed1da5ced87cbfaa27a58cbf91c4",
+        "4a4a569629b4bc01fbb1a23ae8d8d452",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-fence",
-        "7117e1e17b6ad4e8ae29de1c3f23457e",
+        "2caac1273602dfd5461f211423159a28",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -64,7 +64,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-token-requests",
-        "5393bf95506a6b4ed8959123c6ce4a38",
+        "8478a45d75780131724725e1c64db876",
     ),
     (
         "ValidatingAdmissionPolicyBinding",

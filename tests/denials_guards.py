@@ -1,0 +1,203 @@
+"""One refused request for each rule of the guards, for the page of messages.
+
+A table of its own: another group of policies adds a module like this one and is named in
+``test_messages.py``.
+"""
+
+from typing import Any
+
+import factory
+from attack_harness import Denial
+from harness import JSON_PATCH
+from securetenant.api import names
+from stolen_operator import BINDINGS, NETPOL, RBAC, STOLEN, bind
+
+
+def _stolen(title: str) -> Denial:
+    """Return a row of what is tried with the operator's stolen token."""
+    (row,) = (each for each in STOLEN if each[0] == title)
+    return Denial(who="operator", method=row[1], path=row[2], body=row[3])
+
+
+_NORTH = "/api/v1/namespaces/north-1"
+_NODE = "/api/v1/nodes/node-0"
+_SETTINGS_DNS = {"mirrorPods": {"namespaces": ["kube-system"], "refusedLabels": []}}
+_TOKEN = {
+    "apiVersion": "authentication.k8s.io/v1",
+    "kind": "TokenRequest",
+    "spec": {"expirationSeconds": 99_999, "audiences": ["nobody"]},
+}
+_STRANGER = {"kind": "User", "name": "mallory", "apiGroup": RBAC}
+_OWN = {"kind": "ServiceAccount", "name": "default", "namespace": "north-1"}
+_VIEWER = "securetenant:viewer"
+
+
+def _mirror(**labels: str) -> dict[str, Any]:
+    """Return a mirror pod whose owner's uid the test fills in."""
+    return factory.mirror(uid="UID", labels=labels)
+
+
+ROWS: dict[tuple[str, int], Denial] = {
+    ("securetenant-access", 0): Denial(
+        who="north",
+        method="POST",
+        path=BINDINGS.format("north-1"),
+        body=factory.binding(_STRANGER, role=_VIEWER),
+    ),
+    ("securetenant-access", 1): Denial(
+        who="north",
+        method="POST",
+        path=BINDINGS.format("north-1"),
+        # Everybody holds what is in it, so RBAC lets everybody bind it.
+        body=factory.binding(_OWN, role="system:discovery"),
+    ),
+    ("securetenant-token-requests", 0): Denial(
+        method="POST", path=f"{_NORTH}/serviceaccounts/default/token", body=_TOKEN, dry_run=False
+    ),
+    ("securetenant-canary", 0): Denial(
+        who="canary", method="POST", path=f"{_NORTH}/pods", body=factory.pod(), dry_run=False
+    ),
+    ("securetenant-canary", 1): Denial(
+        who="canary",
+        method="POST",
+        path="/api/v1/namespaces/unready/configmaps",
+        body={"metadata": {"name": "x"}},
+    ),
+    ("securetenant-crds", 0): Denial(
+        method="DELETE",
+        path="/apis/apiextensions.k8s.io/v1/customresourcedefinitions/securetenants.securetenant.io",
+    ),
+    ("securetenant-settings", 0): Denial(
+        method="DELETE", path="/apis/securetenant.io/v1alpha1/tenancysettings/default"
+    ),
+    ("securetenant-gate", 0): Denial(
+        method="POST", path="/api/v1/namespaces/unready/pods", body=factory.pod()
+    ),
+    ("securetenant-lockdown", 0): Denial(
+        method="POST",
+        path="/api/v1/namespaces/icy/configmaps",
+        body={"metadata": {"name": "x"}},
+    ),
+    ("securetenant-managed", 0): Denial(
+        method="DELETE", path=f"{NETPOL.format('north-1')}/{names.DEFAULT_DENY}"
+    ),
+    ("securetenant-mirror-pods", 0): Denial(
+        who="node", method="POST", path=f"{_NORTH}/pods", body=_mirror()
+    ),
+    ("securetenant-mirror-pods", 1): Denial(
+        who="node",
+        method="POST",
+        path="/api/v1/namespaces/kube-system/pods",
+        body=_mirror(**{"k8s-app": "x"}),
+    ),
+    ("securetenant-mirror-pods", 2): Denial(
+        who="node",
+        method="POST",
+        path="/api/v1/namespaces/kube-system/pods",
+        body=_mirror(**{"k8s-app": "kube-dns"}),
+        settings=_SETTINGS_DNS,
+    ),
+    ("securetenant-namespaces", 0): Denial(method="DELETE", path=_NORTH),
+    ("securetenant-namespaces", 1): Denial(
+        path=_NORTH, body={"metadata": {"labels": {names.TENANT_LABEL: "south"}}}
+    ),
+    ("securetenant-namespaces", 2): Denial(
+        path=_NORTH,
+        body={
+            "metadata": {
+                "ownerReferences": [
+                    {"apiVersion": "v1", "kind": "Node", "name": "none", "uid": "none"}
+                ]
+            }
+        },
+    ),
+    ("securetenant-nodes", 0): Denial(
+        path=_NODE,
+        body={
+            "metadata": {"labels": {"securetenant.node-restriction.kubernetes.io/tenant": "north"}}
+        },
+    ),
+    ("securetenant-nodes", 1): Denial(
+        path=_NODE,
+        body=[
+            {
+                "op": "add",
+                "path": "/spec/taints",
+                "value": [
+                    {"key": "securetenant.io/tenant", "value": "north", "effect": "NoSchedule"}
+                ],
+            }
+        ],
+        content_type=JSON_PATCH,
+    ),
+    ("securetenant-operator-fence", 0): Denial(
+        who="operator",
+        method="POST",
+        path="/api/v1/namespaces/unready/configmaps",
+        body={"metadata": {"name": "x"}},
+    ),
+    **{
+        ("securetenant-operator-fence", index): _stolen(title)
+        for index, title in enumerate(
+            (
+                "raise a tenant's quota",
+                "events in kube-system",
+                "wall elsewhere",
+                "under another name",
+                "another tenant's policy",
+                "open to everybody",
+                "give to everybody",
+                "take default",
+                "delete a foreign one",
+                "move to another tenant",
+                "take a foreign one",
+                "write consent",
+                "privileged",
+                "admin access to devices",
+            ),
+            start=1,
+        )
+    },
+    ("securetenant-operator-bounds", 0): Denial(
+        who="operator",
+        method="POST",
+        path="/api/v1/namespaces",
+        body={
+            "metadata": {
+                "name": "kept-x",
+                "labels": {
+                    names.TENANT_LABEL: "north",
+                    "pod-security.kubernetes.io/enforce": "restricted",
+                },
+            }
+        },
+        settings={"protectedNames": ["kept-*"]},
+    ),
+    ("securetenant-operator-bounds", 1): Denial(
+        who="operator",
+        path=f"{_NORTH}/resourcequotas/securetenant",
+        body={"spec": {"hard": {"pods": "61"}}},
+        settings={"bounds": {"quota": {"pods": 60}}},
+    ),
+    ("securetenant-operator-bounds", 2): Denial(
+        who="operator",
+        method="POST",
+        path=BINDINGS.format("north-1"),
+        body=bind(_VIEWER, {"kind": "Group", "name": "north-admins"}),
+        settings={"bounds": {"roles": ["Developer", "Admin"]}},
+    ),
+    ("securetenant-operator-bounds", 3): Denial(
+        who="operator",
+        method="POST",
+        path=BINDINGS.format("north-1"),
+        body=bind(_VIEWER, {"kind": "Group", "name": "strangers"}),
+        settings={"bounds": {"groups": ["north-*"]}},
+    ),
+    ("securetenant-operator-bounds", 4): Denial(
+        who="operator",
+        method="POST",
+        path=BINDINGS.format("north-1"),
+        body=bind(_VIEWER, {"kind": "User", "name": "mallory"}),
+        settings={"bounds": {"users": []}},
+    ),
+}

@@ -1,0 +1,164 @@
+"""What whoever stole the operator's token would try, though RBAC lets it: the fence refuses it.
+
+In a module of its own, since the attack and the page of credentials both read it.
+"""
+
+from typing import Any
+
+import factory
+from attack_harness import Policy
+from securetenant.api import names
+
+RBAC = "rbac.authorization.k8s.io"
+FENCE = Policy("securetenant-operator-fence")
+NETPOL = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
+BINDINGS = f"/apis/{RBAC}/v1/namespaces/{{}}/rolebindings"
+
+
+def _policy(**spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": names.DEFAULT_DENY},
+        "spec": {"podSelector": {}, **spec},
+    }
+
+
+def bind(role: str, subject: dict[str, str]) -> dict[str, Any]:
+    return {
+        **factory.binding({"apiGroup": RBAC, **subject}, role=role),
+        "metadata": {"name": "securetenant-viewer"},
+    }
+
+
+def _namespace(name: str, **labels: str) -> dict[str, Any]:
+    spelled = {
+        names.TENANT_LABEL: "north",
+        "pod-security.kubernetes.io/enforce": "restricted",
+        **{key.replace("__", "/").replace("_", "."): value for key, value in labels.items()},
+    }
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": spelled}}
+
+
+STOLEN: list[Any] = [
+    ("protected namespace", "POST", "/api/v1/namespaces", _namespace("kube-evil"), FENCE),
+    ("take default", "PATCH", "/api/v1/namespaces/default", _namespace("default"), FENCE),
+    ("take a foreign one", "PATCH", "/api/v1/namespaces/bystander", _namespace("bystander"), FENCE),
+    (
+        "take it with own consent",
+        "PATCH",
+        "/api/v1/namespaces/bystander",
+        {
+            **_namespace("bystander"),
+            "metadata": {
+                "labels": {names.TENANT_LABEL: "north"},
+                "annotations": {names.ADOPT_ANNOTATION: "north"},
+            },
+        },
+        FENCE,
+    ),
+    (
+        "write consent",
+        "PATCH",
+        "/api/v1/namespaces/north-1",
+        {"metadata": {"annotations": {names.ADOPT_ANNOTATION: "north"}}},
+        FENCE,
+    ),
+    (
+        "move to another tenant",
+        "PATCH",
+        "/api/v1/namespaces/north-1",
+        {"metadata": {"labels": {names.TENANT_LABEL: "south"}}},
+        FENCE,
+    ),
+    (
+        "privileged",
+        "PATCH",
+        "/api/v1/namespaces/north-1",
+        {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}},
+        FENCE,
+    ),
+    (
+        "no Pod Security",
+        "PATCH",
+        "/api/v1/namespaces/north-1",
+        {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": None}}},
+        FENCE,
+    ),
+    (
+        "admin access to devices",
+        "PATCH",
+        "/api/v1/namespaces/north-1",
+        {"metadata": {"labels": {"resource.kubernetes.io/admin-access": "true"}}},
+        FENCE,
+    ),
+    ("delete a foreign one", "DELETE", "/api/v1/namespaces/bystander", None, FENCE),
+    ("wall elsewhere", "POST", NETPOL.format("bystander"), _policy(), FENCE),
+    (
+        "open to everybody",
+        "PATCH",
+        NETPOL.format("north-1") + f"/{names.DEFAULT_DENY}",
+        _policy(ingress=[{}]),
+        FENCE,
+    ),
+    (
+        "open by an empty selector",
+        "PATCH",
+        NETPOL.format("north-1") + f"/{names.DEFAULT_DENY}",
+        _policy(egress=[{"to": [{"namespaceSelector": {}}]}]),
+        FENCE,
+    ),
+    (
+        "under another name",
+        "POST",
+        NETPOL.format("north-1"),
+        {**_policy(), "metadata": {"name": "mine"}},
+        FENCE,
+    ),
+    (
+        "give to everybody",
+        "POST",
+        BINDINGS.format("north-1"),
+        bind("securetenant:viewer", {"kind": "Group", "name": "system:authenticated"}),
+        FENCE,
+    ),
+    (
+        "another tenant's policy",
+        "PATCH",
+        "/apis/securetenant.io/v1alpha1/namespaces/north-1/tenantpolicies/effective",
+        {"spec": {"tenant": "south"}},
+        FENCE,
+    ),
+    (
+        "raise a tenant's quota",
+        "PATCH",
+        "/apis/securetenant.io/v1alpha1/securetenants/north",
+        {"spec": {"quota": {"pods": 9999}}},
+        FENCE,
+    ),
+    (
+        "strip others' finalizers",
+        "PATCH",
+        "/apis/securetenant.io/v1alpha1/securetenants/finalized",
+        {"metadata": {"finalizers": []}},
+        FENCE,
+    ),
+    (
+        "events in kube-system",
+        "POST",
+        "/apis/events.k8s.io/v1/namespaces/kube-system/events",
+        {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": "x"},
+            "eventTime": "2026-01-01T00:00:00.000000Z",
+            "reason": "X",
+            "action": "X",
+            "type": "Normal",
+            "reportingController": "x/y",
+            "reportingInstance": "x",
+            "regarding": {"kind": "Pod", "namespace": "kube-system", "name": "x"},
+        },
+        FENCE,
+    ),
+]
