@@ -63,3 +63,36 @@ def test_nobody_prepares_one_of_our_names(victim: str, admin: Api) -> None:
         verdict(admin.create(kinds.ROLE_BINDING, binding, victim, dryRun="All"), MANAGED)
         == "Blocked"
     )
+
+
+@pytest.mark.parametrize("selector", ["", names.MANAGED_SELECTOR])
+@pytest.mark.parametrize(
+    ("kind", "name"), MANAGED_OBJECTS, ids=lambda each: getattr(each, "name", "")
+)
+def test_managed_objects_are_not_deleted_as_a_collection(
+    kind: kinds.Kind, name: str, selector: str, victim: str, admin: Api
+) -> None:
+    """A15: each object of the collection is asked about."""
+    params = {"labelSelector": selector} if selector else {}
+    answer = admin.call("DELETE", kind.path(victim), dryRun="All", **params)
+    assert verdict(answer, MANAGED) == "Blocked"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), MANAGED_OBJECTS, ids=lambda each: getattr(each, "name", "")
+)
+def test_the_label_of_a_managed_object_is_not_taken_off(
+    kind: kinds.Kind, name: str, victim: str, admin: Api
+) -> None:
+    """A16: without it the operator would not watch the object, and the next edit would pass."""
+    labels = {"metadata": {"labels": {names.MANAGED_BY_LABEL: None}}}
+    answer = admin.patch(kind, name, labels, victim, dryRun="All")
+    assert verdict(answer, MANAGED) == "Blocked"
+
+
+def test_nobody_puts_the_label_on_an_object_of_his_own(victim: str, admin: Api) -> None:
+    metadata = {"name": "mine", "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}}
+    answer = admin.create(
+        kinds.RESOURCE_QUOTA, {"metadata": metadata, "spec": {}}, victim, dryRun="All"
+    )
+    assert verdict(answer, MANAGED) == "Blocked"
