@@ -69,3 +69,38 @@ def test_who_else_could_get_around_the_policies_is_listed(admin: Api, operator: 
     assert "ServiceAccount velero/backup" in found()["message"]
     admin.call("DELETE", f"{path}/too-much").ok()
     wait_for(lambda: found()["status"] == "True", what="the stranger to be gone")
+
+
+def test_a_policy_that_is_gone_is_announced_and_measured(
+    admin: Api, operator: Operator, ready: Ready
+) -> None:
+    """An alarm needs neither kubectl nor luck: an event on each tenant, and a metric."""
+    body = ready(factory.tenant())
+    name, uid = body["metadata"]["name"], body["metadata"]["uid"]
+    path = f"{kinds.VALIDATING_POLICY.path()}/securetenant-canary"
+    policy = admin.call("GET", path).ok()
+    assert operator.metric("securetenant_policies_in_force") == 1
+    admin.call("DELETE", path).ok()
+
+    def announced() -> list[str]:
+        events = admin.list(kinds.EVENT, "default")
+        return [
+            each["note"]
+            for each in events
+            if each["regarding"].get("uid") == uid and each["reason"] == "PoliciesChanged"
+        ]
+
+    try:
+        wait_for(announced, what="the event")
+        (note,) = announced()
+        assert note == (
+            "ValidatingAdmissionPolicy securetenant-canary is missing. Install the policies:"
+            " kubectl apply -k manifests/policies"
+        )
+        assert operator.metric("securetenant_policies_in_force") == 0
+    finally:
+        metadata = {key: policy["metadata"][key] for key in ("name", "labels")}
+        fresh = {"metadata": metadata, "spec": policy["spec"]}
+        admin.create(kinds.VALIDATING_POLICY, fresh).ok()
+    settled(admin, name)
+    assert operator.metric("securetenant_policies_in_force") == 1

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+import structlog
 from aiohttp import web
 
 from securetenant.telemetry.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
 
 Problem = Callable[[], str]
 """Returns what is wrong, or an empty string."""
@@ -31,6 +34,8 @@ async def serve(
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, address, port).start()
+    # Port 0 lets the system choose one.
+    _log.info("Serving metrics and health", address=address, port=runner.addresses[0][1])
     return runner
 
 
