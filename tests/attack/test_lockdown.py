@@ -139,6 +139,24 @@ def test_a_frozen_tenant_changes_nothing(method: str, path: str, body: Any, froz
     assert verdict(answer, LOCKDOWN) == "Blocked"
 
 
+def test_a_frozen_tenant_evicts_nothing_and_its_node_can_be_drained(
+    admin: Api, frozen: Api
+) -> None:
+    """Eviction is a deletion that no rule on deletion sees."""
+    (pod,) = running(admin)
+    name = pod["metadata"]["name"]
+    path = f"/api/v1/namespaces/ice-1/pods/{name}/eviction"
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": name},
+        "deleteOptions": {"dryRun": ["All"]},
+    }
+    answer = frozen.call("POST", path, eviction, dryRun="All")
+    assert verdict(answer, LOCKDOWN) == "Blocked"
+    admin.call("POST", path, eviction, dryRun="All").ok()
+
+
 def test_a_frozen_tenants_tools_are_refused_too(admin: Api, frozen: Api) -> None:
     """GitOps and backup write for the tenant; they get a clear denial."""
     answer = admin.call(

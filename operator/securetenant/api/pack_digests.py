@@ -24,7 +24,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-lockdown",
-        "b13857150d45241b87ebb5ea01ef9508",
+        "e3191014ef25ac38662aed4680ead8dc",
     ),
     (
         "ValidatingAdmissionPolicy",
