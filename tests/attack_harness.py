@@ -23,7 +23,7 @@ class Control(Enum):
     PSA_RESTRICTED = r'violates PodSecurity "restricted:'
     QUOTA = r"exceeded quota: |must specify "
     LIMITS = r"(minimum|maximum) [a-z-]+ usage per Container"
-    NODE = r"is not allowed to|can only|not allowed to modify"
+    NODE = r"is not allowed to|can only|not allowed to modify|cannot update labels"
     CRD = r"is invalid: |strict decoding error"
 
 

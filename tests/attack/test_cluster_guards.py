@@ -7,6 +7,8 @@ import pytest
 import factory
 from attack_harness import Policy, verdict
 from harness import JSON_PATCH, MERGE, Api
+from securetenant.sandbox.instances import Instance
+from stolen_operator import RBAC
 
 CRDS, NODES, MIRRORS = (Policy(f"securetenant-{each}") for each in ("crds", "nodes", "mirror-pods"))
 
@@ -75,6 +77,29 @@ def test_nobody_moves_a_node_to_a_tenant(change: Any, subresource: str, admin: A
         assert answer.body["spec"].get("taints") == current["spec"].get("taints")
     else:
         assert verdict(answer, NODES) == "Blocked"
+
+
+@pytest.fixture(scope="module")
+def agent(admin: Api, sandbox: Instance) -> Api:
+    """A node agent, as monitoring and device plugins run it: it may patch every node's status."""
+    rules = [{"apiGroups": [""], "resources": ["nodes", "nodes/status"], "verbs": ["patch"]}]
+    role = {"metadata": {"name": "node-agent"}, "rules": rules}
+    admin.call("POST", f"/apis/{RBAC}/v1/clusterroles", role).ok()
+    subject = {"kind": "User", "name": "node-agent", "apiGroup": RBAC}
+    binding = factory.binding(subject, role="node-agent")
+    body = {**binding, "kind": "ClusterRoleBinding", "metadata": {"name": "node-agent"}}
+    admin.call("POST", f"/apis/{RBAC}/v1/clusterrolebindings", body).ok()
+    return Api(sandbox.admin_kubeconfig, speaking_as="node-agent")
+
+
+@pytest.mark.parametrize("subresource", ["", "/status"])
+def test_a_node_agent_moves_no_node_and_goes_on_reporting(subresource: str, agent: Api) -> None:
+    """H03."""
+    path = f"/api/v1/nodes/node-0{subresource}"
+    for labels, expected in (({LABEL: "south"}, "Blocked"), ({"agent.example/gpu": "1"}, "Open")):
+        body = {"metadata": {"labels": labels}}
+        answer = agent.call("PATCH", path, body, content_type=MERGE, dryRun="All")
+        assert verdict(answer, NODES) == expected
 
 
 def test_a_node_does_not_label_itself(node: Api) -> None:

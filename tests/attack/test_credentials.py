@@ -330,6 +330,13 @@ def refused_to_a_node(node: Api, placed: dict[str, str]) -> str:
             Control.NODE,
         ),
         (
+            "relabel a pod on it by its status",
+            "PATCH",
+            "/api/v1/namespaces/north-1/pods/here/status",
+            {"metadata": {"labels": {"k8s-app": "kube-dns"}}},
+            Control.NODE,
+        ),
+        (
             "create a pod that is no mirror",
             "POST",
             "/api/v1/namespaces/kube-system/pods",

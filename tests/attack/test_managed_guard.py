@@ -2,11 +2,13 @@
 
 import pytest
 
+import factory
 from attack_harness import Policy, verdict
 from harness import Api
 from securetenant.api import kinds, names
+from securetenant.sandbox.instances import Instance
+from stolen_operator import RBAC
 
-RBAC = "rbac.authorization.k8s.io"
 MANAGED = Policy("securetenant-managed")
 
 pytestmark = pytest.mark.usefixtures("tenants")
@@ -96,3 +98,38 @@ def test_nobody_puts_the_label_on_an_object_of_his_own(victim: str, admin: Api) 
         kinds.RESOURCE_QUOTA, {"metadata": metadata, "spec": {}}, victim, dryRun="All"
     )
     assert verdict(answer, MANAGED) == "Blocked"
+
+
+@pytest.fixture(scope="module")
+def left_over(admin: Api, sandbox: Instance) -> Api:
+    """Somebody who was cluster-admin in a namespace before it was a tenant's."""
+    subject = {"kind": "User", "name": "left-over", "apiGroup": RBAC}
+    for namespace in ("north-1", "south-1"):
+        binding = factory.binding(subject, role="cluster-admin")
+        body = {**binding, "metadata": {"name": "left-over"}}
+        admin.create(kinds.ROLE_BINDING, body, namespace).ok()
+    return Api(sandbox.admin_kubeconfig, speaking_as="left-over")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), MANAGED_OBJECTS, ids=lambda each: getattr(each, "name", "")
+)
+def test_a_left_over_binding_opens_no_wall(
+    kind: kinds.Kind, name: str, victim: str, left_over: Api
+) -> None:
+    """H06: every right in the namespace, and neither the verb nor the group."""
+    labels = {"metadata": {"labels": {"x": "y"}}}
+    for answer in (
+        left_over.patch(kind, name, labels, victim, dryRun="All"),
+        left_over.call("DELETE", kind.path(victim, name), dryRun="All"),
+        left_over.call("DELETE", kind.path(victim), dryRun="All"),
+    ):
+        assert verdict(answer, MANAGED) == "Blocked"
+
+
+def test_a_left_over_binding_lets_nobody_else_in(victim: str, left_over: Api) -> None:
+    """H11."""
+    stranger = {"kind": "User", "name": "friend", "apiGroup": RBAC}
+    body = factory.binding(stranger, role="view")
+    answer = left_over.create(kinds.ROLE_BINDING, body, victim, dryRun="All")
+    assert verdict(answer, Policy("securetenant-access")) == "Blocked"
