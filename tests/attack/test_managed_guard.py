@@ -133,3 +133,30 @@ def test_a_left_over_binding_lets_nobody_else_in(victim: str, left_over: Api) ->
     body = factory.binding(stranger, role="view")
     answer = left_over.create(kinds.ROLE_BINDING, body, victim, dryRun="All")
     assert verdict(answer, Policy("securetenant-access")) == "Blocked"
+
+
+def test_every_verb_on_our_kinds_is_not_enough(victim: str, admin: Api, sandbox: Instance) -> None:
+    """H05: the verb override by a wildcard, and the rights of an editor; not the group."""
+    rules = [
+        {"apiGroups": ["securetenant.io"], "resources": ["*"], "verbs": ["*"]},
+        {
+            "apiGroups": ["networking.k8s.io"],
+            "resources": ["networkpolicies"],
+            "verbs": ["delete", "patch"],
+        },
+    ]
+    name = f"editor-{victim}"
+    subject = {"kind": "User", "name": name, "apiGroup": RBAC}
+    admin.create(kinds.CLUSTER_ROLE, {"metadata": {"name": name}, "rules": rules}).ok()
+    binding = {**factory.binding(subject, role=name), "metadata": {"name": name}}
+    body = {**binding, "kind": "ClusterRoleBinding"}
+    admin.create(kinds.CLUSTER_ROLE_BINDING, body).ok()
+    editor = Api(sandbox.admin_kubeconfig, speaking_as=name)
+    for kind, wall in (
+        (kinds.TENANT_POLICY, names.POLICY_NAME),
+        (kinds.NETWORK_POLICY, names.DEFAULT_DENY),
+    ):
+        answer = editor.call("DELETE", kind.path(victim, wall), dryRun="All")
+        assert verdict(answer, MANAGED) == "Blocked"
+    admin.delete(kinds.CLUSTER_ROLE_BINDING, name).ok()
+    admin.delete(kinds.CLUSTER_ROLE, name).ok()

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 import factory
 from conftest import Ready, settled
 from harness import MERGE, Api, Operator, conditions, wait_for
@@ -48,6 +50,39 @@ def test_a_policy_that_somebody_changes_is_noticed(admin: Api, ready: Ready) -> 
         admin.call("DELETE", path)
         admin.call("POST", policies, fresh).ok()
         settled(admin, name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"validationActions": ["Audit"]}, id="it denies no more"),
+        pytest.param(
+            {"matchResources": {"namespaceSelector": {"matchLabels": {"a": "b"}}}},
+            id="it looks elsewhere",
+        ),
+        pytest.param({"paramRef": None}, id="it has no parameter"),
+    ],
+)
+def test_a_binding_that_somebody_weakens_is_noticed(
+    change: dict[str, Any], admin: Api, ready: Ready
+) -> None:
+    """The policy itself is untouched, and enforces nothing."""
+    name = ready(factory.tenant())["metadata"]["name"]
+    path = kinds.VALIDATING_BINDING.path("", "securetenant-mirror-pods")
+    spec = admin.call("GET", path).ok()["spec"]
+    admin.call("PATCH", path, {"spec": change}, content_type=MERGE).ok()
+
+    def noticed() -> Any:
+        found = conditions(admin.get(kinds.SECURE_TENANT, name))["PoliciesInForce"]
+        return found["message"] if found["status"] == "False" else None
+
+    try:
+        message = wait_for(noticed, what="the condition")
+        assert "ValidatingAdmissionPolicyBinding securetenant-mirror-pods was changed" in message
+    finally:
+        back = {key: spec.get(key) for key in change}
+        admin.call("PATCH", path, {"spec": back}, content_type=MERGE).ok()
+    settled(admin, name)
 
 
 def test_who_else_could_get_around_the_policies_is_listed(admin: Api, operator: Operator) -> None:
