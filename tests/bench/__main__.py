@@ -5,13 +5,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import converge
+from bench import converge, guards
 from securetenant.sandbox import components
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS: dict[str, Callable[[], str]] = {
     "converge": lambda: converge.run((100, 1000)),
+    "guards": lambda: guards.run(ROUNDS),
 }
+ROUNDS = 600
+"""Of each request, with and without the guards, on either API server."""
 MARK = "<!-- figures: written by `make bench` -->\n"
 
 
