@@ -4,11 +4,12 @@ Enumerated, not sampled: discovery says which resources and subresources there a
 of the cluster say which names are worth a question of their own (RBAC compares names literally).
 """
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from harness import Api
 
@@ -135,18 +136,21 @@ def served(admin: Api) -> list[Target]:
 
 def named(admin: Api, targets: Iterable[Target]) -> Iterator[tuple[str, Target]]:
     """Yield (verb, target) for every name that a role of the cluster is limited to."""
-    known = {(each.group, each.resource): each.namespaced for each in targets}
+    every = tuple(targets)
     for kind in ("clusterroles", "roles"):
         for role in admin.call("GET", f"/apis/{RBAC}/v1/{kind}").ok()["items"]:
             for rule in role.get("rules") or ():
                 for name in rule.get("resourceNames") or ():
-                    for group in rule["apiGroups"]:
-                        for spelled in rule["resources"]:
-                            resource, _, subresource = spelled.partition("/")
-                            inside = known.get((group, resource), False)
-                            target = Target(group, resource, subresource, inside, name)
-                            for verb in rule["verbs"]:
-                                yield verb, target
+                    for target in filter(functools.partial(_covers, rule), every):
+                        for verb in VERBS if "*" in rule["verbs"] else rule["verbs"]:
+                            yield verb, target._replace(name=name)
+
+
+def _covers(rule: Any, target: Target) -> bool:
+    """Tell whether a rule of a role is about this target."""
+    spelled = f"{target.resource}/{target.subresource}".rstrip("/")
+    wanted = {spelled, "*", f"*/{target.subresource}"}
+    return bool({target.group, "*"} & {*rule["apiGroups"]} and wanted & {*rule["resources"]})
 
 
 def questions(admin: Api) -> list[tuple[str, Target]]:
@@ -155,6 +159,7 @@ def questions(admin: Api) -> list[tuple[str, Target]]:
     found = {(verb, target) for target in targets for verb in VERBS}
     for verbs, more in BESIDE_DISCOVERY:
         found |= {(verb, target) for target in more for verb in verbs}
+        targets += more
     found |= set(named(admin, targets))
     return sorted(found)
 
