@@ -105,7 +105,7 @@ class Api:
         with self._lock:
             try:
                 response, text = self._exchange(method, target, data, every)
-            except (ConnectionError, http.client.HTTPException):
+            except (ConnectionError, ssl.SSLEOFError, http.client.HTTPException):
                 # The server closed a connection that was idle, or was started anew.
                 self._connection.close()
                 response, text = self._exchange(method, target, data, every)
