@@ -270,10 +270,10 @@ def _share(
         for entry in spec.namespaces
     }
     given = {name: unit.given for name, unit in record.units.items() if name not in parts}
+    # The larger counts: a namespace may leave, come back and leave while one write is under way.
     record.departing = {
-        namespace: held
-        for namespace, held in {**record.departing, **given}.items()
-        if namespace in record.writing
+        namespace: _largest(record.departing.get(namespace, {}), given.get(namespace, {}))
+        for namespace in (record.departing.keys() | given.keys()) & record.writing
     }
     exposure = {}
     for namespace in parts:
