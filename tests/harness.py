@@ -52,6 +52,8 @@ class Answer:
 
     status: int
     body: Any
+    warnings: str = ""
+    """What the server warns of, as kubectl would print it."""
 
     @property
     def message(self) -> str:
@@ -109,10 +111,11 @@ class Api:
                 # The server closed a connection that was idle, or was started anew.
                 self._connection.close()
                 response, text = self._exchange(method, target, data, every)
+        warnings = "\n".join(response.headers.get_all("Warning") or ())
         try:
-            return Answer(response.status, json.loads(text))
+            return Answer(response.status, json.loads(text), warnings)
         except ValueError:
-            return Answer(response.status, {"message": text.decode()})
+            return Answer(response.status, {"message": text.decode()}, warnings)
 
     def _exchange(
         self, method: str, target: str, data: str | None, headers: dict[str, str]

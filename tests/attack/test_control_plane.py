@@ -11,7 +11,7 @@ import pytest
 import factory
 from attack_harness import Control, Expected, Policy, may, mutate, verdict
 from conftest import settled
-from harness import Api, Operator, wait_for
+from harness import MERGE, Api, Operator, wait_for
 from securetenant.api import kinds, names
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
@@ -114,7 +114,6 @@ PODS: list[Any] = [
         )
         for name in ("SYS_ADMIN", "NET_RAW", "SETPCAP")
     ),
-    ("B04 keep", f"{CONTAINER}.securityContext.capabilities", {}, Control.PSA_RESTRICTED),
     ("B05", f"{CONTAINER}.securityContext.allowPrivilegeEscalation", True, Control.PSA_RESTRICTED),
     ("B06 root", f"{CONTAINER}.securityContext.runAsNonRoot", False, Control.PSA_RESTRICTED),
     ("B06 uid 0", f"{CONTAINER}.securityContext.runAsUser", 0, Control.PSA_RESTRICTED),
@@ -166,10 +165,6 @@ PODS: list[Any] = [
             }
         ],
         Control.PSA_BASELINE,
-    ),
-    *(
-        (f"D01 {name}", f"{CONTAINER}.resources", {"limits": {name: "0"}}, Control.LIMITS)
-        for name in ("cpu", "memory", "ephemeral-storage")
     ),
     (
         "D02",
@@ -236,12 +231,6 @@ def _binding(role: str) -> dict[str, Any]:
             "/api/v1/namespaces/{own}/resourcequotas/securetenant",
             {"spec": {"hard": {"pods": "999"}}},
             id="A14",
-        ),
-        pytest.param(
-            "DELETE",
-            "/apis/networking.k8s.io/v1/namespaces/{own}/networkpolicies/securetenant-default-deny",
-            None,
-            id="A15",
         ),
         pytest.param(
             "PATCH",
@@ -465,6 +454,23 @@ def test_d03_d04_everything_that_can_be_flooded_is_counted(admin: Api) -> None:
         "persistentvolumeclaims",
         "requests.storage",
     } <= hard.keys()
+
+
+def test_a15_a_tenants_admin_opens_no_wall(
+    pair: tuple[str, str], attackers: dict[str, Api]
+) -> None:
+    """It may write NetworkPolicies, and not ours."""
+    attacker, _ = pair
+    path = kinds.NETWORK_POLICY.path(f"{attacker}-1", names.DEFAULT_DENY)
+    opened: dict[str, Any] = {"spec": {"ingress": [{"from": [{"podSelector": {}}]}]}}
+    for answer in (
+        attackers[attacker].call("DELETE", path, dryRun="All"),
+        attackers[attacker].call("PATCH", path, opened, content_type=MERGE, dryRun="All"),
+        attackers[attacker].call(
+            "DELETE", kinds.NETWORK_POLICY.path(f"{attacker}-1"), dryRun="All"
+        ),
+    ):
+        assert verdict(answer, MANAGED) == "Blocked"
 
 
 @pytest.mark.parametrize(

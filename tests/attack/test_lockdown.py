@@ -39,7 +39,13 @@ def frozen(admin: Api, sandbox: Instance, operator: Operator) -> Iterator[Api]:
         lambda: admin.call("GET", "/api/v1/namespaces/ice-1/serviceaccounts/default").status == 200,
         what="the ServiceAccount",
     )
-    member.call("POST", DEPLOYMENTS.format("ice-1"), factory.deployment("web")).ok()
+    web = factory.deployment("web")
+    # A kubelet may ask for the tokens of its pods alone, and for those that they mount.
+    token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
+    web["spec"]["template"]["spec"]["volumes"] = [
+        {"name": "token", "projected": {"sources": [token]}}
+    ]
+    member.call("POST", DEPLOYMENTS.format("ice-1"), web).ok()
     service = {
         "metadata": {"name": "web"},
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},

@@ -183,6 +183,43 @@ def _namespace(**entry: Any) -> dict[str, Any]:
         pytest.param(
             tenant(network={"sameTenant": "No"}), 'supported values: "Allow", "Deny"', id="network"
         ),
+        *(
+            pytest.param(tenant(workloads=workloads), message, id=f"workloads {workloads}")
+            for workloads, message in (
+                ({"registries": ["registry.example"]}, "with its host and a slash at the end"),
+                ({"registries": ["team/"]}, "with its host and a slash at the end"),
+                ({"registries": ["Registry.example/"]}, "in lower case, like registry.acme"),
+                ({"registries": ["registry.example/../"]}, "a registry is the beginning of"),
+                ({"registries": ["registry.example/team/app"]}, "a slash at the end"),
+                ({"registries": ["*"]}, "a registry is the beginning of image names"),
+                ({"registries": "registry.example/"}, "must be of type array"),
+                ({"hostnames": ["acme.example"]}, "a host name's end begins with a dot"),
+                ({"hostnames": ["."]}, "hostnames[0]"),
+                ({"hostnames": ["*.acme.example"]}, "a host name's end begins with a dot"),
+                ({"hostnames": [".Acme.example"]}, "in lower case, like .acme.example"),
+                ({"images": "Latest"}, 'supported values: "Tag", "Digest"'),
+                ({"images": True}, "must be of type string"),
+                ({"imagePullPolicy": "Never"}, 'supported values: "Always", "Any"'),
+                ({"rootFilesystem": "Writable"}, 'supported values: "ReadOnly", "Any"'),
+                ({"userNamespaces": "WhenSupported"}, 'supported values: "Required", "Any"'),
+                ({"priorityClasses": ["system-node-critical"]}, "are for the cluster itself"),
+                ({"priorityClasses": ["*"]}, "is the name of an object, in lower case"),
+                ({"runtimeClasses": ["gVisor"]}, "is the name of an object, in lower case"),
+                ({"storageClasses": [""]}, "storageClasses[0]"),
+                ({"csiDrivers": ["a/b"]}, "is the name of an object, in lower case"),
+                ({"ingressClasses": ["nginx", "nginx"]}, "Duplicate value"),
+                ({"serviceTypes": ["ExternalName"]}, "supported values"),
+                ({"serviceTypes": ["ClusterIP", "ClusterIP"]}, "Duplicate value"),
+                ({"serviceAccountTokens": {"maxSeconds": 599}}, "greater than or equal to 600"),
+                ({"serviceAccountTokens": {"maxSeconds": 1e9}}, "less than or equal to 3.1536e+07"),
+                ({"serviceAccountTokens": {"automount": "No"}}, 'supported values: "Allow"'),
+                ({"serviceAccountTokens": {"audiences": [""]}}, "audiences[0]"),
+                ({"runAsUser": 0}, "greater than or equal to 1"),
+                ({"runAsUser": "app"}, "must be of type integer"),
+                ({"registry": []}, 'unknown field "spec.workloads.registry"'),
+            )
+        ),
+        pytest.param(tenant(enforcement="Off"), 'supported values: "Enforce", "Audit"', id="off"),
     ],
 )
 def test_a_bad_spec_is_refused_with_what_to_write_instead(
@@ -268,6 +305,14 @@ subjects = st.fixed_dictionaries(
     },
     optional={"namespace": text},
 )
+registries = st.one_of(
+    st.sampled_from(["r.example/", "r.example:5000/a/b_c/", "localhost/", "r/", "r.example", "/"]),
+    st.from_regex(r"[a-zA-Z0-9.:/_-]{1,12}/?", fullmatch=True),
+)
+hostnames = st.one_of(
+    st.sampled_from([".acme.example", ".a", "a.b", ".", ".A", "..", ".a-"]),
+    st.from_regex(r"\.?[a-zA-Z0-9.-]{1,8}", fullmatch=True),
+)
 specs: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "namespaces": st.lists(
@@ -293,6 +338,22 @@ specs: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "network": st.fixed_dictionaries(
             {}, optional={"sameTenant": st.sampled_from(["Deny", "No"])}
         ),
+        "workloads": st.fixed_dictionaries(
+            {},
+            optional={
+                "registries": st.lists(registries, max_size=2, unique=True),
+                "hostnames": st.lists(hostnames, max_size=2, unique=True),
+                "priorityClasses": st.lists(
+                    st.sampled_from(["low", "system-x", "A", "a.b-", ""]), max_size=1
+                ),
+                "images": st.sampled_from(["Tag", "Digest", "Any"]),
+                "runAsUser": st.integers(-1, 2),
+                "serviceAccountTokens": st.fixed_dictionaries(
+                    {}, optional={"maxSeconds": st.sampled_from([599, 600])}
+                ),
+            },
+        ),
+        "enforcement": st.sampled_from(["Enforce", "Audit", "Warn"]),
         "deletionPolicy": st.sampled_from(["Retain", "Delete", "Orphan"]),
         "reconciliation": st.sampled_from(["Active", "Suspended", "Off"]),
         "containerLimits": st.fixed_dictionaries(

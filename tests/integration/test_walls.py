@@ -67,12 +67,14 @@ def test_a_pod_that_names_nothing_gets_limits_and_fits(admin: Api, walls: str) -
     ("resources", "message"),
     [
         pytest.param(
-            {"limits": {"cpu": "0"}}, "minimum cpu usage per Container is 1m", id="D01 cpu"
-        ),
-        pytest.param(
-            {"limits": {"memory": "0"}},
+            {"limits": {"memory": "1Mi"}},
             "minimum memory usage per Container is 4Mi",
             id="D01 memory",
+        ),
+        pytest.param(
+            {"limits": {"ephemeral-storage": "1Ki"}},
+            "minimum ephemeral-storage usage per Container is 1Mi",
+            id="D01 storage",
         ),
         pytest.param(
             {"requests": {"cpu": "3"}, "limits": {"cpu": "3"}}, "exceeded quota", id="D02 too much"
@@ -252,9 +254,11 @@ def test_the_gate_opens_only_for_the_policy_that_lies_there(
             }
         }
         breaker.create(kinds.NAMESPACE, body).ok()
-        answer = admin.create_pod(f"gated{label}", factory.pod(), dryRun="All")
-        assert answer.status == 422
-        assert "no params found" in answer.message
+        # Not even a ServiceAccount is made there, so a pod is refused before any policy is asked.
+        assert admin.create_pod(f"gated{label}", factory.pod(), dryRun="All").status == 403
+        service = {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}
+        path = f"/api/v1/namespaces/gated{label}/services"
+        assert "no params found" in admin.call("POST", path, service, dryRun="All").message
         policy = {
             "apiVersion": names.API_VERSION,
             "kind": "TenantPolicy",

@@ -85,6 +85,21 @@ VALIDATING_BINDING = Kind(
     plural="validatingadmissionpolicybindings",
     namespaced=False,
 )
+MUTATING_POLICY = Kind(
+    name="MutatingAdmissionPolicy",
+    group="admissionregistration.k8s.io",
+    version="v1",
+    plural="mutatingadmissionpolicies",
+    namespaced=False,
+)
+"""Since Kubernetes 1.36."""
+MUTATING_BINDING = Kind(
+    name="MutatingAdmissionPolicyBinding",
+    group="admissionregistration.k8s.io",
+    version="v1",
+    plural="mutatingadmissionpolicybindings",
+    namespaced=False,
+)
 CLUSTER_ROLE = Kind(
     name="ClusterRole",
     group="rbac.authorization.k8s.io",
@@ -108,6 +123,8 @@ BY_NAME = {
         CLUSTER_ROLE_BINDING,
         EVENT,
         LIMIT_RANGE,
+        MUTATING_BINDING,
+        MUTATING_POLICY,
         NAMESPACE,
         NETWORK_POLICY,
         RESOURCE_QUOTA,

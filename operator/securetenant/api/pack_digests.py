@@ -2,9 +2,34 @@
 
 DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
+        "MutatingAdmissionPolicy",
+        "securetenant-pod-defaults",
+        "27777fcc8ea080077d994b8fc137c464",
+    ),
+    (
+        "MutatingAdmissionPolicy",
+        "securetenant-service-accounts",
+        "f193ef6d36c5fcf11084c48365cb274c",
+    ),
+    (
+        "MutatingAdmissionPolicyBinding",
+        "securetenant-pod-defaults",
+        "491790795345175cb68f37be8386723c",
+    ),
+    (
+        "MutatingAdmissionPolicyBinding",
+        "securetenant-service-accounts",
+        "98793fcd737428822a3894b391906795",
+    ),
+    (
         "ValidatingAdmissionPolicy",
         "securetenant-access",
         "05474d19f76a569989a7b2bf56aa83f4",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-bindings-pods",
+        "c788e362084f00fd17475b626350c3a8",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -18,8 +43,28 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
+        "securetenant-endpoints",
+        "8e2e5c4402888c73c26bc07ca9f3576d",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-finalizers",
+        "c96940c958ab4b1b3de31738b33f57ef",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
         "securetenant-gate",
         "d494c330e55e51de4bfdcc0e0a51bdae",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-images",
+        "a06d155e0ae1554db6aab36d0444ece8",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-ingress",
+        "0df06db923f57cb2c818ea9d5689747e",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -43,6 +88,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
+        "securetenant-network",
+        "79e2bddeda90bd3d5062c609d29e5d08",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
         "securetenant-nodes",
         "0dfabd34322a3e2c6ac2f6617b82d5cf",
     ),
@@ -58,8 +108,43 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
+        "securetenant-pods-hardening",
+        "d0402dde20c56809f88e54b91e4df528",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-pods-scheduling",
+        "9cf5704b6862f93c00a6e0dc4e2b7257",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-pods-tokens",
+        "209e0ce38a19a3d3121cd10231678a27",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-pods-volumes",
+        "224331ad669d7cdf9225c6e9cadec5a7",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-routes",
+        "84c063bc8452722c21c0609c8c76ac3c",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-services",
+        "2f3a07704d7c3fc7e00c6b9f5632fee3",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
         "securetenant-settings",
         "829d4ea3fa827d99ea12bb9c2220dcb6",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-snapshots",
+        "a08263db8683c9495b90cca0a6266008",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -67,9 +152,24 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "8478a45d75780131724725e1c64db876",
     ),
     (
+        "ValidatingAdmissionPolicy",
+        "securetenant-tokens",
+        "021267c86893c235d28f06dee2ff5ab9",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-volumes",
+        "23b4bffa38f4ece8b1e87493ca0bf3c8",
+    ),
+    (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-access",
         "8d9b57bb3c8c625f0e19577b68887df1",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-bindings-pods",
+        "5e258d156e0eaa6118b99986883b3c0e",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -83,8 +183,38 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicyBinding",
+        "securetenant-endpoints",
+        "249a7afe42091264164d9399f397587d",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-finalizers",
+        "d091ff1157525aaa037c9ea9387e1615",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-finalizers-audit",
+        "a9bc712eee13ae8f1addce7974d1311b",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
         "securetenant-gate",
         "2059b08c9a5c3bea937cf8e2d465696e",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-images",
+        "435e13c1e15c0706576944ae63f33df0",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-images-audit",
+        "773b4b417459765ad679f2521ffdcce9",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-ingress",
+        "1e1471a0ffe5d0cc4cee897cebe73c72",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -108,6 +238,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicyBinding",
+        "securetenant-network",
+        "bd7a92c169ee9b424dc11a310125bb66",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
         "securetenant-nodes",
         "207bd85c94a9232efa88165780db53d1",
     ),
@@ -123,12 +258,72 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-hardening",
+        "e04642b5d841f4a06284d67c84726588",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-hardening-audit",
+        "2365d9996bbc53d80da0436ef66b9cd1",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-scheduling",
+        "33baa7f8214ae1510ba796c666e96919",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-tokens",
+        "88b9f8c3bd02571d93dd2dba6b6d31a3",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-tokens-audit",
+        "e98044fc8673d621e306aeb177dd1b70",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-volumes",
+        "18ecfc7c691f9d0bbbf4d1b964ae14eb",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-routes",
+        "dc4987c2fd37e05504c3b2e58d811fae",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-services",
+        "cc994d5b83661ef0a144525a848daef4",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
         "securetenant-settings",
         "8d819f4c14d7e856df1b5a6552a78c5b",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
+        "securetenant-snapshots",
+        "7fcf32ecf80ffd0d8edf0ae3c9f02376",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
         "securetenant-token-requests",
         "baac9f36808a83074b557dc09e39f978",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-tokens",
+        "a80218fdd513c1af7e056938949f8593",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-tokens-audit",
+        "10166aa68b9e61620b6002d0233f4d2d",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-volumes",
+        "35f904dc14fba17179df1caf62a546d1",
     ),
 )

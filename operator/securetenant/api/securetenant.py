@@ -12,6 +12,7 @@ from securetenant.api.metadata import Annotations, Labels
 from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, Rule, listed
 from securetenant.api.status import TenantStatus
+from securetenant.api.workloads import Enforcement, Workloads
 
 PodSecurityLevel = Literal["restricted", "baseline"]
 Switch = Literal["Allow", "Deny"]
@@ -154,6 +155,10 @@ class Network(Model):
 class TenantSpec(Model):
     """What the tenant gets."""
 
+    enforcement: Enforcement | None = None
+    """Enforce (the default), or Audit: rules by which the tenant protects itself (hardening,
+    images, tokens, finalizers) warn and are written to the audit log instead of refusing. Rules
+    that protect others refuse as ever."""
     lockdown: Literal["None", "Frozen"] | None = None
     """None (the default), or Frozen: nothing in the namespaces is created, changed or deleted but
     by the cluster itself; what runs goes on running and is replaced."""
@@ -181,6 +186,9 @@ class TenantSpec(Model):
     out is the platform's default."""
     container_limits: ContainerLimits | None = None
     """Limits of each container, and what a container gets that names none."""
+    workloads: Workloads | None = None
+    """What pods, Services, Ingresses and volumes may ask for. What it leaves out is the
+    platform's default."""
 
     rules = (
         *quotas.rules("quota"),

@@ -13,6 +13,7 @@ from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, Rule, listed, snake
 from securetenant.api.securetenant import TenantSpec
 from securetenant.api.status import Standing
+from securetenant.api.workloads import Workloads
 
 Cidr = Annotated[str, Field(max_length=49)]
 Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=32, json_schema_extra=listed("atomic"))]
@@ -186,6 +187,8 @@ class SettingsSpec(Model):
     securetenant-system: a name, or a beginning and an asterisk, like monitoring-*."""
     default_quota: QuotaMap
     """The total of a tenant that names none, and each key that it leaves out."""
+    workloads: Workloads | None = None
+    """What a tenant gets for each field of spec.workloads that it leaves out."""
     bounds: Bounds | None = None
     """Upper bounds that no SecureTenant may pass; what is absent has no bound."""
     mirror_pods: MirrorPods

@@ -8,6 +8,15 @@ from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, listed
 from securetenant.api.securetenant import PodSecurityLevel, Switch
 from securetenant.api.status import Standing
+from securetenant.api.workloads import (
+    Automount,
+    Enforcement,
+    ImagePullPolicy,
+    Images,
+    RootFilesystem,
+    ServiceType,
+    UserNamespaces,
+)
 
 
 class EffectivePodSecurity(Model):
@@ -57,8 +66,55 @@ class EffectiveAccess(Model):
 class EffectiveTokens(Model):
     """Tokens of ServiceAccounts."""
 
+    audiences: Annotated[
+        tuple[Annotated[str, Field(max_length=255)], ...],
+        Field(max_length=32, json_schema_extra=listed("atomic")),
+    ]
+    """Audiences, beside the API server itself, that a pod may ask a token for."""
     max_seconds: Annotated[int, Field(json_schema_extra={"format": "int32"})]
     """The longest that one may live."""
+    automount: Automount
+    """Deny: a pod gets a token only by a projected volume of its own."""
+
+
+Allowed = Annotated[
+    tuple[Annotated[str, Field(max_length=255)], ...],
+    Field(max_length=64, json_schema_extra=listed("atomic")),
+]
+"""Names, sorted; ``*`` alone means any."""
+
+
+class EffectiveWorkloads(Model):
+    """What pods, Services, Ingresses and volumes may ask for."""
+
+    registries: Allowed
+    """Beginnings of image names; * means any."""
+    images: Images
+    """Tag, or Digest: by digest alone."""
+    image_pull_policy: ImagePullPolicy
+    """Always, or Any: as the pod says."""
+    root_filesystem: RootFilesystem
+    """ReadOnly, or Any: as the pod says."""
+    user_namespaces: UserNamespaces
+    """Required: hostUsers is false; or Any."""
+    run_as_user: Annotated[int, Field(json_schema_extra={"format": "int32"})] | None = None
+    """The uid of pods that name none; absent: the image's own."""
+    priority_classes: Allowed
+    """PriorityClasses that pods may name."""
+    runtime_classes: Allowed
+    """RuntimeClasses that pods may name."""
+    storage_classes: Allowed
+    """StorageClasses that claims may name; * means any."""
+    ingress_classes: Allowed
+    """IngressClasses that Ingresses may name."""
+    csi_drivers: Allowed
+    """CSI drivers that pods may use without a claim."""
+    hostnames: Allowed
+    """Ends of the host names that Ingresses and routes may serve."""
+    service_types: Annotated[
+        tuple[ServiceType, ...], Field(max_length=3, json_schema_extra=listed("atomic"))
+    ]
+    """Types of Services."""
 
 
 class PolicySpec(Model):
@@ -69,12 +125,16 @@ class PolicySpec(Model):
     tenant_uid: Annotated[str, Field(alias="tenantUID", max_length=64)]
     """The uid of the SecureTenant: another one of the same name does not get the namespace
     without consent."""
+    enforcement: Enforcement
+    """Enforce; or Audit: rules by which the tenant protects itself warn instead of refusing."""
     lockdown: Literal["None", "Frozen"]
     """Frozen: nothing here is created, changed or deleted but by the cluster itself."""
     access: EffectiveAccess
     """What RoleBindings of the tenant's own may name."""
     tokens: EffectiveTokens
     """Tokens of ServiceAccounts."""
+    workloads: EffectiveWorkloads
+    """What pods, Services, Ingresses and volumes may ask for."""
     pod_security: EffectivePodSecurity
     """Which pods are accepted."""
     network: EffectiveNetwork

@@ -49,6 +49,12 @@ _PLATFORM = (
 )
 """The admission policies, and who may get around them."""
 
+_MUTATING = (
+    (kinds.MUTATING_POLICY, names.PACK_SELECTOR),
+    (kinds.MUTATING_BINDING, names.PACK_SELECTOR),
+)
+"""The half of the policies that mends pods, where the API server knows such policies."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -78,17 +84,7 @@ class Operator:
         self._informers = [
             self._informer(kinds.NAMESPACE, ""),
             *(self._informer(kind, names.MANAGED_SELECTOR) for kind in _MANAGED),
-            *(
-                Informer(
-                    client,
-                    kind,
-                    selector=selector,
-                    seen=self.engine.platform_seen,
-                    gone=self.engine.platform_gone,
-                    known=self.engine.platform.known,
-                )
-                for kind, selector in _PLATFORM
-            ),
+            *(self._platform_informer(kind, selector) for kind, selector in _PLATFORM),
             Informer(
                 client,
                 kinds.TENANCY_SETTINGS,
@@ -112,6 +108,16 @@ class Operator:
             known=self.engine.store.refs,
         )
 
+    def _platform_informer(self, kind: Kind, selector: str) -> Informer:
+        return Informer(
+            self._client,
+            kind,
+            selector=selector,
+            seen=self.engine.platform_seen,
+            gone=self.engine.platform_gone,
+            known=self.engine.platform.known,
+        )
+
     async def run(self, login: credentials.Credentials, stopping: asyncio.Event) -> None:
         """Run until ``stopping`` is set; then end in order. Raises what ended it otherwise."""
         serving = asyncio.create_task(self._serve(login))
@@ -128,6 +134,9 @@ class Operator:
 
     async def _serve(self, login: credentials.Credentials) -> None:
         await self._wait_for_kinds()
+        mutates = await self._is_served(kinds.MUTATING_POLICY)
+        if mutates:
+            self._expect_mutating()
         async with asyncio.TaskGroup() as group:
             for informer in self._informers:
                 group.create_task(informer.run())
@@ -143,6 +152,8 @@ class Operator:
             )
             self._watch.start()
             group.create_task(self._sweep(sweep))
+            if not mutates:
+                group.create_task(self._await_mutating(group))
             self._work = group.create_task(self.engine.run())
             self._served = True
             _log.info("Running")
@@ -191,6 +202,33 @@ class Operator:
             else:
                 return
             await asyncio.sleep(_CRD_POLL_SECONDS)
+
+    async def _is_served(self, kind: Kind) -> bool:
+        """Tell whether the API server knows a kind; an answer that is no answer means yes."""
+        try:
+            async for _ in self._client.pages(kind, size=1):
+                break
+        except MissingError:
+            return False
+        except ClusterError:
+            return True
+        return True
+
+    def _expect_mutating(self) -> list[Informer]:
+        self.engine.mutating_served()
+        informers = [self._platform_informer(kind, selector) for kind, selector in _MUTATING]
+        self._informers += informers
+        return informers
+
+    async def _await_mutating(self, group: asyncio.TaskGroup) -> None:
+        """Look now and then whether the API server was upgraded to one that knows the kind."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            if await self._is_served(kinds.MUTATING_POLICY):
+                break
+        for informer in self._expect_mutating():
+            informer.heard_at = time.monotonic()
+            group.create_task(informer.run())
 
     async def _sweep(self, asked: asyncio.Event) -> None:
         """List SecureTenants now and then, and whenever asked; forget those that are gone."""

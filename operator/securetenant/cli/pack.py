@@ -40,7 +40,7 @@ def pack(folder: Path | None, *, write: bool, check: bool) -> None:
 def _text(folder: Path) -> str:
     bodies = [
         body
-        for file in sorted(folder.glob("*.yaml"))
+        for file in sorted(folder.rglob("*.yaml"))
         for body in yaml.safe_load_all(file.read_text(encoding="utf-8"))
     ]
     rows = [

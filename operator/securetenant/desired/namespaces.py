@@ -36,6 +36,7 @@ def build_initial(scope: Scope) -> Manifest:
     """
     labels = _ours(scope)
     labels.pop(names.LOCKDOWN_LABEL, None)
+    labels.pop(names.ENFORCEMENT_LABEL)
     return objects.manifest(kinds.NAMESPACE, name=scope.namespace.name, labels=labels)
 
 
@@ -44,6 +45,7 @@ def _ours(scope: Scope) -> dict[str, str]:
     return {
         **scope.labels,
         names.STATE_LABEL: names.ACTIVE,
+        names.ENFORCEMENT_LABEL: scope.enforcement,
         **lockdown,
         **_pod_security(scope),
     }

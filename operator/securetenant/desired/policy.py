@@ -5,22 +5,41 @@ from securetenant.api.objects import Manifest
 from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.desired.scope import Scope
 
-_MAX_TOKEN_SECONDS = 86_400
-
 
 def build(scope: Scope) -> Manifest:
     """Return the TenantPolicy of the namespace."""
     limits = scope.limits
+    allowed = scope.workloads
     spec = PolicySpec.model_validate(
         {
             "tenant": scope.tenant,
             "tenantUID": scope.tenant_uid,
+            "enforcement": scope.enforcement,
             "lockdown": scope.lockdown,
             "access": {
                 "serviceAccountNamespaces": scope.own_namespaces,
                 "clusterRoles": [names.cluster_role(role) for role in access.ROLES],
             },
-            "tokens": {"maxSeconds": _MAX_TOKEN_SECONDS},
+            "tokens": {
+                "audiences": allowed.audiences,
+                "maxSeconds": allowed.max_seconds,
+                "automount": allowed.automount,
+            },
+            "workloads": {
+                "registries": allowed.registries,
+                "images": allowed.images,
+                "imagePullPolicy": allowed.image_pull_policy,
+                "rootFilesystem": allowed.root_filesystem,
+                "userNamespaces": allowed.user_namespaces,
+                "runAsUser": allowed.run_as_user,
+                "priorityClasses": allowed.priority_classes,
+                "runtimeClasses": allowed.runtime_classes,
+                "storageClasses": allowed.storage_classes,
+                "ingressClasses": allowed.ingress_classes,
+                "csiDrivers": allowed.csi_drivers,
+                "hostnames": allowed.hostnames,
+                "serviceTypes": allowed.service_types,
+            },
             "podSecurity": {
                 "level": scope.pod_security_level,
                 "version": scope.pod_security_version,
@@ -40,5 +59,5 @@ def build(scope: Scope) -> Manifest:
         name=names.POLICY_NAME,
         namespace=scope.namespace.name,
         labels=scope.labels,
-        spec=spec.model_dump(by_alias=True, mode="json"),
+        spec=spec.model_dump(by_alias=True, mode="json", exclude_none=True),
     )

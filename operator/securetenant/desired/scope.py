@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from securetenant.api import access, limits, names, quantities
+from securetenant.api import access, limits, names, quantities, workloads
 from securetenant.api.access import Role, Subject
 from securetenant.api.limits import Effective
 from securetenant.api.securetenant import NamespaceEntry, Switch, TenantSpec
@@ -19,11 +19,13 @@ class Scope:
     namespace: NamespaceEntry
     pod_security_level: str
     pod_security_version: str
+    enforcement: str
     lockdown: str
     same_tenant: Switch
     own_namespaces: tuple[str, ...]
     """All namespaces of the tenant, sorted."""
     limits: Effective
+    workloads: workloads.Effective
     share: Mapping[str, str]
     """The namespace's part of the tenant's quota, as quantities."""
     grants: tuple[tuple[Role, tuple[Subject, ...]], ...]
@@ -49,6 +51,7 @@ def scopes(
     """
     pod_security = spec.effective_pod_security
     effective = limits.effective(spec.container_limits)
+    allowed = workloads.effective(spec.workloads, settings.workloads)
     own = tuple(sorted(entry.name for entry in spec.namespaces))
     same_tenant: Switch = (spec.network and spec.network.same_tenant) or "Allow"
     return tuple(
@@ -60,10 +63,12 @@ def scopes(
                 entry.pod_security.level if entry.pod_security else pod_security.level
             ),
             pod_security_version=str(pod_security.version),
+            enforcement=spec.enforcement or "Enforce",
             lockdown=spec.lockdown or "None",
             same_tenant=same_tenant,
             own_namespaces=own,
             limits=effective,
+            workloads=allowed,
             share={
                 key: quantities.canonical(key, count)
                 for key, count in sorted(shares[entry.name].items())

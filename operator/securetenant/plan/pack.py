@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from securetenant.api import pack_digests
+from securetenant.api import kinds, pack_digests
 from securetenant.api.objects import Body, Ref
 
 _DEFAULTS: Mapping[str, Any] = {
@@ -20,6 +20,12 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 """What the API server fills in where nothing is written (admissionregistration/v1)."""
 
+WITHOUT_MUTATION = (
+    "this cluster knows no mutating policies (they came with Kubernetes 1.36), so pods are refused"
+    " where they would be mended"
+)
+_MUTATING = (kinds.MUTATING_POLICY.name, kinds.MUTATING_BINDING.name)
+
 
 def digest(body: Body) -> str:
     """Return the digest of a policy's or binding's spec, defaults left out."""
@@ -27,19 +33,22 @@ def digest(body: Body) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def problem(seen: Mapping[Ref, str]) -> str:
-    """Say which policies are not in force as installed, with the remedy; nothing if all are."""
+def problem(seen: Mapping[Ref, str], *, mutates: bool) -> str:
+    """Say which policies are not in force as installed, with the remedy; nothing if all are.
+
+    ``mutates`` says whether the API server knows mutating policies.
+    """
     wrong = []
     for kind, name, expected in pack_digests.DIGESTS:
+        if kind in _MUTATING and not mutates:
+            continue
         found = seen.get(Ref(kind, "", name))
         if found != expected:
             wrong.append(f"{kind} {name} {'is missing' if found is None else 'was changed'}")
     if not wrong:
         return ""
     more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004 - enough to read.
-    return (
-        f"{', '.join(wrong[:3])}{more}. Install the policies: kubectl apply -k manifests/policies"
-    )
+    return f"{', '.join(wrong[:3])}{more}. Install the policies: kubectl apply -k manifests"
 
 
 def _without_defaults(value: Any) -> Any:

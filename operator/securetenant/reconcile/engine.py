@@ -108,6 +108,11 @@ class Engine:
         if self.platform.lose(ref):
             self._platform_changed()
 
+    def mutating_served(self) -> None:
+        """Take note that the API server knows mutating policies: from now on they are expected."""
+        self.platform.mutates = True
+        self._platform_changed()
+
     def _platform_changed(self) -> None:
         self.queue.add(keys.Settings())
         problem = self.platform.policies_problem
@@ -294,6 +299,7 @@ class Engine:
         document = settings.summarize(
             generation=int(body["metadata"].get("generation", 0)),
             policies_problem=self.platform.policies_problem,
+            remark=self.platform.remark,
             holders=self.platform.override_holders,
             previous=previous,
             now=self._now(),
@@ -475,7 +481,8 @@ class Engine:
 
     async def _write_status(self, name: str, record: Record, findings: tuple[Finding, ...]) -> None:
         """Write the status if it says something new, and announce when Ready changed."""
-        document = tenant.summarize(_subject(record, findings), record.status, self._now())
+        subject = _subject(record, findings, self.platform.remark)
+        document = tenant.summarize(subject, record.status, self._now())
         if document == record.status:
             return
         ref = Ref(kinds.SECURE_TENANT.name, "", name)
@@ -532,7 +539,7 @@ def _ready_condition(document: Body) -> Body:
     return {}
 
 
-def _subject(record: Record, findings: tuple[Finding, ...]) -> Subject:
+def _subject(record: Record, findings: tuple[Finding, ...], remark: str) -> Subject:
     """Return what the status of a tenant is about."""
     exception = ""
     if record.spec is not None and record.spec.effective_pod_security.level == "baseline":
@@ -542,5 +549,6 @@ def _subject(record: Record, findings: tuple[Finding, ...]) -> Subject:
         outcomes=[unit.outcome for _, unit in sorted(record.units.items())],
         findings=findings,
         exception_reason=exception,
+        remarks=tuple(each for each in (record.remark, remark) if each),
         suspended=record.is_suspended,
     )

@@ -22,6 +22,8 @@ class Platform:
         self.settings_problem = _NO_SETTINGS
         self.settings_body: Body | None = None
         """The TenancySettings as last seen, for their status."""
+        self.mutates = False
+        """Whether the API server knows mutating policies (Kubernetes 1.36 or newer)."""
         self._policies: dict[Ref, str] = {}
         self._granting: set[str] = set()
         self._bindings: dict[str, Binding] = {}
@@ -29,7 +31,12 @@ class Platform:
     @property
     def policies_problem(self) -> str:
         """Say which admission policies are not in force as installed, or nothing."""
-        return pack.problem(self._policies)
+        return pack.problem(self._policies, mutates=self.mutates)
+
+    @property
+    def remark(self) -> str:
+        """Say what the policies cannot do on this cluster, or nothing."""
+        return "" if self.mutates else pack.WITHOUT_MUTATION
 
     @property
     def override_holders(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from securetenant.api import kinds, names, quantities, status
+from securetenant.api import kinds, names, quantities, status, workloads
 from securetenant.api.objects import Body, Ref
 from securetenant.api.rules import Model
 from securetenant.api.securetenant import NAME_RULE, TenantSpec
@@ -58,6 +58,8 @@ class Record:
     is_refused: bool = False
     """Whether the spec as it stands is refused."""
     findings: tuple[Finding, ...] = ()
+    remark: str = ""
+    """What is in force, and yet worth knowing."""
     writing: set[str] = field(default_factory=set)
     """Namespaces that are being written to: what they were given may still land."""
     departing: dict[str, Mapping[str, int]] = field(default_factory=dict)
@@ -159,6 +161,7 @@ class Tenants:
         book = _share(record, spec, settings, store, name)
         record.is_waiting = bool(book.waiting)
         record.findings = _findings(spec, book)
+        record.remark = _remark(spec, settings)
         found = {
             each.namespace.name: each
             for each in scope.scopes(name, record.uid, spec, settings, book.shares)
@@ -320,6 +323,15 @@ def _findings(spec: TenantSpec, book: ledger.Ledger) -> tuple[Finding, ...]:
                 " the fixed parts, or delete retained namespaces.",
             )
         )
+    if spec.enforcement == "Audit":
+        findings.append(
+            Finding(
+                type=status.POLICIES_IN_FORCE,
+                reason=status.AUDIT_ONLY,
+                message="Rules by which the tenant protects itself (hardening, images, tokens,"
+                " finalizers) warn and do not refuse; set spec.enforcement: Enforce.",
+            )
+        )
     own = {entry.name for entry in spec.namespaces}
     unknown = sorted(
         {
@@ -343,3 +355,11 @@ def _findings(spec: TenantSpec, book: ledger.Ledger) -> tuple[Finding, ...]:
             )
         )
     return tuple(findings)
+
+
+def _remark(spec: TenantSpec, settings: SettingsSpec) -> str:
+    """Say what a default leaves open."""
+    allowed = workloads.effective(spec.workloads, settings.workloads)
+    if allowed.registries == workloads.ANY:
+        return "images may come from anywhere (spec.workloads.registries is not set)"
+    return ""

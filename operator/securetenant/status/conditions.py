@@ -23,6 +23,8 @@ _STALLED = (
     status.CONSENT_NEEDED,
     status.REFUSED,
     status.UNKNOWN_NAMESPACE,
+    status.HOSTNAME_TAKEN,
+    status.AUDIT_ONLY,
 )
 """Reasons that wait for somebody; the first that occurs is the one that is told."""
 _WAITING = (status.UNAVAILABLE, status.TEARDOWN_DELAYED, status.TERMINATING)

@@ -16,12 +16,13 @@ def summarize(
     *,
     generation: int,
     policies_problem: str,
+    remark: str,
     holders: Sequence[str],
     previous: Mapping[str, Any],
     now: datetime.datetime,
 ) -> dict[str, Any]:
     """Return the whole status document."""
-    verdicts = [_policies(policies_problem), _override(holders)]
+    verdicts = [_policies(policies_problem, remark), _override(holders)]
     ready = all(each.status == "True" for each in verdicts)
     worst = next((each for each in verdicts if each.status != "True"), verdicts[0])
     verdicts.insert(
@@ -36,14 +37,18 @@ def summarize(
     }
 
 
-def _policies(problem: str) -> Verdict:
+def _policies(problem: str, remark: str) -> Verdict:
     if problem:
         return Verdict(status.POLICIES_IN_FORCE, "False", status.POLICIES_CHANGED, problem)
     return Verdict(
         status.POLICIES_IN_FORCE,
         "True",
         status.AS_SPECIFIED,
-        "Every admission policy of this version is installed and unchanged",
+        "; ".join(
+            filter(
+                None, ("Every admission policy of this version is installed and unchanged", remark)
+            )
+        ),
     )
 
 

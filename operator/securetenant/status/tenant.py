@@ -22,6 +22,8 @@ class Subject:
     """What else keeps the tenant from being ready."""
     exception_reason: str = ""
     """The reason given for Pod Security level baseline."""
+    remarks: Sequence[str] = ()
+    """What is in force by the policies, and yet worth knowing."""
     suspended: bool = False
     """Whether the operator is asked to change nothing."""
 
@@ -58,7 +60,10 @@ def _verdicts(subject: Subject) -> list[Verdict]:
     verdicts = conditions.judge(subject.outcomes, subject.findings, platform=True)
     if subject.suspended:
         verdicts = _suspended(verdicts)
-    return [_with_exception(each, subject.exception_reason) for each in verdicts]
+    return [
+        _with_remarks(_with_exception(each, subject.exception_reason), subject.remarks)
+        for each in verdicts
+    ]
 
 
 def _suspended(verdicts: list[Verdict]) -> list[Verdict]:
@@ -67,6 +72,12 @@ def _suspended(verdicts: list[Verdict]) -> list[Verdict]:
     ready, *rest = [each for each in verdicts if each.type != status.RECONCILING]
     reason = ready.reason if ready.status == "True" else status.SUSPENDED
     return [ready._replace(reason=reason, message=f"{ready.message}; {told}"), *rest]
+
+
+def _with_remarks(verdict: Verdict, remarks: Sequence[str]) -> Verdict:
+    if verdict.type == status.POLICIES_IN_FORCE and verdict.status == "True":
+        return verdict._replace(message="; ".join((verdict.message, *remarks)))
+    return verdict
 
 
 def _with_exception(verdict: Verdict, reason: str) -> Verdict:

@@ -1,0 +1,124 @@
+"""Which Services, Ingresses, NetworkPolicies, claims and budgets a namespace refuses, and why.
+
+The rules of the policies, said once more in Python; see :mod:`securetenant.checks.pods`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from securetenant.api.tenantpolicy import PolicySpec
+
+Body = Mapping[str, Any]
+
+_TENANT = "securetenant.io/tenant"
+_NAME = "kubernetes.io/metadata.name"
+_LEGACY_CLASS = "volume.beta.kubernetes.io/storage-class"
+_PVC_PROTECTION = "kubernetes.io/pvc-protection"
+_OWN_SOURCES = ("PersistentVolumeClaim", "VolumeSnapshot")
+
+
+def exposed(service: Body, policy: PolicySpec) -> Iterator[str]:
+    """Yield how a new Service answers for others."""
+    spec = service["spec"]
+    type = spec.get("type", "ClusterIP")
+    if type not in policy.workloads.service_types:
+        yield "type"
+    if spec.get("externalIPs"):
+        yield "externalIPs"
+    if spec.get("loadBalancerIP"):
+        yield "loadBalancerIP"
+    if type != "ExternalName" and not spec.get("selector"):
+        yield "selector"
+
+
+def claims_hosts(ingress: Body, namespace: str, policy: PolicySpec) -> Iterator[str]:
+    """Yield how a new Ingress serves what is not the tenant's."""
+    spec = ingress["spec"]
+    hosts = [rule.get("host", "") for rule in spec.get("rules") or ()]
+    hosts += [host for each in spec.get("tls") or () for host in each.get("hosts") or ()]
+    if any("*" in each or not each.endswith(policy.workloads.hostnames) for each in hosts):
+        yield "host"
+    if "defaultBackend" in spec:
+        yield "defaultBackend"
+    if spec.get("ingressClassName", "") not in policy.workloads.ingress_classes:
+        yield "ingressClassName"
+    for key, value in (ingress["metadata"].get("annotations") or {}).items():
+        if key == "kubernetes.io/ingress.class" or any(
+            each in key
+            for each in ("snippet", "server-alias", "/rules.", "/conditions.", "/actions.")
+        ):
+            yield f"annotation {key}"
+        names_object = any(each in key for each in ("secret", "configmap", "service"))
+        if names_object and "/" in value and not value.startswith(f"{namespace}/"):
+            yield f"annotation {key}"
+
+
+def opens(network_policy: Body, namespace: str, policy: PolicySpec) -> Iterator[str]:
+    """Yield how a NetworkPolicy of the tenant's own opens anything beyond the tenant."""
+    spec = network_policy["spec"]
+    rules = [each.get("from") or () for each in spec.get("ingress") or ()]
+    rules += [each.get("to") or () for each in spec.get("egress") or ()]
+    together = policy.network.same_tenant == "Allow"
+    tenants = {policy.tenant} if together else set()
+    own = set(policy.access.service_account_namespaces) if together else {namespace}
+    for peers in rules:
+        if not peers:
+            yield "everybody"
+        for peer in peers:
+            if "ipBlock" in peer:
+                yield "ipBlock"
+            selector = peer.get("namespaceSelector")
+            if selector is not None and not _stays_within(selector, {_TENANT: tenants, _NAME: own}):
+                yield "namespaceSelector"
+
+
+def _stays_within(selector: Body, allowed: Mapping[str, set[str]]) -> bool:
+    """Tell whether a selector demands one of the allowed values of one of the keys.
+
+    Everything else that it demands can only select fewer.
+    """
+    labels = selector.get("matchLabels") or {}
+    return any(labels.get(key) in values for key, values in allowed.items()) or any(
+        each["operator"] == "In"
+        and set(each.get("values") or ()) <= allowed.get(each["key"], set())
+        for each in selector.get("matchExpressions") or ()
+        if each["key"] in allowed
+    )
+
+
+def chooses_volume(claim: Body, policy: PolicySpec) -> Iterator[str]:
+    """Yield how a new claim chooses a volume that may be another tenant's."""
+    spec = claim["spec"]
+    storage_class = spec.get("storageClassName", "")
+    classes = policy.workloads.storage_classes
+    if spec.get("volumeName"):
+        yield "volumeName"
+    if "selector" in spec:
+        yield "selector"
+    if not storage_class or ("*" not in classes and storage_class not in classes):
+        yield "storageClassName"
+    legacy = (claim["metadata"].get("annotations") or {}).get(_LEGACY_CLASS, "")
+    if legacy not in ("", storage_class):
+        yield "annotation"
+    for field in ("dataSource", "dataSourceRef"):
+        source = spec.get(field)
+        if source is not None and ("namespace" in source or source["kind"] not in _OWN_SOURCES):
+            yield field
+    if spec.get("volumeAttributesClassName"):
+        yield "volumeAttributesClassName"
+
+
+def stalls(body: Body) -> Iterator[str]:
+    """Yield how a new object stalls a deletion or a drain."""
+    yield from (
+        each
+        for each in body["metadata"].get("finalizers") or ()
+        if each not in ("foregroundDeletion", "orphan")
+        and not (each == _PVC_PROTECTION and body.get("kind") == "PersistentVolumeClaim")
+    )
+    if body.get("kind") == "PodDisruptionBudget":
+        spec = body["spec"]
+        if str(spec.get("maxUnavailable", 1)) in ("0", "0%"):
+            yield "maxUnavailable"
+        if str(spec.get("minAvailable", 0)) == "100%":
+            yield "minAvailable"

@@ -1,0 +1,479 @@
+"""Two judges, one verdict: the policies in the API server and the predicates in ``checks``.
+
+Without the mutating half, as on Kubernetes 1.34: so it is also shown that the validating half
+refuses alone.
+"""
+
+import functools
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+import validating_half
+from harness import Answer, Api, kubectl, wait_for
+from securetenant.api.tenantpolicy import PolicySpec
+from securetenant.checks import objects, pods
+from securetenant.sandbox import control, instances, kubeconfigs
+from securetenant.sandbox.instances import Instance, Options
+
+POLICIES = validating_half.policies()
+DIGEST = "@sha256:" + "a" * 64
+NETWORKING = "/apis/networking.k8s.io/v1/namespaces/{}"
+
+agreement = hypothesis_settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
+
+
+@pytest.fixture(scope="module")
+def half() -> Iterator[Instance]:
+    """A control plane without mutating policies."""
+    instance = instances.named(f"half-{os.getpid()}")
+    control.up(instance, Options(emulated_version="1.34"), lambda _: None)
+    try:
+        kubectl(instance, "apply", "-k", "crds")
+        kubectl(instance, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        kubectl(instance, "apply", "-k", "manifests/kubernetes-1.34")
+        validating_half.furnish(instance)
+        api = Api(instance.admin_kubeconfig)
+        # Policies come into force within a second or two, each by itself.
+        for path, body in validating_half.CANARIES:
+            wait_for(
+                functools.partial(_is_refused, api, path, body), what=f"the policy about {path}"
+            )
+        yield instance
+    finally:
+        with instances.starting(instance):
+            instances.stop(instance)
+
+
+def _is_refused(api: Api, path: str, body: Any) -> bool:
+    return "ValidatingAdmissionPolicy" in api.call("POST", path, body, dryRun="All").message
+
+
+@pytest.fixture(scope="module")
+def server(half: Instance) -> Api:
+    """Its administrator: the rules are about objects and judge everybody."""
+    return Api(half.admin_kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def member(half: Instance) -> Api:
+    """An admin in every namespace: an administrator of the cluster may bind volumes, and more."""
+    return Api(kubeconfigs.for_user(half, "member", (validating_half.MEMBERS,)))
+
+
+def refusing(answer: Answer) -> str:
+    """Return the policy that refused, or nothing; an answer of anybody else is no example."""
+    if answer.status < 300:
+        return ""
+    assert answer.status < 500, answer.body
+    found = re.search(r"ValidatingAdmissionPolicy 'securetenant-([a-z-]+)' with", answer.message)
+    assume(found is not None)
+    assert found is not None
+    assert "securetenant: " in answer.message
+    assert "expression" not in answer.message, answer.message
+    return found[1]
+
+
+def optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+namespaces = st.sampled_from(sorted(POLICIES))
+groups = st.sampled_from([0, 1, 2000])
+profiles = st.sampled_from(
+    [{"type": "RuntimeDefault"}, {"type": "Localhost", "localhostProfile": "p.json"}]
+)
+images = st.one_of(
+    st.sampled_from(
+        [
+            "app",
+            "registry.example/app" + DIGEST,
+            "registry.example/app:1",
+            "registry.example/team/app:1" + DIGEST,
+            "registry.example:5000/team/app" + DIGEST,
+            "registry.example:5000/other/app" + DIGEST,
+            "registry.example.evil.test/app" + DIGEST,
+            "registry.example/../evil/app" + DIGEST,
+            "registry.example//app" + DIGEST,
+            "REGISTRY.example/app" + DIGEST,
+            "registry.example/app@sha256:" + "A" * 64,
+            "registry.example/app" + DIGEST + "x",
+            "registry.example/ä" + DIGEST,
+            "user@registry.example/app" + DIGEST,
+        ]
+    ),
+    st.from_regex(
+        r"registry\.example(:5000)?/[a-zA-Z0-9._/:@-]{1,20}(@sha256:[0-9a-f]{63,65})?",
+        fullmatch=True,
+    ),
+)
+contexts = st.builds(
+    lambda more: {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        "readOnlyRootFilesystem": True,
+        **more,
+    },
+    optional(
+        runAsGroup=groups,
+        runAsNonRoot=st.booleans(),
+        runAsUser=st.sampled_from([0, 7]),
+        seccompProfile=profiles,
+        readOnlyRootFilesystem=st.booleans(),
+    ),
+)
+mounts = st.lists(
+    optional(mountPropagation=st.sampled_from(["None", "HostToContainer"])).map(
+        lambda more: {"name": "v", "mountPath": "/v", **more}
+    ),
+    max_size=1,
+)
+containers = st.builds(
+    lambda image, context, mounted, pull: {
+        "image": image,
+        "imagePullPolicy": pull,
+        "securityContext": context,
+        "volumeMounts": mounted,
+    },
+    st.one_of(st.just("registry.example/app" + DIGEST), images),
+    contexts,
+    mounts,
+    st.sampled_from(["Always", "Always", "Always", "IfNotPresent", "Never"]),
+)
+sources = st.one_of(
+    st.builds(
+        lambda more: {"serviceAccountToken": {"path": "t", "expirationSeconds": 3600, **more}},
+        optional(
+            audience=st.sampled_from(["", "vault", "elsewhere"]),
+            expirationSeconds=st.sampled_from([600, 3607, 7200, 7201, 90000]),
+        ),
+    ),
+    st.just({"configMap": {"name": "c"}}),
+)
+volumes = st.one_of(
+    st.just({"emptyDir": {}}),
+    st.just({"configMap": {"name": "c"}}),
+    st.builds(lambda each: {"projected": {"sources": [each]}}, sources),
+    st.builds(
+        lambda driver: {"csi": {"driver": driver}},
+        st.sampled_from(["secrets-store.csi.k8s.io", "evil.csi.example"]),
+    ),
+    st.just({"nfs": {"server": "s", "path": "/"}}),
+    st.just({"iscsi": {"targetPortal": "t", "iqn": "iqn.2001-04.com.example:x", "lun": 0}}),
+    st.builds(
+        lambda image, pull: {"image": {"reference": image, "pullPolicy": pull}},
+        images,
+        st.sampled_from(["Always", "IfNotPresent"]),
+    ),
+)
+terms = st.builds(
+    lambda more: {"topologyKey": "kubernetes.io/hostname", "labelSelector": {}, **more},
+    optional(
+        namespaces=st.lists(st.just("other"), max_size=1),
+        namespaceSelector=st.sampled_from([{}, {"matchLabels": {"a": "b"}}]),
+    ),
+)
+affinities = st.one_of(
+    st.builds(
+        lambda field, term: {field: {"requiredDuringSchedulingIgnoredDuringExecution": [term]}},
+        st.sampled_from(["podAffinity", "podAntiAffinity"]),
+        terms,
+    ),
+    st.builds(
+        lambda field, term: {
+            field: {
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    {"weight": 1, "podAffinityTerm": term}
+                ]
+            }
+        },
+        st.sampled_from(["podAffinity", "podAntiAffinity"]),
+        terms,
+    ),
+)
+tolerations = st.lists(
+    st.sampled_from(
+        [
+            {"operator": "Exists"},
+            {"key": "node.kubernetes.io/not-ready", "operator": "Exists"},
+            {"key": "securetenant.io/tenant", "operator": "Exists"},
+            {"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"},
+            {"key": "node.kubernetes.io.evil/x", "operator": "Exists"},
+        ]
+    ),
+    max_size=2,
+)
+specs = st.builds(
+    lambda many, init, volume, name, more: {
+        "serviceAccountName": "quiet",
+        "containers": [{"name": f"c{index}", **each} for index, each in enumerate(many)],
+        "initContainers": [{"name": f"i{index}", **each} for index, each in enumerate(init)],
+        "volumes": [{"name": "v", "emptyDir": {}}, {"name": name, **volume}],
+        **more,
+    },
+    st.lists(containers, min_size=1, max_size=2),
+    st.lists(containers, max_size=1),
+    volumes,
+    st.sampled_from(["w", "kube-api-access-w"]),
+    optional(
+        nodeName=st.sampled_from(["", "node-0"]),
+        tolerations=tolerations,
+        schedulerName=st.sampled_from(["default-scheduler", "mine"]),
+        affinity=affinities,
+        terminationGracePeriodSeconds=st.sampled_from([0, 30, 3600, 3601, 999999]),
+        automountServiceAccountToken=st.booleans(),
+        hostUsers=st.booleans(),
+        resourceClaims=st.just([{"name": "gpu", "resourceClaimName": "gpu"}]),
+        securityContext=optional(
+            runAsGroup=groups,
+            fsGroup=groups,
+            supplementalGroups=st.lists(groups, max_size=2, unique=True),
+            appArmorProfile=profiles,
+            runAsUser=st.sampled_from([0, 7]),
+        ),
+    ),
+)
+
+
+def expected_for_pods(spec: Any, policy: PolicySpec) -> set[str]:
+    """Return the policies that have something against a pod."""
+    found = {
+        "pods-scheduling": pods.misplaced(spec, policy),
+        "pods-hardening": pods.soft(spec, policy),
+        "images": pods.foreign_images(spec, policy),
+        "pods-tokens": pods.token_wishes(spec, policy),
+        "pods-volumes": pods.far_volumes(spec, policy),
+    }
+    return {name for name, problems in found.items() if any(True for _ in problems)}
+
+
+@agreement
+@given(namespaces, specs)
+def test_both_judges_agree_about_pods(server: Api, namespace: str, spec: Any) -> None:
+    body = {"metadata": {"generateName": "p-"}, "spec": spec}
+    refused = refusing(server.create_pod(namespace, body, dryRun="All"))
+    expected = expected_for_pods(spec, POLICIES[namespace])
+    assert refused in expected if expected else refused == ""
+
+
+services = st.builds(
+    lambda more: {
+        "metadata": {"generateName": "s-"},
+        "spec": {"selector": {"app": "a"}, "ports": [{"port": 80}], **more},
+    },
+    optional(
+        type=st.sampled_from(["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]),
+        externalIPs=st.lists(st.just("203.0.113.7"), max_size=1),
+        loadBalancerIP=st.sampled_from(["", "203.0.113.7"]),
+        selector=st.sampled_from([{}, {"app": "a"}]),
+        externalName=st.just("db.blue.svc"),
+    ),
+)
+
+
+@agreement
+@given(namespaces, services)
+def test_both_judges_agree_about_services(server: Api, namespace: str, body: Any) -> None:
+    answer = server.call("POST", f"/api/v1/namespaces/{namespace}/services", body, dryRun="All")
+    expected = any(True for _ in objects.exposed(body, POLICIES[namespace]))
+    assert (refusing(answer) == "services") == expected
+
+
+hosts = st.sampled_from(
+    [
+        "a.tight.example",
+        "tight.example",
+        "evil-tight.example",
+        "*.tight.example",
+        "a.b.example.org",
+        "other.test",
+    ]
+)
+backend = {"service": {"name": "s", "port": {"number": 80}}}
+http = {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}
+ingresses = st.builds(
+    lambda host, klass, annotations, more: {
+        "metadata": {"generateName": "i-", "annotations": annotations},
+        "spec": {
+            "rules": [{"host": each, "http": http} if each else {"http": http} for each in host],
+            **({"ingressClassName": klass} if klass else {}),
+            **more,
+        },
+    },
+    st.lists(st.one_of(hosts, st.just("")), min_size=1, max_size=2),
+    st.sampled_from(["nginx", "nginx", "internal", ""]),
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "nginx.ingress.kubernetes.io/configuration-snippet",
+                "nginx.ingress.kubernetes.io/server-alias",
+                "nginx.ingress.kubernetes.io/rewrite-target",
+                "nginx.ingress.kubernetes.io/auth-tls-secret",
+                "alb.ingress.kubernetes.io/actions.evil",
+                "kubernetes.io/ingress.class",
+            ]
+        ),
+        st.sampled_from(["x", "kube-system/x", "tight-a/x"]),
+        max_size=1,
+    ),
+    optional(
+        tls=st.lists(st.builds(lambda each: {"hosts": [each]}, hosts), max_size=1),
+        defaultBackend=st.just(backend),
+    ),
+)
+
+
+@agreement
+@given(namespaces, ingresses)
+def test_both_judges_agree_about_ingresses(server: Api, namespace: str, body: Any) -> None:
+    answer = server.call("POST", NETWORKING.format(namespace) + "/ingresses", body, dryRun="All")
+    expected = any(True for _ in objects.claims_hosts(body, namespace, POLICIES[namespace]))
+    assert (refusing(answer) == "ingress") == expected
+
+
+labels = st.dictionaries(
+    st.sampled_from(["securetenant.io/tenant", "kubernetes.io/metadata.name", "app"]),
+    st.sampled_from(["plain", "tight", "plain-a", "tight-a", "plain-b", "tight-b", "kube-system"]),
+    max_size=2,
+)
+expressions = st.lists(
+    st.builds(
+        lambda key, operator, values: {
+            "key": key,
+            "operator": operator,
+            **({"values": values} if operator in ("In", "NotIn") else {}),
+        },
+        st.sampled_from(["securetenant.io/tenant", "kubernetes.io/metadata.name", "app"]),
+        st.sampled_from(["In", "In", "NotIn", "Exists", "DoesNotExist"]),
+        st.lists(
+            st.sampled_from(["plain", "tight", "plain-a", "tight-a", "blue"]),
+            min_size=1,
+            max_size=2,
+            unique=True,
+        ),
+    ),
+    max_size=2,
+)
+selectors = st.builds(
+    lambda found, demanded: {"matchLabels": found, "matchExpressions": demanded},
+    labels,
+    expressions,
+)
+peers = st.one_of(
+    st.just({"podSelector": {}}),
+    st.just({"ipBlock": {"cidr": "0.0.0.0/0"}}),
+    st.just({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}),
+    st.builds(lambda each: {"namespaceSelector": each}, selectors),
+    st.builds(lambda each: {"namespaceSelector": each, "podSelector": {}}, selectors),
+)
+rules = st.lists(
+    st.builds(
+        lambda found, ports: (found, {"ports": [{"port": 80}]} if ports else {}),
+        st.one_of(st.none(), st.lists(peers, max_size=2)),
+        st.booleans(),
+    ),
+    max_size=2,
+)
+network_policies = st.builds(
+    lambda ingress, egress: {
+        "metadata": {"generateName": "n-"},
+        "spec": {
+            "podSelector": {},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{**({"from": each} if each else {}), **more} for each, more in ingress],
+            "egress": [{**({"to": each} if each else {}), **more} for each, more in egress],
+        },
+    },
+    rules,
+    rules,
+)
+
+
+@agreement
+@given(namespaces, network_policies)
+def test_both_judges_agree_about_network_policies(server: Api, namespace: str, body: Any) -> None:
+    path = NETWORKING.format(namespace) + "/networkpolicies"
+    answer = server.call("POST", path, body, dryRun="All")
+    expected = any(True for _ in objects.opens(body, namespace, POLICIES[namespace]))
+    assert (refusing(answer) == "network") == expected
+
+
+claims = st.builds(
+    lambda annotations, more: {
+        "metadata": {"generateName": "c-", "annotations": annotations},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": "fast",
+            **more,
+        },
+    },
+    st.dictionaries(
+        st.just("volume.beta.kubernetes.io/storage-class"),
+        st.sampled_from(["fast", "slow"]),
+        max_size=1,
+    ),
+    optional(
+        storageClassName=st.sampled_from(["", "fast", "slow"]),
+        volumeName=st.sampled_from(["", "pv-of-blue"]),
+        selector=st.sampled_from([{}, {"matchLabels": {"a": "b"}}]),
+        dataSource=st.sampled_from(
+            [
+                {"kind": "PersistentVolumeClaim", "name": "c"},
+                {"kind": "VolumeSnapshot", "name": "s", "apiGroup": "snapshot.storage.k8s.io"},
+            ]
+        ),
+        dataSourceRef=st.just({"kind": "Populator", "name": "p", "apiGroup": "x.example"}),
+        volumeAttributesClassName=st.just("gold"),
+    ),
+)
+
+
+@agreement
+@given(namespaces, claims)
+def test_both_judges_agree_about_claims(member: Api, namespace: str, body: Any) -> None:
+    path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+    answer = member.call("POST", path, body, dryRun="All")
+    expected = any(True for _ in objects.chooses_volume(body, POLICIES[namespace]))
+    assert (refusing(answer) == "volumes") == expected
+
+
+budgets = st.builds(
+    lambda finalizers, spec: {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"generateName": "b-", "finalizers": finalizers},
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, **spec},
+    },
+    st.lists(
+        st.sampled_from(["orphan", "foregroundDeletion", "example.com/mine", "kubernetes.io/x"]),
+        max_size=1,
+    ),
+    st.one_of(
+        st.builds(
+            lambda each: {"maxUnavailable": each}, st.sampled_from([0, 1, "0%", "10%", "100%"])
+        ),
+        st.builds(lambda each: {"minAvailable": each}, st.sampled_from([0, 1, "50%", "100%"])),
+        st.just({}),
+    ),
+)
+
+
+@agreement
+@given(namespaces, budgets)
+def test_both_judges_agree_about_what_stalls(member: Api, namespace: str, body: Any) -> None:
+    path = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
+    answer = member.call("POST", path, body, dryRun="All")
+    assert (refusing(answer) == "finalizers") == any(True for _ in objects.stalls(body))

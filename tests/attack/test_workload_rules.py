@@ -1,0 +1,665 @@
+"""Catalogue rows B to F that a control plane decides: what tenants' workloads may ask for.
+
+Two tenants, each attacks the other as the admin of its own; everything runs with all policies, so a
+mutant is refused even after all mending.
+"""
+
+import functools
+from typing import Any
+
+import pytest
+
+import factory
+from attack_harness import Control, Expected, Policy, mutate, verdict
+from conftest import settled
+from harness import JSON_PATCH, MERGE, Api, Operator, wait_for
+from securetenant.api import kinds
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
+
+PAIRS = (("east", "west"), ("west", "east"))
+DIGEST = "@sha256:" + "a" * 64
+SCHEDULING, HARDENING = (
+    Policy("securetenant-pods-scheduling"),
+    Policy("securetenant-pods-hardening"),
+)
+IMAGES, TOKENS = Policy("securetenant-images"), Policy("securetenant-pods-tokens")
+VOLUMES, POD_VOLUMES = Policy("securetenant-volumes"), Policy("securetenant-pods-volumes")
+SERVICES, ENDPOINTS = Policy("securetenant-services"), Policy("securetenant-endpoints")
+INGRESS, NETWORK = Policy("securetenant-ingress"), Policy("securetenant-network")
+FINALIZERS, BINDINGS = Policy("securetenant-finalizers"), Policy("securetenant-bindings-pods")
+SECRETS = Policy("securetenant-tokens")
+CONTAINER = "spec.containers.0"
+
+
+def workloads(name: str) -> dict[str, Any]:
+    """Return what one of the tenants may ask for."""
+    return {
+        "registries": [f"registry.{name}.example/"],
+        "priorityClasses": [],
+        "storageClasses": ["fast"],
+        "ingressClasses": ["nginx"],
+        "hostnames": [f".{name}.example"],
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two(admin: Api, operator: Operator) -> None:
+    """Two tenants that may ask for different things, and classes that neither may name."""
+    for group, plural, more in (
+        ("scheduling.k8s.io/v1", "priorityclasses", {"value": 1000000}),
+        ("node.k8s.io/v1", "runtimeclasses", {"handler": "host"}),
+    ):
+        body = {"metadata": {"name": "not-for-tenants"}, **more}
+        admin.call("POST", f"/apis/{group}/{plural}", body).ok()
+    for name in ("east", "west"):
+        grant = {
+            "name": "admins",
+            "role": "Admin",
+            "subjects": [{"kind": "Group", "name": f"{name}-admins"}],
+        }
+        body = factory.tenant(
+            name,
+            namespaces=[{"name": f"{name}-1"}, {"name": f"{name}-2"}],
+            access=[grant],
+            workloads=workloads(name),
+        )
+        admin.create(kinds.SECURE_TENANT, body).ok()
+    for name in ("east", "west"):
+        settled(admin, name)
+        account = f"/api/v1/namespaces/{name}-1/serviceaccounts/default"
+        wait_for(functools.partial(_exists, admin, account), what=account)
+
+
+def _exists(admin: Api, path: str) -> bool:
+    return admin.call("GET", path).status == 200
+
+
+@pytest.fixture(scope="module")
+def admins(sandbox: Instance) -> dict[str, Api]:
+    """The admins of the two tenants."""
+    return {
+        name: Api(kubeconfigs.for_user(sandbox, f"{name}-admin", (f"{name}-admins",)))
+        for name in ("east", "west")
+    }
+
+
+class Attack:
+    """One tenant's admin against another tenant."""
+
+    def __init__(self, api: Api, attacker: str, victim: str) -> None:
+        self.api = api
+        self.own, self.other = attacker, victim
+        self.namespace = f"{attacker}-1"
+
+    def p0(self) -> dict[str, Any]:
+        """Return the control pod."""
+        image = f"registry.{self.own}.example/app{DIGEST}"
+        size = {"cpu": "10m", "memory": "16Mi", "ephemeral-storage": "16Mi"}
+        container = {
+            "name": "c",
+            "image": image,
+            "imagePullPolicy": "Always",
+            "securityContext": factory.RESTRICTED,
+            "resources": {"requests": size, "limits": size},
+        }
+        spec = {"automountServiceAccountToken": False, "containers": [container]}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p0"}, "spec": spec}
+
+    def post(self, path: str, body: Any) -> Any:
+        """Try to create something in a namespace of its own."""
+        group, _, plural = path.rpartition("/")
+        root = f"/apis/{group}" if group else "/api/v1"
+        where = f"{root}/namespaces/{self.namespace}/{plural}"
+        return self.api.call("POST", where, self.filled(body), dryRun="All")
+
+    def filled(self, value: Any) -> Any:
+        """Replace OWN and OTHER by the names of attacker and victim."""
+        if isinstance(value, str):
+            return value.replace("OWN", self.own).replace("OTHER", self.other)
+        if isinstance(value, dict):
+            return {self.filled(key): self.filled(each) for key, each in value.items()}
+        return [self.filled(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(params=PAIRS, ids=lambda pair: f"{pair[0]} against {pair[1]}")
+def attack(request: pytest.FixtureRequest, admins: dict[str, Api]) -> Attack:
+    """Who attacks whom."""
+    attacker, victim = request.param
+    return Attack(admins[attacker], attacker, victim)
+
+
+def test_the_control_pod_is_admitted_as_it_is(attack: Attack) -> None:
+    made = attack.post("pods", attack.p0()).ok()
+    for field in ("securityContext", "image", "imagePullPolicy", "resources"):
+        assert made["spec"]["containers"][0][field] == attack.p0()["spec"]["containers"][0][field]
+
+
+def _projected(**source: Any) -> list[Any]:
+    return [{"name": "v", "projected": {"sources": [source]}}]
+
+
+def _init(**container: Any) -> list[Any]:
+    whole = {"name": "i", "image": f"registry.OWN.example/app{DIGEST}", **container}
+    return [whole, {**whole, "name": "s", "restartPolicy": "Always"}]
+
+
+TERM = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {}}
+PODS: list[tuple[str, str, Any, Expected]] = [
+    ("B06 root group", f"{CONTAINER}.securityContext.runAsGroup", 0, HARDENING),
+    ("B06 pod's root group", "spec.securityContext", {"runAsGroup": 0}, HARDENING),
+    ("B06 fsGroup", "spec.securityContext", {"fsGroup": 0}, HARDENING),
+    ("B06 supplemental", "spec.securityContext", {"supplementalGroups": [5, 0]}, HARDENING),
+    (
+        "B07 seccomp of the node",
+        f"{CONTAINER}.securityContext.seccompProfile",
+        {"type": "Localhost", "localhostProfile": "p.json"},
+        HARDENING,
+    ),
+    (
+        "B08 AppArmor of the node",
+        f"{CONTAINER}.securityContext.appArmorProfile",
+        {"type": "Localhost", "localhostProfile": "p"},
+        HARDENING,
+    ),
+    (
+        "B12 init and sidecar",
+        "spec.initContainers",
+        _init(securityContext={"runAsGroup": 0}),
+        HARDENING,
+    ),
+    ("B14 foreign registry", f"{CONTAINER}.image", f"registry.OTHER.example/app{DIGEST}", IMAGES),
+    ("B14 short name", f"{CONTAINER}.image", "nginx", IMAGES),
+    ("B14 host as a prefix", f"{CONTAINER}.image", "registry.OWN.example.evil.test/a", IMAGES),
+    ("B14 path upwards", f"{CONTAINER}.image", "registry.OWN.example/../evil/a", IMAGES),
+    ("B14 upper case", f"{CONTAINER}.image", "registry.OWN.example/APP", IMAGES),
+    ("B14 a port more", f"{CONTAINER}.image", "registry.OWN.example:5000/app", IMAGES),
+    ("B14 init", "spec.initContainers", [{"name": "i", "image": "evil.test/a"}], IMAGES),
+    (
+        "H13 image volume",
+        "spec.volumes",
+        [{"name": "v", "image": {"reference": "evil.test/a", "pullPolicy": "Always"}}],
+        IMAGES,
+    ),
+    ("C01 every taint", "spec.tolerations", [{"operator": "Exists"}], SCHEDULING),
+    (
+        "C01 another tenant's taint",
+        "spec.tolerations",
+        [{"key": "securetenant.io/tenant", "value": "OTHER"}],
+        SCHEDULING,
+    ),
+    (
+        "C01 control plane",
+        "spec.tolerations",
+        [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}],
+        SCHEDULING,
+    ),
+    ("C03 node by name", "spec.nodeName", "node-0", SCHEDULING),
+    ("C03 scheduler", "spec.schedulerName", "evil", SCHEDULING),
+    ("C05 system class", "spec.priorityClassName", "system-cluster-critical", SCHEDULING),
+    ("C05 any class", "spec.priorityClassName", "not-for-tenants", SCHEDULING),
+    ("runtime class", "spec.runtimeClassName", "not-for-tenants", SCHEDULING),
+    (
+        "affinity across namespaces",
+        "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution",
+        [{**TERM, "namespaces": ["OTHER-1"]}],
+        SCHEDULING,
+    ),
+    (
+        "affinity by selector",
+        "spec.affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution",
+        [{"weight": 1, "podAffinityTerm": {**TERM, "namespaceSelector": {}}}],
+        SCHEDULING,
+    ),
+    ("a drain that waits for days", "spec.terminationGracePeriodSeconds", 999999, SCHEDULING),
+    (
+        "H13 devices",
+        "spec.resourceClaims",
+        [{"name": "gpu", "resourceClaimName": "gpu"}],
+        SCHEDULING,
+    ),
+    ("E05 automount", "spec.automountServiceAccountToken", True, TOKENS),
+    (
+        "E05 audience",
+        "spec.volumes",
+        _projected(serviceAccountToken={"path": "t", "audience": "vault"}),
+        TOKENS,
+    ),
+    (
+        "H11 long token",
+        "spec.volumes",
+        _projected(serviceAccountToken={"path": "t", "expirationSeconds": 31536000}),
+        TOKENS,
+    ),
+    (
+        "H13 certificate",
+        "spec.volumes",
+        _projected(
+            podCertificate={
+                "signerName": "example.com/s",
+                "keyType": "ED25519",
+                "credentialBundlePath": "c",
+            }
+        ),
+        TOKENS,
+    ),
+    (
+        "B09 CSI driver",
+        "spec.volumes",
+        [{"name": "v", "csi": {"driver": "evil.csi.example"}}],
+        POD_VOLUMES,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"), [pytest.param(*row[1:], id=row[0]) for row in PODS]
+)
+def test_a_mutant_of_the_control_pod_is_refused(
+    path: str, value: Any, expected: Expected, attack: Attack
+) -> None:
+    body = mutate(attack.p0(), path, value)
+    assert verdict(attack.post("pods", body), expected) == "Blocked"
+
+
+def test_h13_root_behind_a_user_namespace_is_refused(attack: Attack) -> None:
+    """Pod Security asks for nothing there: root of a user namespace is not root of the node."""
+    body = mutate(attack.p0(), "spec.hostUsers", False)
+    attack.post("pods", body).ok()
+    for field, value in (("runAsUser", 0), ("runAsNonRoot", False)):
+        mutant = mutate(body, f"{CONTAINER}.securityContext.{field}", value)
+        assert verdict(attack.post("pods", mutant), HARDENING) == "Blocked"
+
+
+BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
+
+
+def _service(**spec: Any) -> dict[str, Any]:
+    fields = {"selector": {"app": "a"}, "ports": [{"port": 80}], **spec}
+    return {"metadata": {"name": "s"}, "spec": fields}
+
+
+def _ingress(host: str, annotations: Any = None, **spec: Any) -> dict[str, Any]:
+    http = {"paths": [{"path": "/", "pathType": "Prefix", "backend": BACKEND}]}
+    rule = {"host": host, "http": http} if host else {"http": http}
+    return {
+        "metadata": {"name": "i", "annotations": annotations or {}},
+        "spec": {"ingressClassName": "nginx", "rules": [rule], **spec},
+    }
+
+
+def _opening(peer: Any = None, **rule: Any) -> dict[str, Any]:
+    peers = {} if peer is None else {"from": [peer]}
+    spec = {"podSelector": {}, "ingress": [{**peers, **rule}]}
+    return {"metadata": {"name": "n"}, "spec": spec}
+
+
+def _way_out(peer: Any) -> dict[str, Any]:
+    spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [peer]}]}
+    return {"metadata": {"name": "n"}, "spec": spec}
+
+
+def _claim(**spec: Any) -> dict[str, Any]:
+    fields = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "storageClassName": "fast",
+        **spec,
+    }
+    return {"metadata": {"name": "c"}, "spec": fields}
+
+
+def _selected(**selector: Any) -> dict[str, Any]:
+    return {"namespaceSelector": selector}
+
+
+def _expression(operator: str, *values: str, key: str = "securetenant.io/tenant") -> dict[str, Any]:
+    found = {"key": key, "operator": operator, **({"values": list(values)} if values else {})}
+    return _selected(matchExpressions=[found])
+
+
+NETWORKING = "networking.k8s.io/v1"
+INGRESSES, POLICIES = f"{NETWORKING}/ingresses", f"{NETWORKING}/networkpolicies"
+CLAIMS = "persistentvolumeclaims"
+OBJECTS: list[tuple[str, str, Any, Expected]] = [
+    (
+        "A05",
+        "secrets",
+        {
+            "metadata": {
+                "name": "t",
+                "annotations": {"kubernetes.io/service-account.name": "default"},
+            },
+            "type": "kubernetes.io/service-account-token",
+        },
+        SECRETS,
+    ),
+    (
+        "E05 account",
+        "serviceaccounts",
+        {"metadata": {"name": "a"}, "automountServiceAccountToken": True},
+        SECRETS,
+    ),
+    ("D06 class", CLAIMS, _claim(storageClassName="gold"), VOLUMES),
+    ("F02 by name", CLAIMS, _claim(volumeName="pv-of-OTHER"), VOLUMES),
+    ("F02 by selector", CLAIMS, _claim(selector={"matchLabels": {"of": "OTHER"}}), VOLUMES),
+    ("F02 without class", CLAIMS, _claim(storageClassName=""), VOLUMES),
+    (
+        "F02 class by annotation",
+        CLAIMS,
+        {
+            **_claim(),
+            "metadata": {
+                "name": "c",
+                "annotations": {"volume.beta.kubernetes.io/storage-class": "gold"},
+            },
+        },
+        VOLUMES,
+    ),
+    ("E02 everybody", POLICIES, _opening(), NETWORK),
+    ("E02 ports without peers", POLICIES, _opening(ports=[{"port": 80}]), NETWORK),
+    ("E02 every namespace", POLICIES, _opening(_selected()), NETWORK),
+    (
+        "E02 another tenant",
+        POLICIES,
+        _opening(_selected(matchLabels={"securetenant.io/tenant": "OTHER"})),
+        NETWORK,
+    ),
+    (
+        "E02 by name",
+        POLICIES,
+        _opening(_selected(matchLabels={"kubernetes.io/metadata.name": "OTHER-1"})),
+        NETWORK,
+    ),
+    ("E02 NotIn", POLICIES, _opening(_expression("NotIn", "OWN")), NETWORK),
+    ("E02 Exists", POLICIES, _opening(_expression("Exists")), NETWORK),
+    ("E02 DoesNotExist", POLICIES, _opening(_expression("DoesNotExist", key="x")), NETWORK),
+    ("E02 In with more", POLICIES, _opening(_expression("In", "OWN", "OTHER")), NETWORK),
+    ("E02 by another label", POLICIES, _opening(_selected(matchLabels={"env": "prod"})), NETWORK),
+    ("E02 addresses", POLICIES, _opening({"ipBlock": {"cidr": "0.0.0.0/0"}}), NETWORK),
+    ("E02 out", POLICIES, _way_out({"ipBlock": {"cidr": "169.254.169.254/32"}}), NETWORK),
+    ("E02 out to others", POLICIES, _way_out(_selected()), NETWORK),
+    ("E09", "services", _service(externalIPs=["203.0.113.7"]), SERVICES),
+    ("E10 node port", "services", _service(type="NodePort"), SERVICES),
+    ("E10 load balancer", "services", _service(type="LoadBalancer"), SERVICES),
+    ("E10 address", "services", _service(loadBalancerIP="203.0.113.7"), SERVICES),
+    ("E10 name", "services", _service(type="ExternalName", externalName="s.OTHER-1.svc"), SERVICES),
+    ("E10 no selector", "services", _service(selector={}), SERVICES),
+    ("E11 every host", INGRESSES, _ingress(""), INGRESS),
+    ("E11 wildcard", INGRESSES, _ingress("*.OWN.example"), INGRESS),
+    ("E11 another tenant", INGRESSES, _ingress("www.OTHER.example"), INGRESS),
+    ("E11 not a suffix", INGRESSES, _ingress("evil-OWN.example"), INGRESS),
+    ("E11 class", INGRESSES, _ingress("www.OWN.example", ingressClassName="internal"), INGRESS),
+    (
+        "E11 default backend",
+        INGRESSES,
+        _ingress("www.OWN.example", defaultBackend=BACKEND),
+        INGRESS,
+    ),
+    (
+        "E11 tls",
+        INGRESSES,
+        _ingress("www.OWN.example", tls=[{"hosts": ["www.OTHER.example"]}]),
+        INGRESS,
+    ),
+    (
+        "E11 snippet",
+        INGRESSES,
+        _ingress("www.OWN.example", {"nginx.ingress.kubernetes.io/server-snippet": "x"}),
+        INGRESS,
+    ),
+    (
+        "E11 alias",
+        INGRESSES,
+        _ingress(
+            "www.OWN.example", {"nginx.ingress.kubernetes.io/server-alias": "www.OTHER.example"}
+        ),
+        INGRESS,
+    ),
+    (
+        "E11 another's Secret",
+        INGRESSES,
+        _ingress("www.OWN.example", {"nginx.ingress.kubernetes.io/auth-tls-secret": "OTHER-1/s"}),
+        INGRESS,
+    ),
+    (
+        "finalizer",
+        "configmaps",
+        {"metadata": {"name": "c", "finalizers": ["example.com/never"]}},
+        FINALIZERS,
+    ),
+    (
+        "finalizer of nobody",
+        "configmaps",
+        {"metadata": {"name": "c", "finalizers": ["kubernetes.io/never"]}},
+        FINALIZERS,
+    ),
+    (
+        "budget",
+        "policy/v1/poddisruptionbudgets",
+        {
+            "metadata": {"name": "b"},
+            "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"a": "b"}}},
+        },
+        FINALIZERS,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"), [pytest.param(*row[1:], id=row[0]) for row in OBJECTS]
+)
+def test_an_object_that_reaches_beyond_the_tenant_is_refused(
+    path: str, body: Any, expected: Expected, attack: Attack
+) -> None:
+    answer = attack.post(path, body)
+    assert verdict(answer, expected) == "Blocked"
+    assert f"kubectl describe tenantpolicy effective -n {attack.namespace}" in answer.message
+
+
+ALLOWED: list[tuple[str, str, Any]] = [
+    ("own Ingress", INGRESSES, _ingress("www.OWN.example", tls=[{"hosts": ["www.OWN.example"]}])),
+    (
+        "own Secret by annotation",
+        INGRESSES,
+        _ingress("www.OWN.example", {"nginx.ingress.kubernetes.io/auth-tls-secret": "OWN-1/s"}),
+    ),
+    ("Service", "services", _service()),
+    ("headless Service", "services", _service(clusterIP="None")),
+    ("claim", CLAIMS, _claim()),
+    (
+        "claim from an own one",
+        CLAIMS,
+        _claim(dataSource={"kind": "PersistentVolumeClaim", "name": "b"}),
+    ),
+    ("pods of the namespace", POLICIES, _opening({"podSelector": {"matchLabels": {"app": "a"}}})),
+    ("own tenant", POLICIES, _opening(_selected(matchLabels={"securetenant.io/tenant": "OWN"}))),
+    (
+        "own namespace by name",
+        POLICIES,
+        _opening(_expression("In", "OWN-1", "OWN-2", key="kubernetes.io/metadata.name")),
+    ),
+    ("nothing at all", POLICIES, {"metadata": {"name": "n"}, "spec": {"podSelector": {}}}),
+    (
+        "budget",
+        "policy/v1/poddisruptionbudgets",
+        {
+            "metadata": {"name": "b"},
+            "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"a": "b"}}},
+        },
+    ),
+    ("Secret", "secrets", {"metadata": {"name": "s"}, "stringData": {"a": "b"}}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), [pytest.param(*row[1:], id=row[0]) for row in ALLOWED])
+def test_what_stays_within_the_tenant_is_admitted(path: str, body: Any, attack: Attack) -> None:
+    attack.post(path, body).ok()
+
+
+@pytest.mark.parametrize(
+    ("template", "kind"),
+    [("Deployment", "deployments"), ("Job", "jobs"), ("DaemonSet", "daemonsets")],
+)
+def test_b12_controllers_make_no_pod_that_a_tenant_could_not(
+    template: str, kind: str, attack: Attack, admin: Api
+) -> None:
+    """Templates are not judged; the pods that come of them are, whoever creates them."""
+    group = "batch/v1" if kind == "jobs" else "apps/v1"
+    name = f"evil-{kind}"
+    spec = mutate(attack.p0(), "spec.tolerations", [{"operator": "Exists"}])["spec"]
+    labels = {"matchLabels": {"app": name}}
+    body: dict[str, Any] = {
+        "apiVersion": group,
+        "kind": template,
+        "metadata": {"name": name},
+        "spec": {"template": {"metadata": {"labels": {"app": name}}, "spec": spec}},
+    }
+    if kind == "jobs":
+        spec["restartPolicy"] = "Never"
+    else:
+        body["spec"]["selector"] = labels
+    path = f"/apis/{group}/namespaces/{attack.namespace}/{kind}"
+    attack.api.call("POST", path, body).ok()
+    events = f"/api/v1/namespaces/{attack.namespace}/events"
+
+    def refused() -> bool:
+        found = admin.call("GET", events, fieldSelector="reason=FailedCreate").ok()["items"]
+        return any(
+            each["involvedObject"]["name"].startswith(name)
+            and "a toleration is for every taint" in each["message"]
+            for each in found
+        )
+
+    wait_for(refused, what="the controller to be refused", seconds=30)
+    pods = admin.call("GET", f"/api/v1/namespaces/{attack.namespace}/pods").ok()["items"]
+    assert not [each for each in pods if each["metadata"].get("labels", {}).get("app") == name]
+    attack.api.call("DELETE", f"{path}/{name}", propagationPolicy="Background").ok()
+
+
+def test_h12_a_claim_is_not_moved_to_another_volume_later(attack: Attack, admin: Api) -> None:
+    path = f"/api/v1/namespaces/{attack.namespace}/{CLAIMS}"
+    attack.api.call("POST", path, _claim()).ok()
+    steal = {"spec": {"volumeName": f"pv-of-{attack.other}"}}
+    for thief in (attack.api, admin):
+        answer = thief.call("PATCH", f"{path}/c", steal, content_type=MERGE, dryRun="All")
+        assert verdict(answer, VOLUMES) == "Blocked"
+    attack.api.call("DELETE", f"{path}/c").ok()
+
+
+def test_e10_a_service_does_not_change_its_type_later(attack: Attack) -> None:
+    path = f"/api/v1/namespaces/{attack.namespace}/services"
+    attack.api.call("POST", path, _service()).ok()
+    for change in (
+        {"spec": {"type": "NodePort"}},
+        {"spec": {"externalIPs": ["203.0.113.7"]}},
+        {"spec": {"type": "ExternalName", "externalName": "x", "clusterIP": None}},
+    ):
+        answer = attack.api.call("PATCH", f"{path}/s", change, content_type=MERGE, dryRun="All")
+        assert verdict(answer, SERVICES) == "Blocked"
+    ordinary = {"spec": {"sessionAffinity": "ClientIP"}}
+    attack.api.call("PATCH", f"{path}/s", ordinary, content_type=MERGE, dryRun="All").ok()
+    attack.api.call("DELETE", f"{path}/s").ok()
+
+
+def test_b12_a_running_pod_gets_neither_another_image_nor_a_toleration(
+    attack: Attack, admin: Api
+) -> None:
+    path = f"/api/v1/namespaces/{attack.namespace}/pods"
+    attack.api.call("POST", path, mutate(attack.p0(), "metadata.name", "later")).ok()
+    image = [{"op": "replace", "path": "/spec/containers/0/image", "value": "evil.test/a"}]
+    toleration = [{"op": "add", "path": "/spec/tolerations/-", "value": {"operator": "Exists"}}]
+    debug = {"name": "d", "image": "evil.test/a", "securityContext": factory.RESTRICTED}
+    root = {
+        **debug,
+        "image": f"registry.{attack.own}.example/app",
+        "imagePullPolicy": "Always",
+        "securityContext": {**factory.RESTRICTED, "runAsGroup": 0},
+    }
+    for subresource, patch, expected in (
+        ("", image, IMAGES),
+        ("", toleration, SCHEDULING),
+        (
+            "/ephemeralcontainers",
+            [{"op": "add", "path": "/spec/ephemeralContainers", "value": [debug]}],
+            IMAGES,
+        ),
+        (
+            "/ephemeralcontainers",
+            [{"op": "add", "path": "/spec/ephemeralContainers", "value": [root]}],
+            HARDENING,
+        ),
+        (
+            "/ephemeralcontainers",
+            [
+                {
+                    "op": "add",
+                    "path": "/spec/ephemeralContainers",
+                    "value": [{**root, "securityContext": {"privileged": True}}],
+                }
+            ],
+            Control.PSA_BASELINE,
+        ),
+    ):
+        for thief in (attack.api, admin):
+            answer = thief.call(
+                "PATCH", f"{path}/later{subresource}", patch, content_type=JSON_PATCH, dryRun="All"
+            )
+            assert verdict(answer, expected) == "Blocked"
+    own = [
+        {
+            "op": "replace",
+            "path": "/spec/containers/0/image",
+            "value": f"registry.{attack.own}.example/b:2",
+        }
+    ]
+    attack.api.call("PATCH", f"{path}/later", own, content_type=JSON_PATCH, dryRun="All").ok()
+    attack.api.call("DELETE", f"{path}/later").ok()
+
+
+def test_a08_nobody_but_the_scheduler_binds_pods(attack: Attack, admin: Api) -> None:
+    body = mutate(attack.p0(), "spec.schedulingGates", [{"name": "example.com/wait"}])
+    path = f"/api/v1/namespaces/{attack.namespace}/pods"
+    attack.api.call("POST", path, mutate(body, "metadata.name", "gated")).ok()
+    binding = {"metadata": {"name": "gated"}, "target": {"kind": "Node", "name": "node-0"}}
+    for where in (f"{path}/gated/binding", f"/api/v1/namespaces/{attack.namespace}/bindings"):
+        assert verdict(admin.call("POST", where, binding, dryRun="All"), BINDINGS) == "Blocked"
+    attack.api.call("DELETE", f"{path}/gated").ok()
+
+
+def test_e13_nobody_but_the_cluster_writes_endpoints(attack: Attack, admin: Api) -> None:
+    """By a left-over right: tenants hold none."""
+    found = {
+        "metadata": {"name": "x", "labels": {"kubernetes.io/service-name": "s"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.1.2.3"]}],
+    }
+    where = f"/apis/discovery.k8s.io/v1/namespaces/{attack.namespace}/endpointslices"
+    assert verdict(admin.call("POST", where, found, dryRun="All"), ENDPOINTS) == "Blocked"
+    body = {"metadata": {"name": "x"}, "subsets": [{"addresses": [{"ip": "10.1.2.3"}]}]}
+    where = f"/api/v1/namespaces/{attack.namespace}/endpoints"
+    assert verdict(admin.call("POST", where, body, dryRun="All"), ENDPOINTS) == "Blocked"
+
+
+def test_d01_zero_limits_become_limits(attack: Attack) -> None:
+    """A container with limits of zero runs without any, and is charged nothing."""
+    for where in ("containers", "initContainers"):
+        body = attack.p0()
+        zero = {**body["spec"]["containers"][0], "name": "z"}
+        zero["resources"] = {"limits": {"cpu": "0", "memory": 0, "ephemeral-storage": "0Mi"}}
+        body["spec"][where] = [*body["spec"].get(where, []), zero]
+        made = attack.post("pods", body).ok()["spec"][where][-1]["resources"]
+        assert made == {
+            "limits": {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "1Gi"},
+            "requests": {"cpu": "50m", "memory": "128Mi", "ephemeral-storage": "64Mi"},
+        }
+
+
+def test_f01_what_a_node_has_cached_is_pulled_again(attack: Attack) -> None:
+    for policy in ("IfNotPresent", "Never"):
+        body = mutate(attack.p0(), f"{CONTAINER}.imagePullPolicy", policy)
+        image = {"reference": f"registry.{attack.own}.example/data", "pullPolicy": policy}
+        body["spec"]["volumes"] = [{"name": "v", "image": image}]
+        made = attack.post("pods", body).ok()["spec"]
+        assert made["containers"][0]["imagePullPolicy"] == "Always"
+        assert made["volumes"][0]["image"]["pullPolicy"] == "Always"

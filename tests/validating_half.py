@@ -1,0 +1,115 @@
+"""A control plane as Kubernetes 1.34 is: no mutating policies, so the validating half is alone.
+
+Its namespaces are made by hand, since rules need a TenantPolicy and no operator.
+"""
+
+from typing import Any
+
+import factory
+from harness import Api
+from securetenant.api import kinds, names
+from securetenant.api.tenantpolicy import PolicySpec
+from securetenant.desired import policy
+from securetenant.reconcile.store import Store
+from securetenant.reconcile.tenants import Tenants
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
+
+TIGHT = {
+    "registries": ["registry.example/", "registry.example:5000/team/"],
+    "images": "Digest",
+    "rootFilesystem": "ReadOnly",
+    "priorityClasses": ["low"],
+    "runtimeClasses": ["gvisor"],
+    "storageClasses": ["fast"],
+    "ingressClasses": ["nginx"],
+    "csiDrivers": ["secrets-store.csi.k8s.io"],
+    "hostnames": [".tight.example", ".example.org"],
+    "serviceTypes": ["ClusterIP", "LoadBalancer"],
+    "serviceAccountTokens": {"audiences": ["vault"], "maxSeconds": 7200},
+}
+LOOSE = {"imagePullPolicy": "Any", "serviceAccountTokens": {"automount": "Allow"}}
+MEMBERS = "members"
+"""The group that is admin in every namespace."""
+SPECS: dict[str, dict[str, Any]] = {
+    "plain-a": {},
+    "tight-a": {"workloads": TIGHT, "network": {"sameTenant": "Deny"}},
+    "loose-a": {
+        "workloads": LOOSE,
+        "podSecurity": {"level": "baseline", "exceptionReason": "an old program"},
+    },
+}
+"""What each namespace's tenant asks for."""
+
+
+_META = {"metadata": {"generateName": "x-"}}
+_CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+_RESTRICTED = {"serviceAccountName": "quiet", **factory.pod()["spec"]}
+CANARIES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("/api/v1/namespaces/plain-a/pods", {**_META, "spec": {**_RESTRICTED, "schedulerName": "x"}}),
+    ("/api/v1/namespaces/tight-a/pods", {**_META, "spec": _RESTRICTED}),
+    (
+        "/api/v1/namespaces/plain-a/services",
+        {**_META, "spec": {"type": "NodePort", "ports": [{"port": 80}]}},
+    ),
+    ("/api/v1/namespaces/plain-a/persistentvolumeclaims", {**_META, "spec": _CLAIM}),
+    (
+        "/apis/networking.k8s.io/v1/namespaces/plain-a/ingresses",
+        {**_META, "spec": {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}}},
+    ),
+    (
+        "/apis/networking.k8s.io/v1/namespaces/plain-a/networkpolicies",
+        {**_META, "spec": {"podSelector": {}, "ingress": [{}]}},
+    ),
+    (
+        "/apis/policy/v1/namespaces/plain-a/poddisruptionbudgets",
+        {**_META, "spec": {"maxUnavailable": 0}},
+    ),
+)
+"""One request a policy that is refused once it is in force."""
+
+
+def policies() -> dict[str, PolicySpec]:
+    """Return what holds in each of the namespaces."""
+    return {
+        namespace: PolicySpec.model_validate(_manifest(namespace).body["spec"])
+        for namespace in SPECS
+    }
+
+
+def _manifest(namespace: str) -> Any:
+    tenant = namespace.removesuffix("-a")
+    known = Tenants()
+    known.see(tenant, factory.seen(factory.tenant(tenant, **SPECS[namespace])))
+    known.read(tenant, factory.settings_spec(), Store())
+    record = known.get(tenant)
+    assert record is not None
+    assert not record.is_refused, record.findings
+    return policy.build(record.units[namespace].scope)
+
+
+def furnish(instance: Instance) -> None:
+    """Make the namespaces, each with its rules and its admins."""
+    groups = ("system:masters", "securetenant:break-glass")
+    breaker = Api(kubeconfigs.for_user(instance, "breaker", groups))
+    for namespace, spec in SPECS.items():
+        level = spec.get("podSecurity", {}).get("level", "restricted")
+        labels = {
+            names.TENANT_LABEL: namespace.removesuffix("-a"),
+            "pod-security.kubernetes.io/enforce": level,
+            "pod-security.kubernetes.io/enforce-version": "v1.34",
+        }
+        body = {"metadata": {"name": namespace, "labels": labels}}
+        breaker.create(kinds.NAMESPACE, body).ok()
+        manifest = _manifest(namespace)
+        made = breaker.create(kinds.TENANT_POLICY, manifest.body, namespace).ok()
+        ready = {"metadata": {"labels": {names.READY_FOR_LABEL: made["metadata"]["uid"]}}}
+        breaker.patch(kinds.NAMESPACE, namespace, ready).ok()
+        breaker.call(
+            "POST",
+            f"/api/v1/namespaces/{namespace}/serviceaccounts",
+            {"metadata": {"name": "quiet"}, "automountServiceAccountToken": False},
+        ).ok()
+        group = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": MEMBERS}
+        binding = factory.binding(group, role=names.cluster_role("Admin"))
+        breaker.create(kinds.ROLE_BINDING, binding, namespace).ok()
