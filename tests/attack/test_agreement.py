@@ -131,6 +131,7 @@ contexts = st.builds(
         runAsNonRoot=st.booleans(),
         runAsUser=st.sampled_from([0, 7]),
         seccompProfile=profiles,
+        seLinuxOptions=st.sampled_from([{}, {"level": "s0:c1,c2"}]),
         readOnlyRootFilesystem=st.booleans(),
     ),
 )

@@ -157,6 +157,12 @@ PODS: list[tuple[str, str, Any, Expected]] = [
         HARDENING,
     ),
     (
+        "B08 SELinux level of another pod",
+        f"{CONTAINER}.securityContext.seLinuxOptions",
+        {"level": "s0:c0.c1023"},
+        HARDENING,
+    ),
+    (
         "B08 AppArmor of the node",
         f"{CONTAINER}.securityContext.appArmorProfile",
         {"type": "Localhost", "localhostProfile": "p"},

@@ -109,7 +109,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods-hardening",
-        "d0402dde20c56809f88e54b91e4df528",
+        "b48fc8386981b9b3a7dce016f3b0f14a",
     ),
     (
         "ValidatingAdmissionPolicy",

@@ -89,6 +89,8 @@ def soft(spec: Body, policy: PolicySpec) -> Iterator[str]:
         for field in ("seccompProfile", "appArmorProfile"):
             if (each.get(field) or {}).get("type") == "Localhost":
                 yield field
+        if (each.get("seLinuxOptions") or {}).get("level"):
+            yield "seLinuxOptions.level"
     for container in containers:
         for mount in container.get("volumeMounts") or ():
             if mount.get("mountPropagation", "None") != "None":
