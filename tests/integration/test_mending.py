@@ -8,8 +8,9 @@ import pytest
 import factory
 from attack_harness import Control, Policy, verdict
 from conftest import Ready
-from harness import JSON_PATCH, MERGE, Api, Operator, conditions, wait_for
+from harness import JSON_PATCH, MERGE, Api, Operator, conditions, kubectl, wait_for
 from securetenant.api import kinds
+from securetenant.sandbox.instances import Instance
 
 IMAGES = Policy("securetenant-images")
 TOKENS = Policy("securetenant-pods-tokens")
@@ -293,3 +294,18 @@ def test_a_monstrous_pod_is_answered_clearly(size: str, admin: Api, ready: Ready
 
 def _stalled(body: Any) -> Any:
     return body if "Stalled" in conditions(body) else None
+
+
+def test_kubectl_debug_works_with_its_restricted_profile(
+    admin: Api, ready: Ready, sandbox: Instance
+) -> None:
+    namespace = furnished(admin, ready)
+    pod = plain()
+    pod["metadata"] = {"name": "app"}
+    path = f"/api/v1/namespaces/{namespace}/pods/app"
+    admin.create_pod(namespace, pod).ok()
+    debug = ("debug", "app", "-n", namespace, "--profile=restricted", "--image=busybox:1", "-c")
+    for name in ("one", "two"):
+        kubectl(sandbox, *debug, name, "--attach=false")
+    found = admin.call("GET", path).ok()["spec"]["ephemeralContainers"]
+    assert [each["imagePullPolicy"] for each in found] == ["Always", "Always"]

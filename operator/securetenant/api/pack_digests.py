@@ -3,6 +3,11 @@
 DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "MutatingAdmissionPolicy",
+        "securetenant-debug-defaults",
+        "2674d6c1471ec6adba4853c4edbeb8d9",
+    ),
+    (
+        "MutatingAdmissionPolicy",
         "securetenant-pod-defaults",
         "27777fcc8ea080077d994b8fc137c464",
     ),
@@ -10,6 +15,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "MutatingAdmissionPolicy",
         "securetenant-service-accounts",
         "f193ef6d36c5fcf11084c48365cb274c",
+    ),
+    (
+        "MutatingAdmissionPolicyBinding",
+        "securetenant-debug-defaults",
+        "8a45d1a91ef981180d5423a47912568c",
     ),
     (
         "MutatingAdmissionPolicyBinding",
