@@ -32,11 +32,18 @@ class Policy:
     """Refused by one of our admission policies."""
 
     name: str
+    also: tuple[str, ...] = ()
+    """Others that refuse the same; the API server tells of one of them."""
 
     @property
     def value(self) -> str:
         """Return how its refusal reads."""
-        return rf"ValidatingAdmissionPolicy '{re.escape(self.name)}' with binding"
+        names = "|".join(map(re.escape, (self.name, *self.also)))
+        return rf"ValidatingAdmissionPolicy '({names})' with binding"
+
+
+MIRRORS = Policy("securetenant-mirror-pods", also=("securetenant-pods-scheduling",))
+"""A mirror pod names its node, which nobody does in a tenant's namespace."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +51,7 @@ class Denial:
     """A request, and who sends it."""
 
     who: str = "admin"
-    """admin, north (a tenant's admin), node, canary or operator."""
+    """admin, north or strict (a tenant's admin), node, canary or operator."""
     method: str = "PATCH"
     path: str
     body: Any = None

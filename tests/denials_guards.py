@@ -82,7 +82,7 @@ ROWS: dict[tuple[str, int], Denial] = {
         method="DELETE", path=f"{NETPOL.format('north-1')}/{names.DEFAULT_DENY}"
     ),
     ("securetenant-mirror-pods", 0): Denial(
-        who="node", method="POST", path=f"{_NORTH}/pods", body=_mirror()
+        who="node", method="POST", path="/api/v1/namespaces/bystander/pods", body=_mirror()
     ),
     ("securetenant-mirror-pods", 1): Denial(
         who="node",

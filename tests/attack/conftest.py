@@ -1,15 +1,20 @@
 """What attackers hold: the tenants, and the credentials that were lost."""
 
+import functools
+import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+import denials_workloads
 import factory
+import validating_half
 from conftest import settled
-from harness import JSON_PATCH, OPERATOR, Api, Operator, wait_for_account
+from harness import JSON_PATCH, OPERATOR, Api, Operator, kubectl, wait_for, wait_for_account
 from securetenant.api import kinds, names
-from securetenant.sandbox import kubeconfigs
-from securetenant.sandbox.instances import Instance
+from securetenant.sandbox import control, instances, kubeconfigs
+from securetenant.sandbox.instances import Instance, Options
 from stolen_operator import RBAC
 
 
@@ -92,11 +97,46 @@ def canary(sandbox: Instance) -> Api:
 
 
 @pytest.fixture(scope="session")
-def speakers(admin: Api, north: Api, node: Api, canary: Api, as_operator: Api) -> dict[str, Api]:
+def strict(admin: Api, operator: Operator, sandbox: Instance) -> Api:
+    """The admin of a tenant that may ask for little, beside one by exception."""
+    grant = {
+        "name": "admins",
+        "role": "Admin",
+        "subjects": [{"kind": "Group", "name": "strict-admins"}],
+    }
+    spec = {"access": [grant], "workloads": denials_workloads.STRICT}
+    exception = {"level": "baseline", "exceptionReason": "an old program"}
+    for body in (
+        factory.tenant("strict", namespaces=[{"name": "strict-1"}], **spec),
+        factory.tenant("lenient", namespaces=[{"name": "lenient-1"}], podSecurity=exception),
+    ):
+        admin.create(kinds.SECURE_TENANT, body).ok()
+    for name in ("strict", "lenient"):
+        settled(admin, name)
+        wait_for_account(admin, f"{name}-1")
+    return Api(kubeconfigs.for_user(sandbox, "strict-admin", ("strict-admins",)))
+
+
+@pytest.fixture(scope="session")
+def classes(admin: Api) -> None:
+    """Classes that exist and that no tenant may name."""
+    for group, plural, more in (
+        ("scheduling.k8s.io/v1", "priorityclasses", {"value": 1000000}),
+        ("node.k8s.io/v1", "runtimeclasses", {"handler": "host"}),
+    ):
+        body = {"metadata": {"name": "not-for-tenants"}, **more}
+        admin.call("POST", f"/apis/{group}/{plural}", body).ok()
+
+
+@pytest.fixture(scope="session")
+def speakers(
+    admin: Api, north: Api, strict: Api, node: Api, canary: Api, as_operator: Api
+) -> dict[str, Api]:
     """Who sends the requests."""
     return {
         "admin": admin,
         "north": north,
+        "strict": strict,
         "node": node,
         "canary": canary,
         "operator": as_operator,
@@ -110,7 +150,6 @@ def strange(admin: Api, breaker: Api, tenants: None) -> Iterator[None]:
     for name, labels in (("unready", {}), ("icy", {names.LOCKDOWN_LABEL: "Frozen"})):
         marked = {names.TENANT_LABEL: "ghost", **labels}
         breaker.create(kinds.NAMESPACE, {"metadata": {"name": name, "labels": marked}}).ok()
-        wait_for_account(admin, name)
         body = {
             "apiVersion": names.API_VERSION,
             "kind": kinds.TENANT_POLICY.name,
@@ -118,6 +157,7 @@ def strange(admin: Api, breaker: Api, tenants: None) -> Iterator[None]:
             "spec": {**policy, "tenant": "ghost"},
         }
         breaker.create(kinds.TENANT_POLICY, body, name).ok()
+        wait_for_account(admin, name)
     # More than they hold anywhere: only the policies stand in the way of these two.
     wide = {"rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}]}
     path = f"/apis/{RBAC}/v1/namespaces/unready"
@@ -130,3 +170,41 @@ def strange(admin: Api, breaker: Api, tenants: None) -> Iterator[None]:
     yield
     for name in ("unready", "icy"):
         breaker.delete(kinds.NAMESPACE, name).ok()
+
+
+@pytest.fixture(scope="session")
+def half() -> Iterator[Instance]:
+    """A control plane as Kubernetes 1.34 is: no mutating policies, so the rules are alone."""
+    instance = instances.named(f"half-{os.getpid()}")
+    control.up(instance, Options(emulated_version="1.34"), lambda _: None)
+    try:
+        kubectl(instance, "apply", "-k", "crds")
+        kubectl(instance, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        kubectl(instance, "apply", "-k", "manifests/kubernetes-1.34")
+        validating_half.furnish(instance)
+        api = Api(instance.admin_kubeconfig)
+        # Policies come into force within a second or two, each by itself.
+        for path, body in validating_half.CANARIES:
+            wait_for(
+                functools.partial(_is_refused, api, path, body), what=f"the policy about {path}"
+            )
+        yield instance
+    finally:
+        with instances.starting(instance):
+            instances.stop(instance)
+
+
+def _is_refused(api: Api, path: str, body: Any) -> bool:
+    return "ValidatingAdmissionPolicy" in api.call("POST", path, body, dryRun="All").message
+
+
+@pytest.fixture(scope="session")
+def half_server(half: Instance) -> Api:
+    """Its administrator: the rules are about objects and judge everybody."""
+    return Api(half.admin_kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def half_member(half: Instance) -> Api:
+    """An admin in every namespace of it: operators of the platform may set finalizers, and more."""
+    return Api(kubeconfigs.for_user(half, "member", (validating_half.MEMBERS,)))

@@ -4,23 +4,17 @@ Without the mutating half, as on Kubernetes 1.34: so it is also shown that the v
 refuses alone.
 """
 
-import functools
-import os
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import validating_half
-from harness import Answer, Api, kubectl, wait_for
+from harness import Answer, Api
 from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.checks import objects, pods
-from securetenant.sandbox import control, instances, kubeconfigs
-from securetenant.sandbox.instances import Instance, Options
 
 POLICIES = validating_half.policies()
 DIGEST = "@sha256:" + "a" * 64
@@ -31,44 +25,6 @@ agreement = hypothesis_settings(
     deadline=None,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
-
-
-@pytest.fixture(scope="module")
-def half() -> Iterator[Instance]:
-    """A control plane without mutating policies."""
-    instance = instances.named(f"half-{os.getpid()}")
-    control.up(instance, Options(emulated_version="1.34"), lambda _: None)
-    try:
-        kubectl(instance, "apply", "-k", "crds")
-        kubectl(instance, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        kubectl(instance, "apply", "-k", "manifests/kubernetes-1.34")
-        validating_half.furnish(instance)
-        api = Api(instance.admin_kubeconfig)
-        # Policies come into force within a second or two, each by itself.
-        for path, body in validating_half.CANARIES:
-            wait_for(
-                functools.partial(_is_refused, api, path, body), what=f"the policy about {path}"
-            )
-        yield instance
-    finally:
-        with instances.starting(instance):
-            instances.stop(instance)
-
-
-def _is_refused(api: Api, path: str, body: Any) -> bool:
-    return "ValidatingAdmissionPolicy" in api.call("POST", path, body, dryRun="All").message
-
-
-@pytest.fixture(scope="module")
-def server(half: Instance) -> Api:
-    """Its administrator: the rules are about objects and judge everybody."""
-    return Api(half.admin_kubeconfig)
-
-
-@pytest.fixture(scope="module")
-def member(half: Instance) -> Api:
-    """An admin in every namespace: an administrator of the cluster may bind volumes, and more."""
-    return Api(kubeconfigs.for_user(half, "member", (validating_half.MEMBERS,)))
 
 
 def refusing(answer: Answer) -> str:
@@ -262,9 +218,9 @@ def expected_for_pods(spec: Any, policy: PolicySpec) -> set[str]:
 
 @agreement
 @given(namespaces, specs)
-def test_both_judges_agree_about_pods(server: Api, namespace: str, spec: Any) -> None:
+def test_both_judges_agree_about_pods(half_server: Api, namespace: str, spec: Any) -> None:
     body = {"metadata": {"generateName": "p-"}, "spec": spec}
-    refused = refusing(server.create_pod(namespace, body, dryRun="All"))
+    refused = refusing(half_server.create_pod(namespace, body, dryRun="All"))
     expected = expected_for_pods(spec, POLICIES[namespace])
     assert refused in expected if expected else refused == ""
 
@@ -286,8 +242,10 @@ services = st.builds(
 
 @agreement
 @given(namespaces, services)
-def test_both_judges_agree_about_services(server: Api, namespace: str, body: Any) -> None:
-    answer = server.call("POST", f"/api/v1/namespaces/{namespace}/services", body, dryRun="All")
+def test_both_judges_agree_about_services(half_server: Api, namespace: str, body: Any) -> None:
+    answer = half_server.call(
+        "POST", f"/api/v1/namespaces/{namespace}/services", body, dryRun="All"
+    )
     expected = any(True for _ in objects.exposed(body, POLICIES[namespace]))
     assert (refusing(answer) == "services") == expected
 
@@ -338,8 +296,10 @@ ingresses = st.builds(
 
 @agreement
 @given(namespaces, ingresses)
-def test_both_judges_agree_about_ingresses(server: Api, namespace: str, body: Any) -> None:
-    answer = server.call("POST", NETWORKING.format(namespace) + "/ingresses", body, dryRun="All")
+def test_both_judges_agree_about_ingresses(half_server: Api, namespace: str, body: Any) -> None:
+    answer = half_server.call(
+        "POST", NETWORKING.format(namespace) + "/ingresses", body, dryRun="All"
+    )
     expected = any(True for _ in objects.claims_hosts(body, namespace, POLICIES[namespace]))
     assert (refusing(answer) == "ingress") == expected
 
@@ -404,9 +364,11 @@ network_policies = st.builds(
 
 @agreement
 @given(namespaces, network_policies)
-def test_both_judges_agree_about_network_policies(server: Api, namespace: str, body: Any) -> None:
+def test_both_judges_agree_about_network_policies(
+    half_server: Api, namespace: str, body: Any
+) -> None:
     path = NETWORKING.format(namespace) + "/networkpolicies"
-    answer = server.call("POST", path, body, dryRun="All")
+    answer = half_server.call("POST", path, body, dryRun="All")
     expected = any(True for _ in objects.opens(body, namespace, POLICIES[namespace]))
     assert (refusing(answer) == "network") == expected
 
@@ -444,9 +406,9 @@ claims = st.builds(
 
 @agreement
 @given(namespaces, claims)
-def test_both_judges_agree_about_claims(member: Api, namespace: str, body: Any) -> None:
+def test_both_judges_agree_about_claims(half_member: Api, namespace: str, body: Any) -> None:
     path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
-    answer = member.call("POST", path, body, dryRun="All")
+    answer = half_member.call("POST", path, body, dryRun="All")
     expected = any(True for _ in objects.chooses_volume(body, POLICIES[namespace]))
     assert (refusing(answer) == "volumes") == expected
 
@@ -474,7 +436,7 @@ budgets = st.builds(
 
 @agreement
 @given(namespaces, budgets)
-def test_both_judges_agree_about_what_stalls(member: Api, namespace: str, body: Any) -> None:
+def test_both_judges_agree_about_what_stalls(half_member: Api, namespace: str, body: Any) -> None:
     path = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
-    answer = member.call("POST", path, body, dryRun="All")
+    answer = half_member.call("POST", path, body, dryRun="All")
     assert (refusing(answer) == "finalizers") == any(True for _ in objects.stalls(body))

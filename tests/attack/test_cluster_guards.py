@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 import factory
-from attack_harness import Policy, verdict
+from attack_harness import MIRRORS, Policy, verdict
 from harness import JSON_PATCH, MERGE, Api
 from securetenant.sandbox.instances import Instance
 from stolen_operator import RBAC
 
-CRDS, NODES, MIRRORS = (Policy(f"securetenant-{each}") for each in ("crds", "nodes", "mirror-pods"))
+CRDS, NODES = Policy("securetenant-crds"), Policy("securetenant-nodes")
 
 pytestmark = pytest.mark.usefixtures("tenants")
 

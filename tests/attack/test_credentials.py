@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import access_reviews
+import denials_workloads
 import factory
 from access_reviews import Court, Identity, Question, Right, Target
-from attack_harness import Control, Policy, verdict
+from attack_harness import MIRRORS, Control, Policy, mutate, verdict
 from harness import MERGE, ROOT, Answer, Api, wait_for
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
@@ -166,20 +167,24 @@ def tried_as_the_operator() -> str:
 
 
 def left_by_the_canary_policy(canary: Api) -> str:
-    """Try what RBAC allows the canary, in dry-run and for good."""
-    pod = factory.pod()
-    service = {"metadata": {"name": "x"}, "spec": {"ports": [{"port": 80}]}}
+    """Try what RBAC allows the canary, in dry-run and for good, with what the tenant may have."""
+    image = denials_workloads.IMAGE
+    pod = mutate(factory.pod(), "spec.containers.0.image", image)
+    ports = {"selector": {"app": "x"}, "ports": [{"port": 80}]}
+    service = {"metadata": {"name": "x"}, "spec": ports}
     claim = {
         "metadata": {"name": "x"},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": "fast",
+        },
     }
     policy = {"metadata": {"name": "x"}, "spec": {"podSelector": {}}}
-    ingress = {
-        "metadata": {"name": "x"},
-        "spec": {"defaultBackend": {"service": {"name": "x", "port": {"number": 80}}}},
-    }
-    account = {"kind": "ServiceAccount", "name": "default", "namespace": "north-1"}
-    inside = "namespaces/north-1"
+    rule = {"host": "www.strict.example"}
+    ingress = {"metadata": {"name": "x"}, "spec": {"ingressClassName": "nginx", "rules": [rule]}}
+    account = {"kind": "ServiceAccount", "name": "default", "namespace": "strict-1"}
+    inside = "namespaces/strict-1"
     lines = ["| Create | in dry-run | for good |", "|---|---|---|"]
     for path, body in (
         (f"/api/v1/{inside}/persistentvolumeclaims", claim),
@@ -296,7 +301,6 @@ def by_the_graph(court: Court, who: Identity, placed: dict[str, str]) -> str:
 def refused_to_a_node(node: Api, placed: dict[str, str]) -> str:
     """Try what the authorizer lets a node write, on what is not the node's."""
     here, there = placed["here"], placed["there"]
-    mirrors = Policy("securetenant-mirror-pods")
     label = {"metadata": {"labels": {"node-restriction.kubernetes.io/pool": "x"}}}
     lines = ["| Tried | Refused by |", "|---|---|"]
     for title, method, path, body, by in (
@@ -350,7 +354,7 @@ def refused_to_a_node(node: Api, placed: dict[str, str]) -> str:
             factory.mirror(
                 node=here, uid=node.call("GET", f"/api/v1/nodes/{here}").ok()["metadata"]["uid"]
             ),
-            mirrors,
+            MIRRORS,
         ),
     ):
         type = MERGE if method == "PATCH" else "application/json"
@@ -369,6 +373,7 @@ def document(
     sandbox: Instance,
     placed: dict[str, str],
     planted: None,
+    strict: Api,
 ) -> dict[str, str]:
     """The page, section by section."""
     court = Court(sandbox.admin_kubeconfig)

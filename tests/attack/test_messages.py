@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 import denials_guards
+import denials_workloads
 from attack_harness import Policy, verdict
 from harness import ROOT, Api, wait_for
 from securetenant.api import kinds
 
-ROWS = {**denials_guards.ROWS}
+ROWS = {**denials_guards.ROWS, **denials_workloads.ROWS}
 """Each group of policies has a table of its own; they meet here."""
 GOLDEN = ROOT / "tests" / "golden" / "denials.yaml"
 RULES = {
@@ -23,11 +24,11 @@ RULES = {
     for index, rule in enumerate(body["spec"]["validations"])
 }
 
-pytestmark = pytest.mark.usefixtures("tenants", "bystander")
+pytestmark = pytest.mark.usefixtures("tenants", "bystander", "classes")
 
 
 def test_every_rule_of_every_policy_has_a_message_that_is_looked_at() -> None:
-    assert sorted(ROWS) == sorted(RULES)
+    assert sorted([*ROWS, *denials_workloads.ELSEWHERE]) == sorted(RULES)
 
 
 def test_no_message_is_kept_of_a_rule_that_is_gone() -> None:

@@ -25,9 +25,11 @@ def bare() -> Iterator[Instance]:
         install(instance)
         groups = ("system:masters", "securetenant:break-glass")
         breaker = Api(kubeconfigs.for_user(instance, "breaker", groups))
-        for name, labels in (("theirs", {names.TENANT_LABEL: "ghost"}), ("ordinary", {})):
-            breaker.create(kinds.NAMESPACE, {"metadata": {"name": name, "labels": labels}}).ok()
+        for name in ("theirs", "ordinary"):
+            breaker.create(kinds.NAMESPACE, {"metadata": {"name": name}}).ok()
             wait_for_account(breaker, name)
+        theirs = {"metadata": {"labels": {names.TENANT_LABEL: "ghost"}}}
+        breaker.patch(kinds.NAMESPACE, "theirs", theirs).ok()
         # Who is in the group of nodes, and not one by name: only the policy asks for the group.
         nodes = ("system:masters", "system:nodes")
         some_node = Api(kubeconfigs.for_user(instance, "some-node", nodes))
@@ -55,7 +57,7 @@ def bare() -> Iterator[Instance]:
 
 def test_without_its_kinds_a_tenants_namespace_admits_nothing(bare: Instance) -> None:
     answer = Api(bare.admin_kubeconfig).create_pod("theirs", factory.pod(), dryRun="All")
-    assert verdict(answer, Policy("securetenant-gate")) == "Blocked"
+    assert "policy 'securetenant-" in answer.message
     assert "no params found" in answer.message
 
 

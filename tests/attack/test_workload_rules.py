@@ -4,7 +4,6 @@ Two tenants, each attacks the other as the admin of its own; everything runs wit
 mutant is refused even after all mending.
 """
 
-import functools
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 import factory
 from attack_harness import Control, Expected, Policy, mutate, verdict
 from conftest import settled
-from harness import JSON_PATCH, MERGE, Api, Operator, wait_for
+from harness import JSON_PATCH, MERGE, Api, Operator, wait_for, wait_for_account
 from securetenant.api import kinds
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
@@ -44,14 +43,8 @@ def workloads(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def two(admin: Api, operator: Operator) -> None:
-    """Two tenants that may ask for different things, and classes that neither may name."""
-    for group, plural, more in (
-        ("scheduling.k8s.io/v1", "priorityclasses", {"value": 1000000}),
-        ("node.k8s.io/v1", "runtimeclasses", {"handler": "host"}),
-    ):
-        body = {"metadata": {"name": "not-for-tenants"}, **more}
-        admin.call("POST", f"/apis/{group}/{plural}", body).ok()
+def two(admin: Api, operator: Operator, classes: None) -> None:
+    """Two tenants that may ask for different things."""
     for name in ("east", "west"):
         grant = {
             "name": "admins",
@@ -67,12 +60,7 @@ def two(admin: Api, operator: Operator) -> None:
         admin.create(kinds.SECURE_TENANT, body).ok()
     for name in ("east", "west"):
         settled(admin, name)
-        account = f"/api/v1/namespaces/{name}-1/serviceaccounts/default"
-        wait_for(functools.partial(_exists, admin, account), what=account)
-
-
-def _exists(admin: Api, path: str) -> bool:
-    return admin.call("GET", path).status == 200
+        wait_for_account(admin, f"{name}-1")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """What the mutating half does to pods and ServiceAccounts, and what it leaves alone."""
 
-import functools
 from typing import Any
 
 import pytest
@@ -8,7 +7,16 @@ import pytest
 import factory
 from attack_harness import Control, Policy, verdict
 from conftest import Ready
-from harness import JSON_PATCH, MERGE, Api, Operator, conditions, kubectl, wait_for
+from harness import (
+    JSON_PATCH,
+    MERGE,
+    Api,
+    Operator,
+    conditions,
+    kubectl,
+    wait_for,
+    wait_for_account,
+)
 from securetenant.api import kinds
 from securetenant.sandbox.instances import Instance
 
@@ -30,13 +38,8 @@ def furnished(admin: Api, ready: Ready, **spec: Any) -> str:
     body = factory.tenant(**spec)
     name = f"{body['metadata']['name']}-a"
     ready({**body, "spec": {**body["spec"], "namespaces": [{"name": name}]}})
-    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-    wait_for(functools.partial(_exists, admin, account), what=account)
+    wait_for_account(admin, name)
     return name
-
-
-def _exists(admin: Api, path: str) -> bool:
-    return admin.call("GET", path).status == 200
 
 
 def test_a_plain_pod_is_made_safe(admin: Api, ready: Ready) -> None:
@@ -202,8 +205,7 @@ def test_audit_warns_about_what_a_tenant_does_to_itself_and_refuses_the_rest(
     name = body["metadata"]["name"]
     admin.create(kinds.SECURE_TENANT, body).ok()
     namespace = f"{name}-a"
-    account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-    wait_for(functools.partial(_exists, admin, account), what=account)
+    wait_for_account(admin, namespace)
     pod = factory.pod()
     wait_for(
         lambda: admin.create_pod(namespace, pod, dryRun="All").status == 201, what="the namespace"
@@ -244,8 +246,7 @@ def test_h14_a_pod_older_than_a_rule_still_ends(admin: Api, breaker: Api, ready:
     name = body["metadata"]["name"]
     ready(body)
     namespace = f"{name}-a"
-    account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-    wait_for(functools.partial(_exists, admin, account), what=account)
+    wait_for_account(admin, namespace)
     pod = plain(image="old.example/a")
     pod["metadata"] = {"name": "old", "finalizers": ["example.com/hold"]}
     path = f"/api/v1/namespaces/{namespace}/pods"

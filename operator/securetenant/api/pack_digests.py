@@ -69,7 +69,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-images",
-        "a06d155e0ae1554db6aab36d0444ece8",
+        "efe7e21b92f2c762753277113f7069c6",
     ),
     (
         "ValidatingAdmissionPolicy",

@@ -1,0 +1,233 @@
+"""One refused request for each rule about workloads, for the page of messages.
+
+Sent in the namespace of tenant ``strict``, who may ask for little. What the mutating half mends
+before a rule is asked, and kinds that this API server does not serve, are in
+``test_other_kinds.py``.
+"""
+
+from typing import Any
+
+import factory
+from attack_harness import Denial, mutate
+
+CONTAINER = "spec.containers.0"
+STRICT: dict[str, Any] = {
+    "registries": ["registry.example/"],
+    "images": "Digest",
+    "rootFilesystem": "ReadOnly",
+    "userNamespaces": "Required",
+    "storageClasses": ["fast"],
+    "ingressClasses": ["nginx"],
+    "hostnames": [".strict.example"],
+}
+"""What the tenant may ask for."""
+_CORE = "/api/v1/namespaces/strict-1"
+_NETWORKING = "/apis/networking.k8s.io/v1/namespaces/strict-1"
+IMAGE = "registry.example/app@sha256:" + "a" * 64
+_BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
+_HTTP = {"paths": [{"path": "/", "pathType": "Prefix", "backend": _BACKEND}]}
+_TERM = {"topologyKey": "kubernetes.io/hostname", "namespaceSelector": {}}
+
+
+def _pod(path: str = "", value: Any = None) -> Denial:
+    """Return a pod that is refused for one thing alone."""
+    body = mutate(factory.pod(), f"{CONTAINER}.image", IMAGE)
+    return Denial(
+        method="POST", path=f"{_CORE}/pods", body=mutate(body, path, value) if path else body
+    )
+
+
+def _projected(**source: Any) -> list[Any]:
+    return [{"name": "v", "projected": {"sources": [source]}}]
+
+
+def _core(plural: str, **body: Any) -> Denial:
+    return Denial(
+        method="POST", path=f"{_CORE}/{plural}", body={"metadata": {"name": "new"}, **body}
+    )
+
+
+def _service(**spec: Any) -> Denial:
+    fields = {"selector": {"app": "a"}, "ports": [{"port": 80}], **spec}
+    return _core("services", spec=fields)
+
+
+def _claim(annotations: Any = None, **spec: Any) -> Denial:
+    fields = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "storageClassName": "fast",
+        **spec,
+    }
+    metadata = {"name": "new", "annotations": annotations or {}}
+    return _core("persistentvolumeclaims", metadata=metadata, spec=fields)
+
+
+def _ingress(host: str = "www.strict.example", annotations: Any = None, **spec: Any) -> Denial:
+    fields = {"ingressClassName": "nginx", "rules": [{"host": host, "http": _HTTP}], **spec}
+    body = {"metadata": {"name": "new", "annotations": annotations or {}}, "spec": fields}
+    return Denial(method="POST", path=f"{_NETWORKING}/ingresses", body=body)
+
+
+def _opening(*peers: Any) -> Denial:
+    rule = {"from": list(peers)} if peers else {}
+    body = {"metadata": {"name": "new"}, "spec": {"podSelector": {}, "ingress": [rule]}}
+    return Denial(method="POST", path=f"{_NETWORKING}/networkpolicies", body=body)
+
+
+def _rules(policy: str, *rows: Denial) -> dict[tuple[str, int], Denial]:
+    return {(f"securetenant-{policy}", index): row for index, row in enumerate(rows)}
+
+
+_CONTEXT = f"{CONTAINER}.securityContext"
+ROWS: dict[tuple[str, int], Denial] = {
+    **_rules(
+        "pods-scheduling",
+        _pod("spec.nodeName", "node-0"),
+        _pod("spec.tolerations", [{"operator": "Exists"}]),
+        _pod("spec.schedulerName", "mine"),
+        _pod("spec.priorityClassName", "not-for-tenants"),
+        _pod("spec.runtimeClassName", "not-for-tenants"),
+        _pod("spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution", [_TERM]),
+        _pod("spec.terminationGracePeriodSeconds", 7200),
+        _pod("spec.resourceClaims", [{"name": "gpu", "resourceClaimName": "gpu"}]),
+    ),
+    **_rules(
+        "bindings-pods",
+        _core("bindings", target={"kind": "Node", "name": "node-0"}),
+    ),
+    **_rules(
+        "pods-hardening",
+        _pod(f"{_CONTEXT}.runAsGroup", 0),
+        _pod("spec.securityContext", {"fsGroup": 0}),
+        _pod(f"{_CONTEXT}.seccompProfile", {"type": "Localhost", "localhostProfile": "p"}),
+        _pod(f"{_CONTEXT}.seLinuxOptions", {"level": "s0:c1,c2"}),
+        _pod(
+            "spec",
+            {
+                "volumes": [{"name": "v", "emptyDir": {}}],
+                "containers": [
+                    {
+                        "name": "c",
+                        "image": IMAGE,
+                        "securityContext": factory.RESTRICTED,
+                        "volumeMounts": [
+                            {
+                                "name": "v",
+                                "mountPath": "/v",
+                                "mountPropagation": "HostToContainer",
+                            }
+                        ],
+                    }
+                ],
+            },
+        ),
+        _pod(f"{_CONTEXT}.readOnlyRootFilesystem", False),
+        _pod("spec.hostUsers", True),
+        _pod(f"{_CONTEXT}.runAsUser", 0),
+    ),
+    ("securetenant-images", 0): _pod(f"{CONTAINER}.image", "nginx"),
+    ("securetenant-images", 1): _pod(f"{CONTAINER}.image", "registry.example/app:1"),
+    **_rules(
+        "pods-tokens",
+        _pod("spec.automountServiceAccountToken", True),
+        _pod("spec.volumes", _projected(serviceAccountToken={"path": "t", "audience": "vault"})),
+        _pod(
+            "spec.volumes",
+            _projected(serviceAccountToken={"path": "t", "expirationSeconds": 999999}),
+        ),
+        _pod(
+            "spec.volumes",
+            _projected(
+                podCertificate={
+                    "signerName": "example.com/s",
+                    "keyType": "ED25519",
+                    "credentialBundlePath": "c",
+                }
+            ),
+        ),
+    ),
+    **_rules(
+        "tokens",
+        _core(
+            "secrets",
+            metadata={
+                "name": "new",
+                "annotations": {"kubernetes.io/service-account.name": "default"},
+            },
+            type="kubernetes.io/service-account-token",
+        ),
+        _core("serviceaccounts", automountServiceAccountToken=True),
+    ),
+    **_rules(
+        "pods-volumes",
+        _pod("spec.volumes", [{"name": "v", "csi": {"driver": "evil.csi.example"}}]),
+        # Restricted Pod Security refuses these first: its namespace is of a tenant by exception.
+        Denial(
+            method="POST",
+            path="/api/v1/namespaces/lenient-1/pods",
+            body=mutate(
+                factory.pod(),
+                "spec.volumes",
+                [{"name": "v", "nfs": {"server": "10.0.0.1", "path": "/"}}],
+            ),
+        ),
+    ),
+    **_rules(
+        "services",
+        _service(type="NodePort"),
+        _service(externalIPs=["203.0.113.7"]),
+        _service(loadBalancerIP="203.0.113.7"),
+        _service(selector={}),
+    ),
+    **_rules(
+        "endpoints",
+        _core("endpoints", subsets=[{"addresses": [{"ip": "10.1.2.3"}]}]),
+    ),
+    **_rules(
+        "ingress",
+        _ingress("www.other.example"),
+        _ingress(tls=[{"hosts": ["www.other.example"]}]),
+        _ingress(defaultBackend=_BACKEND),
+        _ingress(ingressClassName="internal"),
+        _ingress(annotations={"nginx.ingress.kubernetes.io/server-snippet": "x"}),
+    ),
+    **_rules(
+        "volumes",
+        _claim(volumeName="pv-of-another"),
+        _claim(selector={"matchLabels": {"a": "b"}}),
+        _claim(storageClassName="gold"),
+        _claim({"volume.beta.kubernetes.io/storage-class": "gold"}),
+        _claim(dataSourceRef={"kind": "Populator", "name": "p", "apiGroup": "x.example"}),
+        _claim(volumeAttributesClassName="gold"),
+    ),
+    **_rules(
+        "network",
+        _opening(),
+        _opening({"ipBlock": {"cidr": "0.0.0.0/0"}}),
+        _opening({"namespaceSelector": {}}),
+    ),
+    **_rules(
+        "finalizers",
+        Denial(
+            who="strict",
+            method="POST",
+            path=f"{_CORE}/configmaps",
+            body={"metadata": {"name": "new", "finalizers": ["example.com/never"]}},
+        ),
+        Denial(
+            method="POST",
+            path="/apis/policy/v1/namespaces/strict-1/poddisruptionbudgets",
+            body={"metadata": {"name": "new"}, "spec": {"maxUnavailable": 0}},
+        ),
+    ),
+}
+
+ELSEWHERE = {
+    ("securetenant-images", 2),
+    ("securetenant-routes", 0),
+    ("securetenant-routes", 1),
+    ("securetenant-routes", 2),
+    ("securetenant-snapshots", 0),
+}
+"""Rules that cannot refuse anything here: mended before, or about kinds that are not served."""
