@@ -170,12 +170,12 @@ class World:
                 self._policies[home].append(compiler.policy(body))
         grid = Grid(compiler.blocks)
         self._classes = self._classify(pods, compiler, grid)
+        places: dict[str, list[int]] = {}
+        for at, tenant in enumerate(self._tenants):
+            places.setdefault(tenant, []).append(at)
         self._of_tenant = {
-            tenant: selectors.gathered(
-                [at for at, each in enumerate(self._tenants) if each == tenant],
-                len(self._namespaces),
-            )
-            for tenant in set(self._tenants)
+            tenant: selectors.gathered(found, len(self._namespaces))
+            for tenant, found in places.items()
         }
         self._block_homes: dict[Block, int] = {}
         self._reach_known: dict[tuple[_Peer, ...], int] = {}
