@@ -71,10 +71,12 @@ class End(NamedTuple):
     tenant: str
     """Empty for a namespace that is no tenant's."""
     namespace: str
-    pod: str
-    """One of the class, by name: the first in order."""
-    pods: int
-    """How many the class has."""
+    pods: tuple[str, ...]
+    """Their names, sorted; at least one."""
+
+    def __str__(self) -> str:
+        more = f" and {len(self.pods) - 1} more" if len(self.pods) > 1 else ""
+        return f"{self.namespace}/{self.pods[0]}{more}"
 
 
 class Flow(NamedTuple):
@@ -92,8 +94,7 @@ class Flow(NamedTuple):
     def __str__(self) -> str:
         told = ", ".join(map(str, self.ports))
         return (
-            f"{self.source.namespace}/{self.source.pod} reaches"
-            f" {self.target.namespace}/{self.target.pod} on {told}"
+            f"{self.source} reaches {self.target} on {told}"
             f" (egress: {self.egress}; ingress: {self.ingress})"
         )
 
@@ -279,7 +280,7 @@ class World:
 
     def _end(self, each: _Class) -> End:
         home = self._namespaces[each.home].name
-        return End(self._tenants[each.home], home, each.pods[0], len(each.pods))
+        return End(self._tenants[each.home], home, each.pods)
 
     # --- sets of namespaces -----------------------------------------------------------------
 

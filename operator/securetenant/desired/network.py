@@ -1,16 +1,23 @@
-"""NetworkPolicies: nothing in, nothing out, but DNS and the tenant itself.
+"""NetworkPolicies: nothing in, nothing out, but DNS, the tenant itself, and what is declared.
 
 NetworkPolicies add up, so each opening is one of its own. Every list is written, empty ones
 too: a rule that somebody adds is then overwritten by the next apply.
 """
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from securetenant.api import kinds, names, objects
+from securetenant.api import addresses, kinds, names, objects
+from securetenant.api.addresses import Network
+from securetenant.api.network import Opening, Outsider, PodSelector
 from securetenant.api.objects import Manifest
+from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.desired import peers
+from securetenant.desired.peers import Ports
 from securetenant.desired.scope import Scope
 
 _Rules = list[dict[str, Any]]
+_EVERY_POD = PodSelector.model_construct(match_labels={})
 
 
 def build(scope: Scope) -> tuple[Manifest, ...]:
@@ -18,7 +25,49 @@ def build(scope: Scope) -> tuple[Manifest, ...]:
     policies = [_default_deny(scope), *_dns(scope)]
     if scope.same_tenant == "Allow":
         policies.append(_same_tenant(scope))
+    policies += _api_server(scope)
+    policies += [made for each in scope.ingress for made in _opening(scope, "Ingress", each)]
+    policies += [made for each in scope.egress for made in _opening(scope, "Egress", each)]
+    policies += [_peer(scope, each) for each in _peers(scope)]
     return tuple(policies)
+
+
+class Named(NamedTuple):
+    """What the namespace is open to by what its tenant declares: sorted, each once."""
+
+    namespaces: tuple[str, ...]
+    """Namespaces of peers, as both tenants agree."""
+    cidrs: tuple[str, ...]
+    """Networks of openings, both directions; their exceptions are not taken out."""
+
+
+def named(scope: Scope) -> Named:
+    """Return the namespaces and networks that the tenant's own NetworkPolicies may name too."""
+    return Named(
+        tuple(
+            sorted(
+                {
+                    namespace
+                    for each in scope.agreements
+                    for namespace in (
+                        each.target_namespaces
+                        if each.source == scope.tenant
+                        else each.source_namespaces
+                    )
+                }
+            )
+        ),
+        tuple(
+            sorted(
+                {
+                    each.cidr
+                    for opening in (*scope.ingress, *scope.egress)
+                    for each in opening.outsiders
+                    if each.cidr is not None
+                }
+            )
+        ),
+    )
 
 
 def _default_deny(scope: Scope) -> Manifest:
@@ -67,16 +116,165 @@ def _same_tenant(scope: Scope) -> Manifest:
     )
 
 
+def _api_server(scope: Scope) -> list[Manifest]:
+    """Allow the API server, at the addresses of TenancySettings."""
+    known = scope.settings.api_server
+    if scope.api_server != "Allow" or known is None or not known.addresses:
+        return []
+    rule = {
+        "to": [{"ipBlock": {"cidr": address}} for address in known.addresses],
+        "ports": [{"port": port, "protocol": "TCP"} for port in known.ports],
+    }
+    return [
+        _policy(
+            scope,
+            names.API_SERVER,
+            ("Egress",),
+            ingress=[],
+            egress=[rule],
+            declared="spec.network.apiServer",
+        )
+    ]
+
+
+def _opening(scope: Scope, direction: str, opening: Opening) -> list[Manifest]:
+    """Return the NetworkPolicy of an opening, or nothing when it names nobody who is known."""
+    others = [found for each in opening.outsiders for found in _outsider(scope.settings, each)]
+    if not others:
+        # A rule without peers would allow everybody.
+        return []
+    side = "from" if direction == "Ingress" else "to"
+    rules = [{side: others, "ports": _ports(peers.spans(opening.ports))}]
+    return [
+        _policy(
+            scope,
+            names.opening(direction, opening.name),
+            (direction,),
+            ingress=rules if direction == "Ingress" else [],
+            egress=rules if direction == "Egress" else [],
+            pods=opening.pod_selector or _EVERY_POD,
+            declared=f"spec.network.{direction.lower()} {opening.name}",
+        )
+    ]
+
+
+def _outsider(settings: SettingsSpec, outsider: Outsider) -> _Rules:
+    """Return the peer of a rule, or nothing when TenancySettings do not know it."""
+    if outsider.network is not None:
+        return [{"ipBlock": _block(settings, outsider, outsider.network)}]
+    if outsider.namespace_labels is not None:
+        return [_platform(outsider.namespace_labels, outsider.pod_labels)]
+    return [
+        _platform(each.namespace_labels, each.pod_labels)
+        for each in settings.ingress_controllers or ()
+        if each.name == outsider.ingress_controller
+    ]
+
+
+def _platform(namespace: Mapping[str, str], pods: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return the peer for pods of namespaces that are no tenant's, whatever these are labelled."""
+    found: dict[str, Any] = {
+        "namespaceSelector": {
+            "matchLabels": dict(sorted(namespace.items())),
+            "matchExpressions": [{"key": names.TENANT_LABEL, "operator": "DoesNotExist"}],
+        }
+    }
+    if pods is not None:
+        found["podSelector"] = {"matchLabels": dict(sorted(pods.items()))}
+    return found
+
+
+def _block(settings: SettingsSpec, outsider: Outsider, cidr: Network) -> dict[str, Any]:
+    """Return the ipBlock: the cidr but for its exceptions, and for what is kept inside of it.
+
+    What is kept and holds the whole cidr is named by it, so it stays open.
+    """
+    given = [found for each in outsider.except_ or () if (found := addresses.network(each))]
+    kept = [
+        each for each in settings.kept_networks if each != cidr and addresses.contains(cidr, each)
+    ]
+    without = addresses.outermost((*given, *kept))
+    block: dict[str, Any] = {"cidr": str(cidr)}
+    return {**block, "except": [str(each) for each in without]} if without else block
+
+
+def _ports(ports: Iterable[Ports]) -> _Rules:
+    return [
+        {
+            "port": each.first,
+            "protocol": each.protocol,
+            **({"endPort": each.last} if each.last > each.first else {}),
+        }
+        for each in ports
+    ]
+
+
+def _peers(scope: Scope) -> list[str]:
+    """Return the tenants with which this namespace has a flow that both declare."""
+    both = {name for each in scope.agreements for name in (each.source, each.target)}
+    return sorted(both - {scope.tenant})
+
+
+def _peer(scope: Scope, tenant: str) -> Manifest:
+    """Allow what both declare; the other side's namespaces count while they are that tenant's."""
+    agreed = [each for each in scope.agreements if tenant in (each.source, each.target)]
+    return _policy(
+        scope,
+        names.peer(tenant),
+        ("Ingress", "Egress"),
+        ingress=[
+            {"from": _namespaces(tenant, each.source_namespaces), "ports": _ports(each.ports)}
+            for each in agreed
+            if each.source == tenant
+        ],
+        egress=[
+            {"to": _namespaces(tenant, each.target_namespaces), "ports": _ports(each.ports)}
+            for each in agreed
+            if each.target == tenant
+        ],
+        declared=f"spec.network.peers {tenant}",
+    )
+
+
+def _namespaces(tenant: str, namespaces: tuple[str, ...]) -> _Rules:
+    """Return the peer for namespaces by name, while they carry the tenant's label."""
+    by_name = {
+        "key": names.NAMESPACE_NAME_LABEL,
+        "operator": "In",
+        "values": list(namespaces),
+    }
+    return [
+        {
+            "namespaceSelector": {
+                "matchLabels": {names.TENANT_LABEL: tenant},
+                "matchExpressions": [by_name],
+            }
+        }
+    ]
+
+
 def _policy(
-    scope: Scope, name: str, types: tuple[str, ...], *, ingress: _Rules, egress: _Rules
+    scope: Scope,
+    name: str,
+    types: tuple[str, ...],
+    *,
+    ingress: _Rules,
+    egress: _Rules,
+    pods: PodSelector = _EVERY_POD,
+    declared: str = "",
 ) -> Manifest:
     return objects.manifest(
         kinds.NETWORK_POLICY,
         name=name,
         namespace=scope.namespace.name,
         labels=scope.labels,
+        annotations={names.DECLARED_ANNOTATION: declared} if declared else None,
         spec={
-            "podSelector": {},
+            "podSelector": (
+                {"matchLabels": dict(sorted(pods.match_labels.items()))}
+                if pods.match_labels
+                else {}
+            ),
             "policyTypes": list(types),
             "ingress": ingress,
             "egress": egress,

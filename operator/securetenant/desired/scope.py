@@ -1,13 +1,16 @@
 """The input of every builder: one namespace of one tenant, with all defaults resolved."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from securetenant.api import access, limits, names, quantities
 from securetenant.api.access import Role, Subject
 from securetenant.api.limits import Effective
-from securetenant.api.securetenant import NamespaceEntry, Switch, TenantSpec
+from securetenant.api.network import EgressOpening, IngressOpening, Opening, Switch, TenantNetwork
+from securetenant.api.securetenant import NamespaceEntry, TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.desired.peers import Agreement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +24,12 @@ class Scope:
     pod_security_version: str
     lockdown: str
     same_tenant: Switch
+    api_server: Switch
+    ingress: tuple[IngressOpening, ...]
+    """The openings that are meant for this namespace, sorted by name."""
+    egress: tuple[EgressOpening, ...]
+    agreements: tuple[Agreement, ...]
+    """Flows that this namespace has with others' and that both tenants declare, sorted."""
     own_namespaces: tuple[str, ...]
     """All namespaces of the tenant, sorted."""
     limits: Effective
@@ -42,15 +51,17 @@ def scopes(
     spec: TenantSpec,
     settings: SettingsSpec,
     shares: Mapping[str, Mapping[str, int]],
+    agreements: Sequence[Agreement] = (),
 ) -> tuple[Scope, ...]:
     """Return one scope per namespace, sorted by name.
 
-    ``shares`` is the quota of each namespace, in units.
+    ``shares`` is the quota of each namespace, in units; ``agreements`` are the flows that the
+    tenant and its peers both declare.
     """
     pod_security = spec.effective_pod_security
     effective = limits.effective(spec.container_limits)
     own = tuple(sorted(entry.name for entry in spec.namespaces))
-    same_tenant: Switch = (spec.network and spec.network.same_tenant) or "Allow"
+    network = spec.network or TenantNetwork()
     return tuple(
         Scope(
             tenant=tenant,
@@ -61,7 +72,11 @@ def scopes(
             ),
             pod_security_version=str(pod_security.version),
             lockdown=spec.lockdown or "None",
-            same_tenant=same_tenant,
+            same_tenant=network.same_tenant or "Allow",
+            api_server=network.api_server or "Deny",
+            ingress=_meant(network.ingress or (), entry.name),
+            egress=_meant(network.egress or (), entry.name),
+            agreements=_involving(agreements, tenant, entry.name),
             own_namespaces=own,
             limits=effective,
             share={
@@ -72,6 +87,28 @@ def scopes(
             settings=settings,
         )
         for entry in sorted(spec.namespaces, key=lambda entry: entry.name)
+    )
+
+
+_O = TypeVar("_O", bound=Opening)
+
+
+def _meant(openings: Iterable[_O], namespace: str) -> tuple[_O, ...]:
+    """Return the openings that are meant for the namespace, sorted by name."""
+    found = [each for each in openings if each.namespaces is None or namespace in each.namespaces]
+    return tuple(sorted(found, key=lambda each: each.name))
+
+
+def _involving(
+    agreements: Iterable[Agreement], tenant: str, namespace: str
+) -> tuple[Agreement, ...]:
+    return tuple(
+        sorted(
+            each
+            for each in agreements
+            if (each.source == tenant and namespace in each.source_namespaces)
+            or (each.target == tenant and namespace in each.target_namespaces)
+        )
     )
 
 
