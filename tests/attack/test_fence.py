@@ -27,6 +27,10 @@ def _policy(**spec: Any) -> dict[str, Any]:
     }
 
 
+def _tenant_peer(name: str) -> dict[str, Any]:
+    return {"namespaceSelector": {"matchLabels": {names.TENANT_LABEL: name}}}
+
+
 def _bind(role: str, subject: dict[str, str]) -> dict[str, Any]:
     return {
         **factory.binding({"apiGroup": RBAC, **subject}, role=role),
@@ -44,6 +48,7 @@ def _namespace(name: str, **labels: str) -> dict[str, Any]:
 
 
 NETPOL = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
+DENY = NETPOL.format("north-1") + f"/{names.DEFAULT_DENY}"
 BINDINGS = f"/apis/{RBAC}/v1/namespaces/{{}}/rolebindings"
 STOLEN: list[Any] = [
     ("protected namespace", "POST", "/api/v1/namespaces", _namespace("kube-evil"), FENCE),
@@ -111,6 +116,15 @@ STOLEN: list[Any] = [
         "PATCH",
         NETPOL.format("north-1") + f"/{names.DEFAULT_DENY}",
         _policy(egress=[{"to": [{"namespaceSelector": {}}]}]),
+        FENCE,
+    ),
+    (
+        "open to what is labelled like the platform",
+        "PATCH",
+        NETPOL.format("north-1") + f"/{names.DEFAULT_DENY}",
+        _policy(
+            egress=[{"to": [{"namespaceSelector": {"matchLabels": {names.STATE_LABEL: "active"}}}]}]
+        ),
         FENCE,
     ),
     (
@@ -235,6 +249,24 @@ def bounds(admin: Api, **bounds: Any) -> Iterator[None]:
             {"spec": {"hard": {"pods": "61"}}},
             id="a quota beyond the bounds",
         ),
+        pytest.param(
+            {"cidrs": ["10.1.0.0/16"]},
+            DENY,
+            _policy(egress=[{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]),
+            id="a network beyond the bounds",
+        ),
+        pytest.param(
+            {"cidrs": []},
+            DENY,
+            _policy(ingress=[{"from": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]}]),
+            id="any network, where none is allowed",
+        ),
+        pytest.param(
+            {"peers": ["nor*"]},
+            DENY,
+            _policy(egress=[{"to": [_tenant_peer("south")]}]),
+            id="a peer beyond the bounds",
+        ),
     ],
 )
 def test_a_stolen_operator_token_stays_within_the_bounds(
@@ -245,15 +277,31 @@ def test_a_stolen_operator_token_stays_within_the_bounds(
 
         def blocked() -> bool:
             answer = as_operator.call(
-                "PATCH" if "resourcequotas" in path else "POST",
+                "POST" if path == BINDINGS.format("north-1") else "PATCH",
                 path,
                 body,
-                content_type=MERGE if "resourcequotas" in path else "application/json",
+                content_type="application/json" if path.endswith("bindings") else MERGE,
                 dryRun="All",
             )
             return verdict(answer, BOUNDS) == "Blocked"
 
         wait_for(blocked, what="the bounds to be in force")
+
+
+def test_within_the_bounds_the_operator_opens_what_is_declared(
+    as_operator: Api, admin: Api
+) -> None:
+    """Else the refusals above would prove nothing. The platform's own services are no bound."""
+    within = [
+        {"ipBlock": {"cidr": "10.1.2.0/24"}},
+        {"ipBlock": {"cidr": "169.254.20.10/32"}},
+        _tenant_peer("north"),
+        _tenant_peer("south"),
+    ]
+    with bounds(admin, cidrs=["10.1.0.0/16"], peers=["sou*"]):
+        as_operator.call(
+            "PATCH", DENY, _policy(egress=[{"to": within}]), content_type=MERGE, dryRun="All"
+        ).ok()
 
 
 def test_bounds_that_exclude_a_tenant_take_nothing_away(admin: Api) -> None:

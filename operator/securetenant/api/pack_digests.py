@@ -49,12 +49,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-bounds",
-        "08b2ed1da5ced87cbfaa27a58cbf91c4",
+        "c00f059cd698b6fc385d782c489d7e25",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-fence",
-        "7117e1e17b6ad4e8ae29de1c3f23457e",
+        "30d6596943198cd1524f958042bd34fb",
     ),
     (
         "ValidatingAdmissionPolicy",

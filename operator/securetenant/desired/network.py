@@ -85,22 +85,16 @@ def _dns(scope: Scope) -> list[Manifest]:
     NodeLocal DNS listens on the node and is no pod to a selector, so it needs its address.
     """
     dns = scope.settings.dns
-    peers: _Rules = [
-        {
-            "namespaceSelector": {"matchLabels": dict(sorted(each.namespace_labels.items()))},
-            "podSelector": {"matchLabels": dict(sorted(each.pod_labels.items()))},
-        }
-        for each in dns.pods
-    ]
-    peers += [{"ipBlock": {"cidr": address}} for address in dns.addresses]
-    if not peers:
+    servers = [_platform(each.namespace_labels, each.pod_labels) for each in dns.pods]
+    servers += [{"ipBlock": {"cidr": address}} for address in dns.addresses]
+    if not servers:
         # A rule without peers would allow everybody.
         return []
     ports = [
         {"port": port, "protocol": protocol} for port in dns.ports for protocol in ("UDP", "TCP")
     ]
     return [
-        _policy(scope, names.DNS, ("Egress",), ingress=[], egress=[{"to": peers, "ports": ports}])
+        _policy(scope, names.DNS, ("Egress",), ingress=[], egress=[{"to": servers, "ports": ports}])
     ]
 
 
