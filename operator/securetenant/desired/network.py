@@ -4,20 +4,15 @@ NetworkPolicies add up, so each opening is one of its own. Every list is written
 too: a rule that somebody adds is then overwritten by the next apply.
 """
 
-from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from securetenant.api import addresses, kinds, names, objects
-from securetenant.api.addresses import Network
-from securetenant.api.network import Opening, Outsider, PodSelector
+from securetenant.api import kinds, names, objects
 from securetenant.api.objects import Manifest
-from securetenant.api.tenancysettings import SettingsSpec
-from securetenant.desired import peers
-from securetenant.desired.peers import Ports
+from securetenant.desired import openings
+from securetenant.desired.openings import Opened
 from securetenant.desired.scope import Scope
 
 _Rules = list[dict[str, Any]]
-_EVERY_POD = PodSelector.model_construct(match_labels={})
 
 
 def build(scope: Scope) -> tuple[Manifest, ...]:
@@ -26,8 +21,7 @@ def build(scope: Scope) -> tuple[Manifest, ...]:
     if scope.same_tenant == "Allow":
         policies.append(_same_tenant(scope))
     policies += _api_server(scope)
-    policies += [made for each in scope.ingress for made in _opening(scope, "Ingress", each)]
-    policies += [made for each in scope.egress for made in _opening(scope, "Egress", each)]
+    policies += [_opening(scope, each) for each in scope.openings]
     policies += [_peer(scope, each) for each in _peers(scope)]
     return tuple(policies)
 
@@ -57,16 +51,7 @@ def named(scope: Scope) -> Named:
                 }
             )
         ),
-        tuple(
-            sorted(
-                {
-                    each.cidr
-                    for opening in (*scope.ingress, *scope.egress)
-                    for each in opening.outsiders
-                    if each.cidr is not None
-                }
-            )
-        ),
+        tuple(sorted({cidr for each in scope.openings for cidr in each.cidrs})),
     )
 
 
@@ -85,7 +70,7 @@ def _dns(scope: Scope) -> list[Manifest]:
     NodeLocal DNS listens on the node and is no pod to a selector, so it needs its address.
     """
     dns = scope.settings.dns
-    servers = [_platform(each.namespace_labels, each.pod_labels) for each in dns.pods]
+    servers = [openings.platform(each.namespace_labels, each.pod_labels) for each in dns.pods]
     servers += [{"ipBlock": {"cidr": address}} for address in dns.addresses]
     if not servers:
         # A rule without peers would allow everybody.
@@ -131,76 +116,16 @@ def _api_server(scope: Scope) -> list[Manifest]:
     ]
 
 
-def _opening(scope: Scope, direction: str, opening: Opening) -> list[Manifest]:
-    """Return the NetworkPolicy of an opening, or nothing when it names nobody who is known."""
-    others = [found for each in opening.outsiders for found in _outsider(scope.settings, each)]
-    if not others:
-        # A rule without peers would allow everybody.
-        return []
-    side = "from" if direction == "Ingress" else "to"
-    rules = [{side: others, "ports": _ports(peers.spans(opening.ports))}]
-    return [
-        _policy(
-            scope,
-            names.opening(direction, opening.name),
-            (direction,),
-            ingress=rules if direction == "Ingress" else [],
-            egress=rules if direction == "Egress" else [],
-            pods=opening.pod_selector or _EVERY_POD,
-            declared=f"spec.network.{direction.lower()} {opening.name}",
-        )
-    ]
-
-
-def _outsider(settings: SettingsSpec, outsider: Outsider) -> _Rules:
-    """Return the peer of a rule, or nothing when TenancySettings do not know it."""
-    if outsider.network is not None:
-        return [{"ipBlock": _block(settings, outsider, outsider.network)}]
-    if outsider.namespace_labels is not None:
-        return [_platform(outsider.namespace_labels, outsider.pod_labels)]
-    return [
-        _platform(each.namespace_labels, each.pod_labels)
-        for each in settings.ingress_controllers or ()
-        if each.name == outsider.ingress_controller
-    ]
-
-
-def _platform(namespace: Mapping[str, str], pods: Mapping[str, str] | None) -> dict[str, Any]:
-    """Return the peer for pods of namespaces that are no tenant's, whatever these are labelled."""
-    found: dict[str, Any] = {
-        "namespaceSelector": {
-            "matchLabels": dict(sorted(namespace.items())),
-            "matchExpressions": [{"key": names.TENANT_LABEL, "operator": "DoesNotExist"}],
-        }
-    }
-    if pods is not None:
-        found["podSelector"] = {"matchLabels": dict(sorted(pods.items()))}
-    return found
-
-
-def _block(settings: SettingsSpec, outsider: Outsider, cidr: Network) -> dict[str, Any]:
-    """Return the ipBlock: the cidr but for its exceptions, and for what is kept inside of it.
-
-    What is kept and holds the whole cidr is named by it, so it stays open.
-    """
-    given = [found for each in outsider.except_ or () if (found := addresses.network(each))]
-    kept = [
-        each for each in settings.kept_networks if each != cidr and addresses.contains(cidr, each)
-    ]
-    without = addresses.outermost((*given, *kept))
-    block: dict[str, Any] = {"cidr": str(cidr)}
-    return {**block, "except": [str(each) for each in without]} if without else block
-
-
-def _ports(ports: Iterable[Ports]) -> _Rules:
-    return [
-        {
-            "port": each.first,
-            "protocol": each.protocol,
-            **({"endPort": each.last} if each.last > each.first else {}),
-        }
-        for each in ports
-    ]
+def _opening(scope: Scope, opened: Opened) -> Manifest:
+    """Return the NetworkPolicy of an opening; its spec is the same object in every namespace."""
+    return objects.manifest(
+        kinds.NETWORK_POLICY,
+        name=opened.name,
+        namespace=scope.namespace.name,
+        labels=scope.labels,
+        annotations={names.DECLARED_ANNOTATION: opened.declared},
+        spec=opened.spec,
+    )
 
 
 def _peers(scope: Scope) -> list[str]:
@@ -217,12 +142,15 @@ def _peer(scope: Scope, tenant: str) -> Manifest:
         names.peer(tenant),
         ("Ingress", "Egress"),
         ingress=[
-            {"from": _namespaces(tenant, each.source_namespaces), "ports": _ports(each.ports)}
+            {
+                "from": _namespaces(tenant, each.source_namespaces),
+                "ports": openings.ports(each.ports),
+            }
             for each in agreed
             if each.source == tenant
         ],
         egress=[
-            {"to": _namespaces(tenant, each.target_namespaces), "ports": _ports(each.ports)}
+            {"to": _namespaces(tenant, each.target_namespaces), "ports": openings.ports(each.ports)}
             for each in agreed
             if each.target == tenant
         ],
@@ -254,7 +182,6 @@ def _policy(
     *,
     ingress: _Rules,
     egress: _Rules,
-    pods: PodSelector = _EVERY_POD,
     declared: str = "",
 ) -> Manifest:
     return objects.manifest(
@@ -264,11 +191,7 @@ def _policy(
         labels=scope.labels,
         annotations={names.DECLARED_ANNOTATION: declared} if declared else None,
         spec={
-            "podSelector": (
-                {"matchLabels": dict(sorted(pods.match_labels.items()))}
-                if pods.match_labels
-                else {}
-            ),
+            "podSelector": {},
             "policyTypes": list(types),
             "ingress": ingress,
             "egress": egress,

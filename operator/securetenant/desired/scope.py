@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from securetenant.api import access, limits, names, quantities
 from securetenant.api.access import Role, Subject
 from securetenant.api.limits import Effective
-from securetenant.api.network import EgressOpening, IngressOpening, Opening, Switch, TenantNetwork
+from securetenant.api.network import Switch, TenantNetwork
 from securetenant.api.securetenant import NamespaceEntry, TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.desired import openings
+from securetenant.desired.openings import Opened
 from securetenant.desired.peers import Agreement
 
 
@@ -25,9 +26,8 @@ class Scope:
     lockdown: str
     same_tenant: Switch
     api_server: Switch
-    ingress: tuple[IngressOpening, ...]
+    openings: tuple[Opened, ...]
     """The openings that are meant for this namespace, sorted by name."""
-    egress: tuple[EgressOpening, ...]
     agreements: tuple[Agreement, ...]
     """Flows that this namespace has with others' and that both tenants declare, sorted."""
     own_namespaces: tuple[str, ...]
@@ -62,6 +62,7 @@ def scopes(
     effective = limits.effective(spec.container_limits)
     own = tuple(sorted(entry.name for entry in spec.namespaces))
     network = spec.network or TenantNetwork()
+    opened = openings.build(network, settings)
     return tuple(
         Scope(
             tenant=tenant,
@@ -74,8 +75,7 @@ def scopes(
             lockdown=spec.lockdown or "None",
             same_tenant=network.same_tenant or "Allow",
             api_server=network.api_server or "Deny",
-            ingress=_meant(network.ingress or (), entry.name),
-            egress=_meant(network.egress or (), entry.name),
+            openings=tuple(each for each in opened if each.holds_in(entry.name)),
             agreements=_involving(agreements, tenant, entry.name),
             own_namespaces=own,
             limits=effective,
@@ -88,15 +88,6 @@ def scopes(
         )
         for entry in sorted(spec.namespaces, key=lambda entry: entry.name)
     )
-
-
-_O = TypeVar("_O", bound=Opening)
-
-
-def _meant(openings: Iterable[_O], namespace: str) -> tuple[_O, ...]:
-    """Return the openings that are meant for the namespace, sorted by name."""
-    found = [each for each in openings if each.namespaces is None or namespace in each.namespaces]
-    return tuple(sorted(found, key=lambda each: each.name))
 
 
 def _involving(

@@ -17,7 +17,7 @@ from securetenant.desired import peers, scope, totals, unit
 from securetenant.desired.peers import Agreement, Declaration
 from securetenant.desired.scope import Scope
 from securetenant.plan import expected, ledger
-from securetenant.plan.expected import Expected
+from securetenant.plan.expected import Expected, Known
 from securetenant.plan.ledger import Part
 from securetenant.plan.ownership import QuotaFacts
 from securetenant.reconcile.store import Store
@@ -153,8 +153,6 @@ class Tenants:
             record.findings = (Finding(type=status.READY, reason=error.reason, message=str(error)),)
             record.is_refused = True
             return []
-        if record.spec is not None:
-            spec = _shared(spec, record.spec)
         record.spec, record.is_refused = spec, False
         book = _share(record, spec, settings, store, name)
         record.is_waiting = bool(book.waiting)
@@ -168,9 +166,10 @@ class Tenants:
             del record.units[namespace]
             self._unclaim(namespace, name)
         changed = []
+        digests: Known = {}
         for namespace, each in found.items():
             settled = namespace not in book.waiting and not book.overcommitted
-            if self._update(record, each, book.shares[namespace], settled=settled):
+            if self._update(record, each, book.shares[namespace], digests, settled=settled):
                 self._claims[namespace].add(name)
                 changed.append(namespace)
         return changed
@@ -247,7 +246,13 @@ class Tenants:
             return _declaration(name, record)
 
     def _update(
-        self, record: Record, found: Scope, share: Mapping[str, int], *, settled: bool
+        self,
+        record: Record,
+        found: Scope,
+        share: Mapping[str, int],
+        digests: Known,
+        *,
+        settled: bool,
     ) -> bool:
         """Take a scope; tell whether its namespace has to be looked at."""
         namespace = found.namespace.name
@@ -255,7 +260,7 @@ class Tenants:
         if known is not None and known.scope == found:
             was_settled, known.settled = known.settled, settled
             return was_settled != settled
-        wanted = expected.expect(unit.build(found))
+        wanted = expected.expect(unit.build(found), digests)
         given = dict(share)
         if known is not None:
             given = {
@@ -329,27 +334,6 @@ def _parse(name: str, body: Body) -> TenantSpec:
     if not SELF_RULE.holds((name, spec)):
         raise RefusedSpecError(f"spec.network.peers: {SELF_RULE.message}.")
     return spec
-
-
-def _shared(spec: TenantSpec, before: TenantSpec) -> TenantSpec:
-    """Return the spec with the openings of the one before it where they are equal.
-
-    A thousand namespaces then compare a hundred openings by identity.
-    """
-    if spec.network is None or before.network is None:
-        return spec
-    known = {(type(each), each.name): each for each in before.network.openings}
-
-    def same(openings: Any) -> Any:
-        return openings and tuple(
-            known[type(each), each.name] if known.get((type(each), each.name)) == each else each
-            for each in openings
-        )
-
-    network = spec.network.model_copy(
-        update={"ingress": same(spec.network.ingress), "egress": same(spec.network.egress)}
-    )
-    return spec.model_copy(update={"network": network})
 
 
 def _declaration(name: str, record: Record) -> Declaration | None:
