@@ -63,6 +63,9 @@ class Record:
     is_refused: bool = False
     """Whether the spec as it stands is refused."""
     findings: tuple[Finding, ...] = ()
+    judged: tuple[Any, SettingsSpec, TenantSpec] | None = None
+    """The last spec that was found good, for which generation and by which settings: its peers
+    ask for it too, and a large one takes a while to read."""
     declaration: Declaration | None = None
     """What it said about other tenants when it was last read."""
     writing: set[str] = field(default_factory=set)
@@ -148,7 +151,7 @@ class Tenants:
         record = self._records[name]
         record.stale = False
         try:
-            spec = _judge(name, record.body, settings)
+            spec = _judge(name, record, settings)
         except RefusedSpecError as error:
             record.findings = (Finding(type=status.READY, reason=error.reason, message=str(error)),)
             record.is_refused = True
@@ -241,7 +244,7 @@ class Tenants:
         if not record.stale or record.is_deleted:
             return _declaration(name, record)
         try:
-            return _declared(name, _judge(name, record.body, settings))
+            return _declared(name, _judge(name, record, settings))
         except RefusedSpecError:
             return _declaration(name, record)
 
@@ -314,16 +317,22 @@ def validate(model: type[_M], spec: Any) -> _M:
         raise RefusedSpecError(f"{where}: {message}.") from error
 
 
-def _judge(name: str, body: Body, settings: SettingsSpec) -> TenantSpec:
+def _judge(name: str, record: Record, settings: SettingsSpec) -> TenantSpec:
     """Return the spec of a SecureTenant; raises :class:`RefusedSpecError` with what is wrong."""
+    generation = (record.uid, record.body["metadata"].get("generation"))
+    if record.judged is not None and record.judged[0] == generation:
+        _, judge, spec = record.judged
+        if judge is settings:
+            return spec
     kept = "What was in place stays in place"
     try:
-        spec = _parse(name, body)
+        spec = _parse(name, record.body)
     except RefusedSpecError as error:
         raise RefusedSpecError(f"{error} {kept}; correct the spec.") from error
     passed = settings.bounds.problem(spec, totals.total(spec, settings)) if settings.bounds else ""
     if passed:
         raise RefusedSpecError(f"{passed} (TenancySettings). {kept}.", status.BOUND_PASSED)
+    record.judged = (generation, settings, spec)
     return spec
 
 
