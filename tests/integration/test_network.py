@@ -1,6 +1,8 @@
 """Openings and peers on a real API server: refused, opened, told, withdrawn, removed."""
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,10 +12,13 @@ from hypothesis import strategies as st
 
 from conftest import Ready, settled
 from factory import seen, settings, settings_spec, tenant
-from harness import Api, Operator, conditions, wait_for
+from harness import Api, Operator, conditions, wait_for, writes_by_operator
 from securetenant.api import kinds
+from securetenant.checks import imagined
+from securetenant.checks.reachability import Namespace, World
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
+from securetenant.sandbox.instances import Instance
 
 HTTPS = [{"port": 443}]
 NETWORK = "a network is an address and a mask without bits beyond it, in its shortest spelling"
@@ -419,3 +424,93 @@ def test_an_unknown_ingress_controller_is_told_with_the_known_ones(
         "TenancySettings do not know ingress controller ngnix (opening web). They know"
         in (found["message"])
     )
+
+
+@contextlib.contextmanager
+def _settings(admin: Api, **spec: Any) -> Iterator[None]:
+    """Say more in TenancySettings for a while."""
+    admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": spec}).ok()
+    try:
+        yield
+    finally:
+        nothing = {"spec": dict.fromkeys(spec)}
+        admin.patch(kinds.TENANCY_SETTINGS, "default", nothing).ok()
+
+
+def test_what_the_platform_says_later_opens_what_was_asked_for(
+    admin: Api, operator: Operator
+) -> None:
+    """No spec of a tenant is touched: settings are watched."""
+    network = {**_opening(**{"from": [{"ingressController": "envoy"}]}), "apiServer": "Allow"}
+    admin.create(kinds.SECURE_TENANT, tenant("patient", network=network)).ok()
+    settled(admin, "patient", expected="Failed")
+    assert _policy(admin, "patient-a", "ingress-web") is None
+    assert _policy(admin, "patient-a", "api-server") is None
+    controller = {"name": "envoy", "namespaceLabels": {"a": "b"}, "podLabels": {"c": "d"}}
+    server = {"addresses": ["10.96.0.1/32"], "ports": [443]}
+    with _settings(admin, ingressControllers=[controller], apiServer=server):
+        wait_for(lambda: _policy(admin, "patient-a", "ingress-web"), what="the opening")
+        wait_for(lambda: _policy(admin, "patient-b", "api-server"), what="the API server")
+        settled(admin, "patient")
+    wait_for(
+        lambda: _policy(admin, "patient-b", "api-server") is None, what="the API server to close"
+    )
+
+
+def _agreed(name: str, other: str) -> dict[str, Any]:
+    peer = {**_peer()["peers"][0], "tenant": other, "namespaces": [f"{other}-a"]}
+    return tenant(name, network={"peers": [peer]})
+
+
+def test_what_is_live_lets_through_what_is_agreed_alone(
+    admin: Api, operator: Operator, ready: Ready
+) -> None:
+    """Judged from the objects in the cluster, whoever wrote them, for whatever pods are made."""
+    ready(_agreed("castor", "pollux"))
+    ready(_agreed("pollux", "castor"))
+    ready(_agreed("helena", "castor"))
+    wait_for(lambda: _policy(admin, "castor-a", "peer-pollux"), what="the opening of castor")
+    wait_for(lambda: _policy(admin, "pollux-a", "peer-castor"), what="the opening of pollux")
+    spaces = [
+        Namespace(name=each["metadata"]["name"], labels=each["metadata"]["labels"])
+        for each in admin.list(kinds.NAMESPACE)
+    ]
+    policies = admin.list(kinds.NETWORK_POLICY)
+    world = World(spaces, imagined.pods(spaces, policies), policies)
+    ours = ("castor", "pollux", "helena")
+    found = {
+        (flow.source.namespace, flow.target.namespace, ", ".join(map(str, flow.ports)))
+        for flow in world.crossings()
+        if flow.source.tenant in ours or flow.target.tenant in ours
+    }
+    dns = {
+        (namespace, "kube-system", "TCP 53, UDP 53")
+        for name in ours
+        for namespace in (f"{name}-a", f"{name}-b")
+    }
+    peers = {("castor-a", "pollux-a", "TCP 443"), ("pollux-a", "castor-a", "TCP 443")}
+    assert found == peers | dns
+
+
+def test_a_restart_keeps_peers_open(
+    sandbox: Instance, admin: Api, operator: Operator, ready: Ready
+) -> None:
+    """A peer that was not read yet after a restart must not look like one that withdrew."""
+    ready(_agreed("romulus", "remus"))
+    ready(_agreed("remus", "romulus"))
+    wait_for(lambda: _policy(admin, "remus-a", "peer-romulus"), what="the peer")
+    wait_for(lambda: _policy(admin, "romulus-a", "peer-remus"), what="the other side")
+    settled(admin, "romulus")
+    before = _policy(admin, "romulus-a", "peer-remus")["metadata"]
+    assert operator.stop() == 0
+    operator.start()
+    # Something new, so that the operator has read every tenant when it is there.
+    ready(tenant("numa"))
+    after = _policy(admin, "romulus-a", "peer-remus")["metadata"]
+    assert (after["uid"], after["resourceVersion"]) == (before["uid"], before["resourceVersion"])
+    deleted = [
+        event["objectRef"]["name"]
+        for event in writes_by_operator(sandbox)
+        if event["verb"] == "delete" and event["objectRef"].get("namespace") == "romulus-a"
+    ]
+    assert deleted == []
