@@ -72,7 +72,8 @@ def _peer(**more: Any) -> dict[str, Any]:
                 ("10.20.0.0/16", PART),
                 ("fd00::/64", PART),
                 ("10.20.9.1/24", NETWORK),
-                ("::ffff:10.20.9.0/120", NETWORK),
+                ("::ffff:10.20.9.0/120", PART),
+                ("10.20.9.0", PART),
             )
         ),
         pytest.param(

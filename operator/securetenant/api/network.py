@@ -145,16 +145,18 @@ class Outsider(Model):
             message="except takes addresses out of a cidr: write the cidr beside it",
             path=".except",
         ),
+        # Two rules, each read as seldom as possible: there may be 100,000 exceptions.
         Rule(
-            cel=f"!has(self.except) || self.except.all(e, {addresses.IS_NETWORK.format('e')})",
+            cel="!has(self.except) || self.except.all(e, !isCIDR(e)"
+            " || string(cidr(e).masked()) == e)",
             holds=lambda self: all(map(addresses.network, self.except_ or ())),
             message=addresses.MESSAGE,
             path=".except",
         ),
         Rule(
             cel="!has(self.except) || !has(self.cidr) || !isCIDR(self.cidr) ||"
-            " [cidr(self.cidr)].all(c, self.except.all(e, !isCIDR(e) || (c.containsCIDR(e)"
-            " && cidr(e).prefixLength() > c.prefixLength())))",
+            " [cidr(self.cidr)].all(c, self.except.all(e, isCIDR(e) && e != self.cidr"
+            " && c.containsCIDR(e)))",
             holds=lambda self: all(map(self.is_part, self.except_ or ())),
             message="an exception is a smaller part of the cidr, like 10.20.9.0/24 in"
             " 10.20.0.0/16; to close all of the cidr, leave the entry out",
@@ -168,10 +170,10 @@ class Outsider(Model):
         return addresses.network(self.cidr) if self.cidr is not None else None
 
     def is_part(self, text: str) -> bool:
-        """Tell whether a network is a smaller part of the cidr; what is none passes."""
+        """Tell whether a text is a smaller part of the cidr; of what is no cidr, all are."""
         outer, inner = self.network, addresses.network(text)
-        return (
-            outer is None or inner is None or (inner != outer and addresses.contains(outer, inner))
+        return outer is None or (
+            inner is not None and inner != outer and addresses.contains(outer, inner)
         )
 
     @property
