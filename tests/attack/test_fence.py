@@ -262,6 +262,18 @@ def bounds(admin: Api, **bounds: Any) -> Iterator[None]:
             id="any network, where none is allowed",
         ),
         pytest.param(
+            {},
+            DENY,
+            _policy(egress=[{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]),
+            id="the cloud's credentials within a network",
+        ),
+        pytest.param(
+            {},
+            DENY,
+            _policy(egress=[{"to": [{"ipBlock": {"cidr": "fd00::/8", "except": ["fd01::/16"]}}]}]),
+            id="the cloud's credentials by IPv6",
+        ),
+        pytest.param(
             {"peers": ["nor*"]},
             DENY,
             _policy(egress=[{"to": [_tenant_peer("south")]}]),
@@ -294,11 +306,12 @@ def test_within_the_bounds_the_operator_opens_what_is_declared(
     """Else the refusals above would prove nothing. The platform's own services are no bound."""
     within = [
         {"ipBlock": {"cidr": "10.1.2.0/24"}},
+        {"ipBlock": {"cidr": "169.254.0.0/16", "except": ["169.254.169.0/24"]}},
         {"ipBlock": {"cidr": "169.254.20.10/32"}},
         _tenant_peer("north"),
         _tenant_peer("south"),
     ]
-    with bounds(admin, cidrs=["10.1.0.0/16"], peers=["sou*"]):
+    with bounds(admin, cidrs=["10.1.0.0/16", "169.254.0.0/16"], peers=["sou*"]):
         as_operator.call(
             "PATCH", DENY, _policy(egress=[{"to": within}]), content_type=MERGE, dryRun="All"
         ).ok()

@@ -177,6 +177,11 @@ def _without_nothing(value: Any) -> Any:
         ),
         pytest.param({"apiServer": {"addresses": ["10.0.0.1"], "ports": [443]}}, NETWORK, id="api"),
         pytest.param(
+            {"apiServer": {"addresses": ["169.254.0.0/16"], "ports": [443]}},
+            "an address of the API server lies in metadataAddresses",
+            id="api at the metadata service",
+        ),
+        pytest.param(
             {"apiServer": {"addresses": [], "ports": []}}, "at least 1 items", id="api ports"
         ),
         pytest.param({"bounds": {"cidrs": ["::ffff:1.2.3.0/120"]}}, NETWORK, id="bounds.cidrs"),
@@ -373,6 +378,16 @@ def test_openings_come_and_go_with_their_entries(
     ready(tenant("opener", network=_opening()))
     assert _policy(admin, "opener-a", "egress-out") is None
     assert _policy(admin, "opener-a", "ingress-web")
+
+
+def test_the_widest_opening_passes_the_fence(admin: Api, operator: Operator, ready: Ready) -> None:
+    """The fence looks for the cloud's credentials in each network: that must stay affordable."""
+    parts = [f"{200 + number}.0.0.0/8" for number in range(32)]
+    to = [{"cidr": "128.0.0.0/1", "except": parts}] * 32
+    opening = {"name": "wide", "to": to, "ports": HTTPS * 32, "reason": "the largest there is"}
+    ready(tenant("widest", namespaces=[{"name": "widest-a"}], network={"egress": [opening]}))
+    (rule,) = _policy(admin, "widest-a", "egress-wide")["spec"]["egress"]
+    assert [len(each["ipBlock"]["except"]) for each in rule["to"]] == [34] * 32
 
 
 def test_a_peer_opens_only_when_both_agree_and_closes_when_one_withdraws(

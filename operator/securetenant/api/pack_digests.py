@@ -49,7 +49,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-bounds",
-        "c00f059cd698b6fc385d782c489d7e25",
+        "ac97921f26c6d9b1c789ddaa908cc17c",
     ),
     (
         "ValidatingAdmissionPolicy",

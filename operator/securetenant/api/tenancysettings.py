@@ -12,7 +12,7 @@ from securetenant.api.addresses import Cidrs
 from securetenant.api.metadata import Labels
 from securetenant.api.network import SelectorLabels, TenantNetwork, selector_rules
 from securetenant.api.quotas import QuotaMap
-from securetenant.api.rules import Model, Rule, listed
+from securetenant.api.rules import Model, Rule, listed, snake
 from securetenant.api.securetenant import TenantSpec
 from securetenant.api.status import Standing
 
@@ -199,6 +199,28 @@ def _told(allowed: Iterable[str]) -> str:
     return ", ".join(allowed) or "nobody"
 
 
+def _apart(path: str, what: str, instead: str) -> Rule:
+    """Return the rule that addresses which are opened to tenants hold no metadata address."""
+    field, _, part = path.partition(".")
+
+    def holds(self: "SettingsSpec") -> bool:
+        opened = getattr(getattr(self, snake(field)), part, ())
+        return not any(
+            _overlap(address, metadata)
+            for address in opened
+            for metadata in self.metadata_addresses
+        )
+
+    return Rule(
+        cel=f"!has(self.{field}) || self.{path}.all(a, self.metadataAddresses.all(m, !isCIDR(a)"
+        " || !isCIDR(m) || (!cidr(m).containsCIDR(cidr(a)) && !cidr(a).containsCIDR(cidr(m)))))",
+        holds=holds,
+        message=f"{what} lies in metadataAddresses: tenants would reach the cloud's credentials"
+        f" there; {instead}",
+        path=f".{path}",
+    )
+
+
 class SettingsSpec(Model):
     """What holds for every tenant."""
 
@@ -241,20 +263,8 @@ class SettingsSpec(Model):
         _networks_rule("metadataAddresses"),
         _networks_rule("nodeNetworks"),
         _networks_rule("podNetworks"),
-        Rule(
-            cel="self.dns.addresses.all(a, self.metadataAddresses.all(m, !isCIDR(a) || !isCIDR(m)"
-            " || (!cidr(m).containsCIDR(cidr(a)) && !cidr(a).containsCIDR(cidr(m)))))",
-            holds=lambda self: (
-                not any(
-                    _overlap(address, metadata)
-                    for address in self.dns.addresses
-                    for metadata in self.metadata_addresses
-                )
-            ),
-            message="a DNS address lies in metadataAddresses: tenants would reach the cloud's"
-            " credentials there; use another DNS server",
-            path=".dns.addresses",
-        ),
+        _apart("dns.addresses", "a DNS address", "use another DNS server"),
+        _apart("apiServer.addresses", "an address of the API server", "name its addresses alone"),
         Rule(
             cel="self.protectedNames.all(n, n.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
             " || n.matches('^[a-z0-9]([-a-z0-9]*)[*]$'))",
