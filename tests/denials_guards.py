@@ -10,7 +10,16 @@ import factory
 from attack_harness import Denial
 from harness import JSON_PATCH
 from securetenant.api import names
-from stolen_operator import BINDINGS, NETPOL, RBAC, STOLEN, bind
+from stolen_operator import (
+    BINDINGS,
+    DENY,
+    NETPOL,
+    RBAC,
+    STOLEN,
+    bind,
+    network_policy,
+    tenant_peer,
+)
 
 
 def _stolen(title: str) -> Denial:
@@ -146,6 +155,7 @@ ROWS: dict[tuple[str, int], Denial] = {
                 "under another name",
                 "another tenant's policy",
                 "open to everybody",
+                "open to what is labelled like the platform",
                 "give to everybody",
                 "take default",
                 "delete a foreign one",
@@ -199,5 +209,22 @@ ROWS: dict[tuple[str, int], Denial] = {
         path=BINDINGS.format("north-1"),
         body=bind(_VIEWER, {"kind": "User", "name": "mallory"}),
         settings={"bounds": {"users": []}},
+    ),
+    ("securetenant-operator-bounds", 5): Denial(
+        who="operator",
+        path=DENY,
+        body=network_policy(egress=[{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]),
+        settings={"bounds": {"cidrs": ["10.1.0.0/16"]}},
+    ),
+    ("securetenant-operator-bounds", 6): Denial(
+        who="operator",
+        path=DENY,
+        body=network_policy(egress=[{"to": [{"ipBlock": {"cidr": "169.254.0.0/16"}}]}]),
+    ),
+    ("securetenant-operator-bounds", 7): Denial(
+        who="operator",
+        path=DENY,
+        body=network_policy(egress=[{"to": [tenant_peer("south")]}]),
+        settings={"bounds": {"peers": ["nor*"]}},
     ),
 }

@@ -12,16 +12,23 @@ from securetenant.api import names
 RBAC = "rbac.authorization.k8s.io"
 FENCE = Policy("securetenant-operator-fence")
 NETPOL = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
+DENY = NETPOL.format("north-1") + f"/{names.DEFAULT_DENY}"
 BINDINGS = f"/apis/{RBAC}/v1/namespaces/{{}}/rolebindings"
 
 
-def _policy(**spec: Any) -> dict[str, Any]:
+def network_policy(**spec: Any) -> dict[str, Any]:
+    """Return what the default-deny would be made."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": names.DEFAULT_DENY},
         "spec": {"podSelector": {}, **spec},
     }
+
+
+def tenant_peer(name: str) -> dict[str, Any]:
+    """Return a peer of a NetworkPolicy: a whole tenant."""
+    return {"namespaceSelector": {"matchLabels": {names.TENANT_LABEL: name}}}
 
 
 def bind(role: str, subject: dict[str, str]) -> dict[str, Any]:
@@ -93,26 +100,35 @@ STOLEN: list[Any] = [
         FENCE,
     ),
     ("delete a foreign one", "DELETE", "/api/v1/namespaces/bystander", None, FENCE),
-    ("wall elsewhere", "POST", NETPOL.format("bystander"), _policy(), FENCE),
+    ("wall elsewhere", "POST", NETPOL.format("bystander"), network_policy(), FENCE),
     (
         "open to everybody",
         "PATCH",
         NETPOL.format("north-1") + f"/{names.DEFAULT_DENY}",
-        _policy(ingress=[{}]),
+        network_policy(ingress=[{}]),
         FENCE,
     ),
     (
         "open by an empty selector",
         "PATCH",
         NETPOL.format("north-1") + f"/{names.DEFAULT_DENY}",
-        _policy(egress=[{"to": [{"namespaceSelector": {}}]}]),
+        network_policy(egress=[{"to": [{"namespaceSelector": {}}]}]),
+        FENCE,
+    ),
+    (
+        "open to what is labelled like the platform",
+        "PATCH",
+        DENY,
+        network_policy(
+            egress=[{"to": [{"namespaceSelector": {"matchLabels": {names.STATE_LABEL: "active"}}}]}]
+        ),
         FENCE,
     ),
     (
         "under another name",
         "POST",
         NETPOL.format("north-1"),
-        {**_policy(), "metadata": {"name": "mine"}},
+        {**network_policy(), "metadata": {"name": "mine"}},
         FENCE,
     ),
     (

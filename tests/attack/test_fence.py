@@ -10,7 +10,7 @@ from attack_harness import Policy, verdict
 from conftest import settled
 from harness import MERGE, Api, conditions, wait_for
 from securetenant.api import kinds
-from stolen_operator import BINDINGS, STOLEN, bind
+from stolen_operator import BINDINGS, DENY, STOLEN, bind, network_policy, tenant_peer
 
 BOUNDS = Policy("securetenant-operator-bounds")
 
@@ -71,6 +71,38 @@ def bounds(admin: Api, **bounds: Any) -> Iterator[None]:
             {"spec": {"hard": {"pods": "61"}}},
             id="a quota beyond the bounds",
         ),
+        pytest.param(
+            {"cidrs": ["10.1.0.0/16"]},
+            DENY,
+            network_policy(egress=[{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]),
+            id="a network beyond the bounds",
+        ),
+        pytest.param(
+            {"cidrs": []},
+            DENY,
+            network_policy(ingress=[{"from": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]}]),
+            id="any network, where none is allowed",
+        ),
+        pytest.param(
+            {},
+            DENY,
+            network_policy(egress=[{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]),
+            id="the cloud's credentials within a network",
+        ),
+        pytest.param(
+            {},
+            DENY,
+            network_policy(
+                egress=[{"to": [{"ipBlock": {"cidr": "fd00::/8", "except": ["fd01::/16"]}}]}]
+            ),
+            id="the cloud's credentials by IPv6",
+        ),
+        pytest.param(
+            {"peers": ["nor*"]},
+            DENY,
+            network_policy(egress=[{"to": [tenant_peer("south")]}]),
+            id="a peer beyond the bounds",
+        ),
     ],
 )
 def test_a_stolen_operator_token_stays_within_the_bounds(
@@ -81,15 +113,32 @@ def test_a_stolen_operator_token_stays_within_the_bounds(
 
         def blocked() -> bool:
             answer = as_operator.call(
-                "PATCH" if "resourcequotas" in path else "POST",
+                "POST" if path == BINDINGS.format("north-1") else "PATCH",
                 path,
                 body,
-                content_type=MERGE if "resourcequotas" in path else "application/json",
+                content_type="application/json" if path.endswith("bindings") else MERGE,
                 dryRun="All",
             )
             return verdict(answer, BOUNDS) == "Blocked"
 
         wait_for(blocked, what="the bounds to be in force")
+
+
+def test_within_the_bounds_the_operator_opens_what_is_declared(
+    as_operator: Api, admin: Api
+) -> None:
+    """Else the refusals above would prove nothing. The platform's own services are no bound."""
+    within = [
+        {"ipBlock": {"cidr": "10.1.2.0/24"}},
+        {"ipBlock": {"cidr": "169.254.0.0/16", "except": ["169.254.169.0/24"]}},
+        {"ipBlock": {"cidr": "169.254.20.10/32"}},
+        tenant_peer("north"),
+        tenant_peer("south"),
+    ]
+    with bounds(admin, cidrs=["10.1.0.0/16", "169.254.0.0/16"], peers=["sou*"]):
+        as_operator.call(
+            "PATCH", DENY, network_policy(egress=[{"to": within}]), content_type=MERGE, dryRun="All"
+        ).ok()
 
 
 def test_bounds_that_exclude_a_tenant_take_nothing_away(admin: Api) -> None:

@@ -5,13 +5,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import converge, guards
+from bench import converge, guards, openings, reach
 from securetenant.sandbox import components
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS: dict[str, Callable[[], str]] = {
     "converge": lambda: converge.run((100, 1000)),
     "guards": lambda: guards.run(ROUNDS),
+    "openings": lambda: openings.run((100, 1000)),
+    "reach": lambda: reach.run((1000, 10_000)),
 }
 ROUNDS = 600
 """Of each request, with and without the guards, on either API server."""

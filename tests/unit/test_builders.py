@@ -37,7 +37,10 @@ def test_dns_is_allowed_to_its_servers_on_its_ports_alone() -> None:
             "to": [
                 {
                     "namespaceSelector": {
-                        "matchLabels": {"kubernetes.io/metadata.name": "kube-system"}
+                        "matchLabels": {"kubernetes.io/metadata.name": "kube-system"},
+                        "matchExpressions": [
+                            {"key": "securetenant.io/tenant", "operator": "DoesNotExist"}
+                        ],
                     },
                     "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
                 },

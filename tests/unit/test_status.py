@@ -112,3 +112,26 @@ def test_a_message_names_three_namespaces_and_counts_the_rest() -> None:
     ]
     _, found = judged(*outcomes)
     assert found["NetworkIsolated"]["message"] == "Not yet in n0, n1, n2 and 6 more"
+
+
+def test_a_finding_that_informs_leaves_everything_true_and_is_read_there() -> None:
+    told = Finding(
+        type=status.NETWORK_ISOLATED, reason=status.PEER_MISSING, message="Closed.", informs=True
+    )
+    word, found = judged(Outcome(namespace="a"), findings=[told])
+    assert word == "Current"
+    assert found[status.READY]["reason"] == status.AS_SPECIFIED
+    isolated = found[status.NETWORK_ISOLATED]
+    assert (isolated["status"], isolated["reason"]) == ("True", status.PEER_MISSING)
+    assert isolated["message"].startswith("Closed. 1 namespace with NetworkPolicies")
+
+
+def test_what_is_wrong_is_told_before_what_only_informs() -> None:
+    isolated = status.NETWORK_ISOLATED
+    findings = [
+        Finding(type=isolated, reason=status.PEER_MISSING, message="Closed.", informs=True),
+        Finding(type=isolated, reason=status.NOT_IN_SETTINGS, message="Unknown."),
+    ]
+    word, found = judged(Outcome(namespace="a"), findings=findings)
+    assert word == "Failed"
+    assert found[status.NETWORK_ISOLATED]["reason"] == status.NOT_IN_SETTINGS

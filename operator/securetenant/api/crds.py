@@ -11,7 +11,7 @@ from typing import Any
 from securetenant.api import kinds, names, status
 from securetenant.api.kinds import Kind
 from securetenant.api.rules import Model, Rule
-from securetenant.api.securetenant import NAME_RULE, SecureTenant
+from securetenant.api.securetenant import NAME_RULE, SELF_RULE, SecureTenant
 from securetenant.api.tenancysettings import SETTINGS_NAME_RULE, TenancySettings
 from securetenant.api.tenantpolicy import TenantPolicy
 
@@ -34,7 +34,7 @@ def build() -> tuple[Schema, ...]:
                 _column("Age", ".metadata.creationTimestamp", type="date"),
                 _column("Message", _condition(status.READY, "message"), priority=1),
             ),
-            rules=(NAME_RULE,),
+            rules=(NAME_RULE, SELF_RULE),
         ),
         _definition(
             kinds.TENANCY_SETTINGS,

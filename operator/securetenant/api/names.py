@@ -45,6 +45,14 @@ POLICY_NAME = "effective"
 DEFAULT_DENY = f"{MANAGED_PREFIX}default-deny"
 DNS = f"{MANAGED_PREFIX}dns"
 SAME_TENANT = f"{MANAGED_PREFIX}same-tenant"
+API_SERVER = f"{MANAGED_PREFIX}api-server"
+DECLARED_ANNOTATION = f"{GROUP}/declared-in"
+"""On a NetworkPolicy: the entry of the SecureTenant that it comes from."""
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+"""On every namespace: its name. The API server sets it and lets nobody change it."""
+METADATA_ADDRESSES = ("168.63.129.16/32", "169.254.169.254/32", "fd00:ec2::254/128")
+"""Where clouds hand out credentials to whoever asks (Azure; nearly all; AWS by IPv6): left out of
+openings by cidr, whatever TenancySettings say."""
 CANARY = f"{MANAGED_PREFIX}canary"
 CANARY_USER = "securetenant:canary"
 CANARY_ROLE = "securetenant:canary"
@@ -52,6 +60,16 @@ QUOTA = "securetenant"
 LIMITS = "securetenant"
 SETTINGS_NAME = "default"
 """The one TenancySettings."""
+
+
+def opening(direction: str, name: str) -> str:
+    """Return the name of the NetworkPolicy of an opening; direction is Ingress or Egress."""
+    return f"{MANAGED_PREFIX}{direction.lower()}-{name}"
+
+
+def peer(tenant: str) -> str:
+    """Return the name of the NetworkPolicy for a peer."""
+    return f"{MANAGED_PREFIX}peer-{tenant}"
 
 
 def role_binding(role: str) -> str:

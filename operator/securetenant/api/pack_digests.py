@@ -109,12 +109,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-bounds",
-        "4a4a569629b4bc01fbb1a23ae8d8d452",
+        "4fe2f492782428a76889a5e031cb7c43",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-fence",
-        "2caac1273602dfd5461f211423159a28",
+        "ebaa4b268eac24f719acc81ad21c33af",
     ),
     (
         "ValidatingAdmissionPolicy",

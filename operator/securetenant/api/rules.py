@@ -5,6 +5,7 @@ stored object may be older than the rule or newer than the operator. A property 
 the two to the same answer.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -53,6 +54,7 @@ class Model(BaseModel):
         return self
 
 
+@functools.cache
 def snake(field: str) -> str:
     """Return the attribute of a field: ``default_quota`` for ``defaultQuota``."""
     return "".join(f"_{each.lower()}" if each.isupper() else each for each in field)

@@ -9,13 +9,13 @@ from securetenant.api import metadata, names, quantities, quotas
 from securetenant.api.access import Grant
 from securetenant.api.limits import ContainerLimits
 from securetenant.api.metadata import Annotations, Labels
+from securetenant.api.network import TenantNetwork
 from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, Rule, listed
 from securetenant.api.status import TenantStatus
 from securetenant.api.workloads import Enforcement, Workloads
 
 PodSecurityLevel = Literal["restricted", "baseline"]
-Switch = Literal["Allow", "Deny"]
 
 OLDEST_POD_SECURITY = 34
 """The Pod Security Standards of older minors check less (1.34 added probe hosts), and no
@@ -144,14 +144,6 @@ class NamespaceEntry(Model):
     )
 
 
-class Network(Model):
-    """What may flow. Everything else is denied, but for the cluster's DNS."""
-
-    same_tenant: Switch | None = None
-    """Between the tenant's own namespaces: Allow (the default) or Deny. Deny also ends traffic
-    within a namespace."""
-
-
 class TenantSpec(Model):
     """What the tenant gets."""
 
@@ -179,7 +171,7 @@ class TenantSpec(Model):
     """Who may work in the namespaces. Nobody else gets any right from the operator."""
     pod_security: PodSecurity | None = None
     """Which pods the namespaces accept: restricted, unless said otherwise with a reason."""
-    network: Network | None = None
+    network: TenantNetwork | None = None
     """What may flow. Everything else is denied, but for the cluster's DNS."""
     quota: QuotaMap | None = None
     """The tenant's total, for example requests.cpu: 40, shared by its namespaces. What it leaves
@@ -258,3 +250,19 @@ NAME_RULE = Rule(
     " and '-', like acme",
 )
 """About the object's name, which is not part of the model: judged beside it."""
+
+
+def _has_itself(tenant: tuple[str, TenantSpec]) -> bool:
+    name, spec = tenant
+    return any(peer.tenant == name for peer in (spec.network and spec.network.peers) or ())
+
+
+SELF_RULE = Rule(
+    cel="!has(self.spec.network) || !has(self.spec.network.peers)"
+    " || self.spec.network.peers.all(p, p.tenant != self.metadata.name)",
+    holds=lambda tenant: not _has_itself(tenant),
+    message="a tenant is no peer of itself: traffic between its own namespaces is"
+    " spec.network.sameTenant",
+    path=".spec.network.peers",
+)
+"""About the object's name and its spec together: ``holds`` takes both."""

@@ -108,6 +108,12 @@ QUOTA_OVERCOMMITTED = "QuotaOvercommitted"
 """Fixed parts and retained namespaces need more than the total; shares stay as they are."""
 UNKNOWN_NAMESPACE = "UnknownNamespace"
 """A grant names a namespace that is not the tenant's; the rest of it is in force."""
+NOT_IN_SETTINGS = "NotInSettings"
+"""An opening needs what TenancySettings do not name: an ingress controller, or the addresses of
+the API server; everything else is in force."""
+PEER_MISSING = "PeerMissing"
+"""On NetworkIsolated, which stays True: traffic between two tenants is declared by one side only,
+or nothing is common; the message says which tenant has to declare what. Closed until then."""
 PROTECTED_NAME = "ProtectedName"
 """The platform team keeps this name of a namespace for itself (TenancySettings)."""
 CONSENT_NEEDED = "ConsentNeeded"

@@ -1,55 +1,32 @@
 """TenancySettings: what the platform team says once for every tenant."""
 
-import ipaddress
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from securetenant.api import metadata, names, quantities, quotas
+from securetenant.api import addresses, metadata, names, quantities, quotas
 from securetenant.api.access import Role
+from securetenant.api.addresses import Cidrs
 from securetenant.api.metadata import Labels
+from securetenant.api.network import SelectorLabels, TenantNetwork, selector_rules
 from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, Rule, listed, snake
 from securetenant.api.securetenant import TenantSpec
 from securetenant.api.status import Standing
 from securetenant.api.workloads import Workloads
 
-Cidr = Annotated[str, Field(max_length=49)]
-Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=32, json_schema_extra=listed("atomic"))]
-
-
-def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """Return the network, or nothing for what is none: no mask, or bits beyond it."""
-    if "/" not in text:
-        return None
-    try:
-        return ipaddress.ip_network(text, strict=True)
-    except ValueError:
-        return None
-
-
-def _are_networks(texts: Iterable[str]) -> bool:
-    return all(network(text) is not None for text in texts)
+# Models below have a field of the module's name.
+_networks_rule = addresses.rule
 
 
 def _overlap(one: str, other: str) -> bool:
-    first, second = network(one), network(other)
+    first, second = addresses.network(one), addresses.network(other)
     return (
         first is not None
         and second is not None
-        and first.version == second.version
-        and first.overlaps(second)
-    )
-
-
-def _networks_rule(field: str) -> Rule:
-    return Rule(
-        cel=f"self.{field}.all(c, isCIDR(c) && cidr(c) == cidr(c).masked())",
-        holds=lambda self: _are_networks(getattr(self, snake(field))),
-        message="a network is an address and a mask without bits beyond it, like 10.96.0.10/32 or"
-        " 169.254.0.0/16",
-        path=f".{field}",
+        and (addresses.contains(first, second) or addresses.contains(second, first))
     )
 
 
@@ -86,6 +63,34 @@ class Dns(Model):
     rules = (_networks_rule("addresses"),)
 
 
+class ApiServer(Model):
+    """Where pods find the API server."""
+
+    addresses: Cidrs
+    """Its addresses, those of the Service default/kubernetes and of its endpoints. Network plugins
+    differ in which of them they look at."""
+    ports: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=65535, json_schema_extra={"format": "int32"})], ...],
+        Field(min_length=1, max_length=8, json_schema_extra=listed("atomic")),
+    ]
+    """Its ports, TCP: that of the Service, 443, and that of the endpoints, mostly 6443."""
+
+    rules = (_networks_rule("addresses"),)
+
+
+class IngressController(Model):
+    """Pods that let traffic from outside into the cluster."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    """The name by which openings mean it, for example nginx."""
+    namespace_labels: SelectorLabels
+    """Labels of its namespace, for example kubernetes.io/metadata.name: ingress-nginx."""
+    pod_labels: SelectorLabels
+    """Labels of its pods, for example app.kubernetes.io/name: ingress-nginx."""
+
+    rules = (*selector_rules("namespaceLabels"), *selector_rules("podLabels"))
+
+
 ProtectedName = Annotated[str, Field(min_length=1, max_length=63)]
 
 
@@ -110,8 +115,7 @@ Patterns = Annotated[tuple[Pattern, ...], Field(max_length=256, json_schema_extr
 
 def _patterns_rule(field: str) -> Rule:
     def holds(self: "Bounds") -> bool:
-        patterns = self.groups if field == "groups" else self.users
-        return all("*" not in each[:-1] for each in patterns or ())
+        return all("*" not in each[:-1] for each in getattr(self, field) or ())
 
     return Rule(
         cel=f"!has(self.{field}) || self.{field}.all(p,"
@@ -138,11 +142,18 @@ class Bounds(Model):
     """Groups that may be granted access: a name, or a beginning and an asterisk. [] means none."""
     users: Patterns | None = None
     """Users that may be granted access: a name, or a beginning and an asterisk. [] means none."""
+    cidrs: Cidrs | None = None
+    """Networks in which the cidr of an opening must lie. [] means that nothing is opened by
+    cidr."""
+    peers: Patterns | None = None
+    """Tenants that may be another's peer: a name, or a beginning and an asterisk. [] means none."""
 
     rules = (
         *quotas.rules("quota"),
         _patterns_rule("groups"),
         _patterns_rule("users"),
+        _patterns_rule("peers"),
+        _networks_rule("cidrs"),
     )
 
     def problem(self, spec: TenantSpec, total: Mapping[str, int]) -> str:
@@ -162,6 +173,22 @@ class Bounds(Model):
                         f"access {grant.name} names {subject.kind} {subject.name}, the bound is"
                         f" {_told(allowed)}"
                     )
+        return self._network_problem(spec.network) if spec.network else ""
+
+    def _network_problem(self, asked: TenantNetwork) -> str:
+        if self.cidrs is not None:
+            allowed = [found for each in self.cidrs if (found := addresses.network(each))]
+            for opening in asked.openings:
+                for each in opening.outsiders:
+                    found = each.network
+                    if found and not any(addresses.contains(outer, found) for outer in allowed):
+                        return (
+                            f"opening {opening.name} names {each.cidr}, the bound is"
+                            f" {', '.join(self.cidrs) or 'none'}"
+                        )
+        for peer in asked.peers or ():
+            if self.peers is not None and not any(_fits(each, peer.tenant) for each in self.peers):
+                return f"peer {peer.tenant} is not within the bound, {_told(self.peers)}"
         return ""
 
 
@@ -173,6 +200,28 @@ def _told(allowed: Iterable[str]) -> str:
     return ", ".join(allowed) or "nobody"
 
 
+def _apart(path: str, what: str, instead: str) -> Rule:
+    """Return the rule that addresses which are opened to tenants hold no metadata address."""
+    field, _, part = path.partition(".")
+
+    def holds(self: "SettingsSpec") -> bool:
+        opened = getattr(getattr(self, snake(field)), part, ())
+        return not any(
+            _overlap(address, metadata)
+            for address in opened
+            for metadata in self.metadata_addresses
+        )
+
+    return Rule(
+        cel=f"!has(self.{field}) || self.{path}.all(a, self.metadataAddresses.all(m, !isCIDR(a)"
+        " || !isCIDR(m) || (!cidr(m).containsCIDR(cidr(a)) && !cidr(a).containsCIDR(cidr(m)))))",
+        holds=holds,
+        message=f"{what} lies in metadataAddresses: tenants would reach the cloud's credentials"
+        f" there; {instead}",
+        path=f".{path}",
+    )
+
+
 class SettingsSpec(Model):
     """What holds for every tenant."""
 
@@ -180,6 +229,22 @@ class SettingsSpec(Model):
     """The cluster's DNS: what every tenant may reach."""
     metadata_addresses: Cidrs
     """Addresses at which clouds hand out credentials. No DNS address may lie in them."""
+    api_server: ApiServer | None = None
+    """Where pods find the API server: left out of openings by cidr, opened by a tenant's
+    network.apiServer alone. Absent, no tenant's pods reach it by that."""
+    node_networks: Cidrs | None = None
+    """Networks of the nodes: left out of openings by cidr that do not name them."""
+    pod_networks: Cidrs | None = None
+    """Networks of the pods: left out of openings by cidr that do not name them, since pods are
+    opened by labels, and tenants as peers."""
+    ingress_controllers: (
+        Annotated[
+            tuple[IngressController, ...],
+            Field(max_length=32, json_schema_extra=listed("map", "name")),
+        ]
+        | None
+    ) = None
+    """Ingress controllers, by the names that openings use."""
     protected_names: Annotated[
         tuple[ProtectedName, ...], Field(max_length=256, json_schema_extra=listed("set"))
     ]
@@ -199,20 +264,10 @@ class SettingsSpec(Model):
 
     rules = (
         _networks_rule("metadataAddresses"),
-        Rule(
-            cel="self.dns.addresses.all(a, self.metadataAddresses.all(m, !isCIDR(a) || !isCIDR(m)"
-            " || (!cidr(m).containsCIDR(cidr(a)) && !cidr(a).containsCIDR(cidr(m)))))",
-            holds=lambda self: (
-                not any(
-                    _overlap(address, metadata)
-                    for address in self.dns.addresses
-                    for metadata in self.metadata_addresses
-                )
-            ),
-            message="a DNS address lies in metadataAddresses: tenants would reach the cloud's"
-            " credentials there; use another DNS server",
-            path=".dns.addresses",
-        ),
+        _networks_rule("nodeNetworks"),
+        _networks_rule("podNetworks"),
+        _apart("dns.addresses", "a DNS address", "use another DNS server"),
+        _apart("apiServer.addresses", "an address of the API server", "name its addresses alone"),
         Rule(
             cel="self.protectedNames.all(n, n.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
             " || n.matches('^[a-z0-9]([-a-z0-9]*)[*]$'))",
@@ -235,6 +290,18 @@ class SettingsSpec(Model):
             path=".defaultQuota",
         ),
     )
+
+    @functools.cached_property
+    def kept_networks(self) -> tuple[addresses.Network, ...]:
+        """Return what no opening by cidr holds unless its cidr lies within it, sorted."""
+        texts = (
+            *names.METADATA_ADDRESSES,
+            *self.metadata_addresses,
+            *(self.api_server.addresses if self.api_server else ()),
+            *(self.node_networks or ()),
+            *(self.pod_networks or ()),
+        )
+        return addresses.ordered(found for text in texts if (found := addresses.network(text)))
 
     def protects(self, name: str) -> bool:
         """Tell whether no tenant may have a namespace of that name."""

@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from securetenant.api.network import Switch
 from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, listed
-from securetenant.api.securetenant import PodSecurityLevel, Switch
+from securetenant.api.securetenant import PodSecurityLevel
 from securetenant.api.status import Standing
 from securetenant.api.workloads import (
     Automount,

@@ -143,6 +143,7 @@ class Operator:
             # No write before the whole cluster was seen once: what is unknown looks missing.
             for informer in self._informers:
                 await informer.synced.wait()
+            await self._look_at_tenants()
             sweep = asyncio.Event()
             self._watch = TenantsWatch(
                 login,
@@ -229,6 +230,19 @@ class Operator:
         for informer in self._expect_mutating():
             informer.heard_at = time.monotonic()
             group.create_task(informer.run())
+
+    async def _look_at_tenants(self) -> None:
+        """See every SecureTenant once: a peer that is not known yet looks like one that is gone."""
+        while True:
+            try:
+                async for page in self._client.pages(kinds.SECURE_TENANT):
+                    for item in page["items"]:
+                        self.engine.tenant_seen(item["metadata"]["name"], item)
+            except ClusterError as error:
+                _log.warning("Cannot list SecureTenants", error=str(error))
+                await asyncio.sleep(_CRD_POLL_SECONDS)
+            else:
+                return
 
     async def _sweep(self, asked: asyncio.Event) -> None:
         """List SecureTenants now and then, and whenever asked; forget those that are gone."""

@@ -1,5 +1,6 @@
-"""A second opinion, independent of what builds and of what enforces.
+"""A second opinion: what the walls do, and what the rules refuse, said once more.
 
-Pure. It knows neither ``desired`` nor the policies' CEL; the tests hold the API server's answers to
-these predicates. Imports ``api`` alone. Never: a request, a clock, a decision of what to write.
+Pure, imports ``api`` alone. Never: knows how ``desired`` builds or how the policies' CEL reads,
+touches the cluster, or reads a clock. Whatever wrote an object, only what Kubernetes makes of it
+counts here; the tests hold the API server's answers to these predicates.
 """

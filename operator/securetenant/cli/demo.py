@@ -19,6 +19,9 @@ _ACCOUNT = ("securetenant-system", "securetenant-operator")
 _REPAIR_SECONDS = 10.0
 _WALL = "securetenant-default-deny"
 _WALLS = "tenantpolicies,networkpolicies,resourcequotas,limitranges,rolebindings"
+_TOLD = (
+    'get securetenant beta -o jsonpath={.status.conditions[?(@.type=="NetworkIsolated")].message}'
+)
 _UID = f"get networkpolicy {_WALL} -n acme-prod -o jsonpath={{.metadata.uid}}"
 
 
@@ -81,7 +84,9 @@ class _Demo:
         before = self._call(_UID).stdout
         self._show(f"--as=admin --as-group=securetenant:break-glass {delete}")
         self._wait(lambda: self._call(_UID).stdout not in ("", before), "The wall is not back", log)
-        self._show("get networkpolicies -n acme-prod")
+        self._show(f"get networkpolicy {_WALL} -n acme-prod")
+
+        self._agree(log)
 
         _title("What people see")
         self._show("get securetenants")
@@ -94,6 +99,21 @@ class _Demo:
         click.echo("kubectl edit securetenant acme")
         click.echo(f"The operator's log: {log}")
         click.echo(f"Stop everything:    .venv/bin/securetenant sandbox down --name {_NAME}")
+
+    def _agree(self, log: Path) -> None:
+        """Show a peer: closed while one tenant declares it, open when both do."""
+        _title("A peer that acme declares alone stays closed, and both are told what is missing")
+        patch = "--type=merge --patch-file=examples/peers/{}.yaml"
+        self._show(f"patch securetenant acme {patch.format('acme')}")
+        self._wait(lambda: "has to declare" in self._call(_TOLD).stdout, "beta is not told", log)
+        self._show(_TOLD)
+        _title("It opens when both declare it")
+        self._show(f"patch securetenant beta {patch.format('beta')}")
+        peer = "get networkpolicies securetenant-peer-beta -n acme-prod"
+        self._wait(lambda: not self._call(peer).returncode, "The peer is not open", log)
+        agreed = _TOLD.replace(".message", ".reason").replace("beta", "acme")
+        self._wait(lambda: self._call(agreed).stdout == "AsSpecified", "acme is not told", log)
+        self._show(f"{peer} -o name")
 
     def _wait(self, done: Callable[[], bool], problem: str, log: Path) -> None:
         began = time.monotonic()

@@ -1,13 +1,15 @@
-"""NetworkPolicies: nothing in, nothing out, but DNS and the tenant itself.
+"""NetworkPolicies: nothing in, nothing out, but DNS, the tenant itself, and what is declared.
 
 NetworkPolicies add up, so each opening is one of its own. Every list is written, empty ones
 too: a rule that somebody adds is then overwritten by the next apply.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from securetenant.api import kinds, names, objects
 from securetenant.api.objects import Manifest
+from securetenant.desired import openings
+from securetenant.desired.openings import Opened
 from securetenant.desired.scope import Scope
 
 _Rules = list[dict[str, Any]]
@@ -18,7 +20,39 @@ def build(scope: Scope) -> tuple[Manifest, ...]:
     policies = [_default_deny(scope), *_dns(scope)]
     if scope.same_tenant == "Allow":
         policies.append(_same_tenant(scope))
+    policies += _api_server(scope)
+    policies += [_opening(scope, each) for each in scope.openings]
+    policies += [_peer(scope, each) for each in _peers(scope)]
     return tuple(policies)
+
+
+class Named(NamedTuple):
+    """What the namespace is open to by what its tenant declares: sorted, each once."""
+
+    namespaces: tuple[str, ...]
+    """Namespaces of peers, as both tenants agree."""
+    cidrs: tuple[str, ...]
+    """Networks of openings, both directions; their exceptions are not taken out."""
+
+
+def named(scope: Scope) -> Named:
+    """Return the namespaces and networks that the tenant's own NetworkPolicies may name too."""
+    return Named(
+        tuple(
+            sorted(
+                {
+                    namespace
+                    for each in scope.agreements
+                    for namespace in (
+                        each.target_namespaces
+                        if each.source == scope.tenant
+                        else each.source_namespaces
+                    )
+                }
+            )
+        ),
+        tuple(sorted({cidr for each in scope.openings for cidr in each.cidrs})),
+    )
 
 
 def _default_deny(scope: Scope) -> Manifest:
@@ -36,22 +70,16 @@ def _dns(scope: Scope) -> list[Manifest]:
     NodeLocal DNS listens on the node and is no pod to a selector, so it needs its address.
     """
     dns = scope.settings.dns
-    peers: _Rules = [
-        {
-            "namespaceSelector": {"matchLabels": dict(sorted(each.namespace_labels.items()))},
-            "podSelector": {"matchLabels": dict(sorted(each.pod_labels.items()))},
-        }
-        for each in dns.pods
-    ]
-    peers += [{"ipBlock": {"cidr": address}} for address in dns.addresses]
-    if not peers:
+    servers = [openings.platform(each.namespace_labels, each.pod_labels) for each in dns.pods]
+    servers += [{"ipBlock": {"cidr": address}} for address in dns.addresses]
+    if not servers:
         # A rule without peers would allow everybody.
         return []
     ports = [
         {"port": port, "protocol": protocol} for port in dns.ports for protocol in ("UDP", "TCP")
     ]
     return [
-        _policy(scope, names.DNS, ("Egress",), ingress=[], egress=[{"to": peers, "ports": ports}])
+        _policy(scope, names.DNS, ("Egress",), ingress=[], egress=[{"to": servers, "ports": ports}])
     ]
 
 
@@ -67,14 +95,101 @@ def _same_tenant(scope: Scope) -> Manifest:
     )
 
 
+def _api_server(scope: Scope) -> list[Manifest]:
+    """Allow the API server, at the addresses of TenancySettings."""
+    known = scope.settings.api_server
+    if scope.api_server != "Allow" or known is None or not known.addresses:
+        return []
+    rule = {
+        "to": [{"ipBlock": {"cidr": address}} for address in known.addresses],
+        "ports": [{"port": port, "protocol": "TCP"} for port in known.ports],
+    }
+    return [
+        _policy(
+            scope,
+            names.API_SERVER,
+            ("Egress",),
+            ingress=[],
+            egress=[rule],
+            declared="spec.network.apiServer",
+        )
+    ]
+
+
+def _opening(scope: Scope, opened: Opened) -> Manifest:
+    """Return the NetworkPolicy of an opening; its spec is the same object in every namespace."""
+    return objects.manifest(
+        kinds.NETWORK_POLICY,
+        name=opened.name,
+        namespace=scope.namespace.name,
+        labels=scope.labels,
+        annotations={names.DECLARED_ANNOTATION: opened.declared},
+        spec=opened.spec,
+    )
+
+
+def _peers(scope: Scope) -> list[str]:
+    """Return the tenants with which this namespace has a flow that both declare."""
+    both = {name for each in scope.agreements for name in (each.source, each.target)}
+    return sorted(both - {scope.tenant})
+
+
+def _peer(scope: Scope, tenant: str) -> Manifest:
+    """Allow what both declare; the other side's namespaces count while they are that tenant's."""
+    agreed = [each for each in scope.agreements if tenant in (each.source, each.target)]
+    return _policy(
+        scope,
+        names.peer(tenant),
+        ("Ingress", "Egress"),
+        ingress=[
+            {
+                "from": _namespaces(tenant, each.source_namespaces),
+                "ports": openings.ports(each.ports),
+            }
+            for each in agreed
+            if each.source == tenant
+        ],
+        egress=[
+            {"to": _namespaces(tenant, each.target_namespaces), "ports": openings.ports(each.ports)}
+            for each in agreed
+            if each.target == tenant
+        ],
+        declared=f"spec.network.peers {tenant}",
+    )
+
+
+def _namespaces(tenant: str, namespaces: tuple[str, ...]) -> _Rules:
+    """Return the peer for namespaces by name, while they carry the tenant's label."""
+    by_name = {
+        "key": names.NAMESPACE_NAME_LABEL,
+        "operator": "In",
+        "values": list(namespaces),
+    }
+    return [
+        {
+            "namespaceSelector": {
+                "matchLabels": {names.TENANT_LABEL: tenant},
+                "matchExpressions": [by_name],
+            }
+        }
+    ]
+
+
 def _policy(
-    scope: Scope, name: str, types: tuple[str, ...], *, ingress: _Rules, egress: _Rules
+    scope: Scope,
+    name: str,
+    types: tuple[str, ...],
+    *,
+    ingress: _Rules,
+    egress: _Rules,
+    declared: str = "",
 ) -> Manifest:
     return objects.manifest(
         kinds.NETWORK_POLICY,
         name=name,
         namespace=scope.namespace.name,
         labels=scope.labels,
+        annotations={names.DECLARED_ANNOTATION: declared} if declared else None,
         spec={
             "podSelector": {},
             "policyTypes": list(types),

@@ -1,13 +1,17 @@
 """The input of every builder: one namespace of one tenant, with all defaults resolved."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from securetenant.api import access, limits, names, quantities, workloads
 from securetenant.api.access import Role, Subject
 from securetenant.api.limits import Effective
-from securetenant.api.securetenant import NamespaceEntry, Switch, TenantSpec
+from securetenant.api.network import Switch, TenantNetwork
+from securetenant.api.securetenant import NamespaceEntry, TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.desired import openings
+from securetenant.desired.openings import Opened
+from securetenant.desired.peers import Agreement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +26,11 @@ class Scope:
     enforcement: str
     lockdown: str
     same_tenant: Switch
+    api_server: Switch
+    openings: tuple[Opened, ...]
+    """The openings that are meant for this namespace, sorted by name."""
+    agreements: tuple[Agreement, ...]
+    """Flows that this namespace has with others' and that both tenants declare, sorted."""
     own_namespaces: tuple[str, ...]
     """All namespaces of the tenant, sorted."""
     limits: Effective
@@ -44,16 +53,19 @@ def scopes(
     spec: TenantSpec,
     settings: SettingsSpec,
     shares: Mapping[str, Mapping[str, int]],
+    agreements: Sequence[Agreement] = (),
 ) -> tuple[Scope, ...]:
     """Return one scope per namespace, sorted by name.
 
-    ``shares`` is the quota of each namespace, in units.
+    ``shares`` is the quota of each namespace, in units; ``agreements`` are the flows that the
+    tenant and its peers both declare.
     """
     pod_security = spec.effective_pod_security
     effective = limits.effective(spec.container_limits)
     allowed = workloads.effective(spec.workloads, settings.workloads)
     own = tuple(sorted(entry.name for entry in spec.namespaces))
-    same_tenant: Switch = (spec.network and spec.network.same_tenant) or "Allow"
+    network = spec.network or TenantNetwork()
+    opened = openings.build(network, settings)
     return tuple(
         Scope(
             tenant=tenant,
@@ -65,7 +77,10 @@ def scopes(
             pod_security_version=str(pod_security.version),
             enforcement=spec.enforcement or "Enforce",
             lockdown=spec.lockdown or "None",
-            same_tenant=same_tenant,
+            same_tenant=network.same_tenant or "Allow",
+            api_server=network.api_server or "Deny",
+            openings=tuple(each for each in opened if each.holds_in(entry.name)),
+            agreements=_involving(agreements, tenant, entry.name),
             own_namespaces=own,
             limits=effective,
             workloads=allowed,
@@ -77,6 +92,19 @@ def scopes(
             settings=settings,
         )
         for entry in sorted(spec.namespaces, key=lambda entry: entry.name)
+    )
+
+
+def _involving(
+    agreements: Iterable[Agreement], tenant: str, namespace: str
+) -> tuple[Agreement, ...]:
+    return tuple(
+        sorted(
+            each
+            for each in agreements
+            if (each.source == tenant and namespace in each.source_namespaces)
+            or (each.target == tenant and namespace in each.target_namespaces)
+        )
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from securetenant.api import kinds, names
-from securetenant.api.objects import Manifest, Ref
+from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.plan import drift, ownership
 from securetenant.plan.drift import Marks
 from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts, QuotaFacts
@@ -33,15 +33,35 @@ class Expected(NamedTuple):
         return Ref(kinds.RESOURCE_QUOTA.name, self.namespace.name, names.QUOTA)
 
 
-def expect(manifests: Iterable[Manifest]) -> Expected:
-    """Reduce manifests, the namespace first, to what they are compared by."""
+Known = dict[int, tuple[object, bytes]]
+"""Digests by the identity of a spec that several manifests share, and the spec to keep it."""
+
+
+def expect(manifests: Iterable[Manifest], known: Known | None = None) -> Expected:
+    """Reduce manifests, the namespace first, to what they are compared by.
+
+    ``known`` spares digests of the same spec in many namespaces of one tenant; it must not
+    outlive the making of their manifests.
+    """
     first, *rest = manifests
     metadata = first.body["metadata"]
+    known = {} if known is None else known
     return Expected(
         first.ref,
         Marks(metadata["labels"], metadata.get("annotations", {})),
-        {ref: ownership.digest(body) for ref, body in rest},
+        {ref: _digest(body, known) for ref, body in rest},
     )
+
+
+def _digest(body: Body, known: Known) -> bytes:
+    """Return the digest of a wall; beside its labels, the tenant's own, only the spec counts."""
+    spec = body.get("spec")
+    found = known.get(id(spec)) if spec is not None else None
+    if found is None:
+        found = (spec, ownership.digest(body))
+        if spec is not None:
+            known[id(spec)] = found
+    return found[1]
 
 
 def differs(expected: Expected, ref: Ref, inside: Inside) -> bool:

@@ -77,10 +77,13 @@ class Engine:
 
     def tenant_gone(self, name: str) -> None:
         """Take note that a SecureTenant is gone: its walls stay, nobody keeps them any more."""
+        concerned = self.tenants.concerned(name)
         record = self.tenants.forget(name)
         if record is None:
             return
         self._torn_down.discard(record.uid)
+        for peer in concerned:
+            self._wake_tenant(peer)
         self.queue.forget(keys.Tenant(name))
         for namespace in record.units:
             self.queue.forget(keys.Unit(name, namespace))
@@ -267,6 +270,8 @@ class Engine:
         changed = []
         if was_stale:
             changed = self.tenants.read(key.tenant, self.platform.settings, self.store)
+            for peer in self.tenants.redeclare(key.tenant):
+                self._wake_tenant(peer)
         if record.is_deleted and not record.is_suspended:
             return await self._tear_down(key.tenant, record, self.platform.settings)
         if record.spec is not None and not record.is_suspended:

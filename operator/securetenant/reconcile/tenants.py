@@ -8,18 +8,23 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from securetenant.api import kinds, names, quantities, status, workloads
+from securetenant.api.network import TenantNetwork
 from securetenant.api.objects import Body, Ref
 from securetenant.api.rules import Model
-from securetenant.api.securetenant import NAME_RULE, TenantSpec
+from securetenant.api.securetenant import NAME_RULE, SELF_RULE, TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
-from securetenant.desired import scope, totals, unit
+from securetenant.desired import peers, scope, totals, unit
+from securetenant.desired.peers import Agreement, Declaration
 from securetenant.desired.scope import Scope
 from securetenant.plan import expected, ledger
-from securetenant.plan.expected import Expected
+from securetenant.plan.expected import Expected, Known
 from securetenant.plan.ledger import Part
 from securetenant.plan.ownership import QuotaFacts
 from securetenant.reconcile.store import Store
 from securetenant.status.outcome import Finding, Outcome
+
+_TOLD = 3
+"""How many of a kind a message names."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -60,6 +65,11 @@ class Record:
     findings: tuple[Finding, ...] = ()
     remark: str = ""
     """What is in force, and yet worth knowing."""
+    judged: tuple[Any, SettingsSpec, TenantSpec] | None = None
+    """The last spec that was found good, for which generation and by which settings: its peers
+    ask for it too, and a large one takes a while to read."""
+    declaration: Declaration | None = None
+    """What it said about other tenants when it was last read."""
     writing: set[str] = field(default_factory=set)
     """Namespaces that are being written to: what they were given may still land."""
     departing: dict[str, Mapping[str, int]] = field(default_factory=dict)
@@ -90,6 +100,8 @@ class Tenants:
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
         self._claims: defaultdict[str, set[str]] = defaultdict(set)
+        self._declaring: defaultdict[str, set[str]] = defaultdict(set)
+        """Tenants by whom they declare as a peer."""
 
     def see(self, name: str, body: Body) -> bool:
         """Take the SecureTenant as it now is; tell whether it is news.
@@ -117,6 +129,8 @@ class Tenants:
         record = self._records.pop(name, None)
         for namespace in record.units if record else ():
             self._unclaim(namespace, name)
+        if record is not None:
+            self._index(name, record.declaration, None)
         return record
 
     def names(self) -> list[str]:
@@ -139,46 +153,112 @@ class Tenants:
         record = self._records[name]
         record.stale = False
         try:
-            spec = _parse(name, record.body)
+            spec = _judge(name, record, settings)
         except RefusedSpecError as error:
-            text = f"{error} What was in place stays in place; correct the spec."
-            record.findings = (
-                Finding(type=status.READY, reason=status.SPEC_REFUSED, message=text),
-            )
-            record.is_refused = True
-            return []
-        passed = (
-            settings.bounds.problem(spec, totals.total(spec, settings)) if settings.bounds else ""
-        )
-        if passed:
-            text = f"{passed} (TenancySettings). What was in place stays in place."
-            record.findings = (
-                Finding(type=status.READY, reason=status.BOUND_PASSED, message=text),
-            )
+            record.findings = (Finding(type=status.READY, reason=error.reason, message=str(error)),)
             record.is_refused = True
             return []
         record.spec, record.is_refused = spec, False
         book = _share(record, spec, settings, store, name)
         record.is_waiting = bool(book.waiting)
-        record.findings = _findings(spec, book)
         record.remark = _remark(spec, settings)
+        agreements, lacking = self._agree(name, record, settings)
+        record.findings = (*_findings(spec, settings, book), *lacking)
         found = {
             each.namespace.name: each
-            for each in scope.scopes(name, record.uid, spec, settings, book.shares)
+            for each in scope.scopes(name, record.uid, spec, settings, book.shares, agreements)
         }
         for namespace in record.units.keys() - found.keys():
             del record.units[namespace]
             self._unclaim(namespace, name)
         changed = []
+        digests: Known = {}
         for namespace, each in found.items():
             settled = namespace not in book.waiting and not book.overcommitted
-            if self._update(record, each, book.shares[namespace], settled=settled):
+            if self._update(record, each, book.shares[namespace], digests, settled=settled):
                 self._claims[namespace].add(name)
                 changed.append(namespace)
         return changed
 
+    # --- peers ------------------------------------------------------------------------------
+
+    def redeclare(self, name: str) -> set[str]:
+        """Take what a tenant now says about others; return the tenants that it concerns."""
+        record = self._records.get(name)
+        if record is None:
+            return set()
+        now = _declaration(name, record)
+        if now == record.declaration:
+            return set()
+        concerned = self.concerned(name)
+        self._index(name, record.declaration, now)
+        record.declaration = now
+        return concerned | self.concerned(name)
+
+    def concerned(self, name: str) -> set[str]:
+        """Return the tenants that a tenant names as peers, and those that name it."""
+        record = self._records.get(name)
+        said = record.declaration if record is not None else None
+        return {peer.tenant for peer in (said.peers if said else ())} | self._declaring.get(
+            name, set()
+        )
+
+    def _index(self, name: str, before: Declaration | None, now: Declaration | None) -> None:
+        for each, verb in ((before, set.discard), (now, set.add)):
+            for peer in each.peers if each is not None else ():
+                verb(self._declaring[peer.tenant], name)
+                if not self._declaring[peer.tenant]:
+                    del self._declaring[peer.tenant]
+
+    def _agree(
+        self, name: str, record: Record, settings: SettingsSpec
+    ) -> tuple[list[Agreement], list[Finding]]:
+        """Return the flows that the tenant and its peers both declare, and what one side lacks."""
+        mine = _declaration(name, record)
+        if mine is None:
+            return [], []
+        agreements: list[Agreement] = []
+        told: list[str] = []
+        for other in sorted(
+            {peer.tenant for peer in mine.peers} | self._declaring.get(name, set())
+        ):
+            theirs = self._declared_by(other, settings)
+            if theirs is not None:
+                agreements += peers.agreed(mine, theirs)
+            told += peers.missing(mine, theirs, other)
+        if not told:
+            return agreements, []
+        more = f" And {len(told) - _TOLD} more." if len(told) > _TOLD else ""
+        message = f"Closed until both sides declare it: {'; '.join(told[:_TOLD])}.{more}"
+        return agreements, [
+            Finding(
+                type=status.NETWORK_ISOLATED,
+                reason=status.PEER_MISSING,
+                message=message,
+                informs=True,
+            )
+        ]
+
+    def _declared_by(self, name: str, settings: SettingsSpec) -> Declaration | None:
+        """Return what another tenant says, as it now is, whether it was read again or not."""
+        record = self._records.get(name)
+        if record is None:
+            return None
+        if not record.stale or record.is_deleted:
+            return _declaration(name, record)
+        try:
+            return _declared(name, _judge(name, record, settings))
+        except RefusedSpecError:
+            return _declaration(name, record)
+
     def _update(
-        self, record: Record, found: Scope, share: Mapping[str, int], *, settled: bool
+        self,
+        record: Record,
+        found: Scope,
+        share: Mapping[str, int],
+        digests: Known,
+        *,
+        settled: bool,
     ) -> bool:
         """Take a scope; tell whether its namespace has to be looked at."""
         namespace = found.namespace.name
@@ -186,7 +266,7 @@ class Tenants:
         if known is not None and known.scope == found:
             was_settled, known.settled = known.settled, settled
             return was_settled != settled
-        wanted = expected.expect(unit.build(found))
+        wanted = expected.expect(unit.build(found), digests)
         given = dict(share)
         if known is not None:
             given = {
@@ -216,6 +296,10 @@ class Tenants:
 class RefusedSpecError(Exception):
     """A stored object that breaks a rule of this operator; the message is for people."""
 
+    def __init__(self, text: str, reason: str = status.SPEC_REFUSED) -> None:
+        self.reason = reason
+        super().__init__(text)
+
 
 _M = TypeVar("_M", bound=Model)
 
@@ -236,10 +320,45 @@ def validate(model: type[_M], spec: Any) -> _M:
         raise RefusedSpecError(f"{where}: {message}.") from error
 
 
+def _judge(name: str, record: Record, settings: SettingsSpec) -> TenantSpec:
+    """Return the spec of a SecureTenant; raises :class:`RefusedSpecError` with what is wrong."""
+    generation = (record.uid, record.body["metadata"].get("generation"))
+    if record.judged is not None and record.judged[0] == generation:
+        _, judge, spec = record.judged
+        if judge is settings:
+            return spec
+    kept = "What was in place stays in place"
+    try:
+        spec = _parse(name, record.body)
+    except RefusedSpecError as error:
+        raise RefusedSpecError(f"{error} {kept}; correct the spec.") from error
+    passed = settings.bounds.problem(spec, totals.total(spec, settings)) if settings.bounds else ""
+    if passed:
+        raise RefusedSpecError(f"{passed} (TenancySettings). {kept}.", status.BOUND_PASSED)
+    record.judged = (generation, settings, spec)
+    return spec
+
+
 def _parse(name: str, body: Body) -> TenantSpec:
     if not NAME_RULE.holds(name):
         raise RefusedSpecError(f"metadata.name: {NAME_RULE.message}.")
-    return validate(TenantSpec, body.get("spec"))
+    spec = validate(TenantSpec, body.get("spec"))
+    if not SELF_RULE.holds((name, spec)):
+        raise RefusedSpecError(f"spec.network.peers: {SELF_RULE.message}.")
+    return spec
+
+
+def _declaration(name: str, record: Record) -> Declaration | None:
+    """Return what the tenant says about others by its last good spec; deleted, nothing."""
+    return None if record.spec is None or record.is_deleted else _declared(name, record.spec)
+
+
+def _declared(name: str, spec: TenantSpec) -> Declaration:
+    return Declaration(
+        tenant=name,
+        namespaces=tuple(sorted(each.name for each in spec.namespaces)),
+        peers=(spec.network and spec.network.peers) or (),
+    )
 
 
 def _what_people_change(body: Body) -> tuple[Any, ...]:
@@ -311,7 +430,7 @@ def _largest(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]
     return {key: max(one.get(key, 0), other.get(key, 0)) for key in one.keys() | other.keys()}
 
 
-def _findings(spec: TenantSpec, book: ledger.Ledger) -> tuple[Finding, ...]:
+def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> tuple[Finding, ...]:
     """Return what is wrong with a spec that CEL could not see."""
     findings = []
     if book.overcommitted:
@@ -345,7 +464,7 @@ def _findings(spec: TenantSpec, book: ledger.Ledger) -> tuple[Finding, ...]:
         }
     )
     if unknown:
-        told = ", ".join(f"{namespace} (access {grant})" for grant, namespace in unknown[:3])
+        told = ", ".join(f"{namespace} (access {grant})" for grant, namespace in unknown[:_TOLD])
         findings.append(
             Finding(
                 type=status.ACCESS_SCOPED,
@@ -354,6 +473,7 @@ def _findings(spec: TenantSpec, book: ledger.Ledger) -> tuple[Finding, ...]:
                 " add the namespace to spec.namespaces or correct the name.",
             )
         )
+    findings += _network_findings(spec.network or TenantNetwork(), own, settings)
     return tuple(findings)
 
 
@@ -363,3 +483,57 @@ def _remark(spec: TenantSpec, settings: SettingsSpec) -> str:
     if allowed.registries == workloads.ANY:
         return "images may come from anywhere (spec.workloads.registries is not set)"
     return ""
+
+
+def _network_findings(
+    network: TenantNetwork, own: set[str], settings: SettingsSpec
+) -> list[Finding]:
+    """Return what openings name and nobody knows."""
+    findings = []
+    unknown = sorted(
+        (each.name, namespace)
+        for each in network.openings
+        for namespace in each.namespaces or ()
+        if namespace not in own
+    )
+    if unknown:
+        told = ", ".join(f"{namespace} (opening {name})" for name, namespace in unknown[:_TOLD])
+        findings.append(
+            Finding(
+                type=status.NETWORK_ISOLATED,
+                reason=status.UNKNOWN_NAMESPACE,
+                message=f"Not a namespace of this tenant: {told}. Everything else is in force; add"
+                " the namespace to spec.namespaces or correct the name.",
+            )
+        )
+    known = sorted(each.name for each in settings.ingress_controllers or ())
+    lacking = sorted(
+        {
+            f"ingress controller {outsider.ingress_controller} (opening {each.name})"
+            for each in network.openings
+            for outsider in each.outsiders
+            if outsider.ingress_controller is not None and outsider.ingress_controller not in known
+        }
+    )
+    if lacking:
+        findings.append(
+            Finding(
+                type=status.NETWORK_ISOLATED,
+                reason=status.NOT_IN_SETTINGS,
+                message=f"TenancySettings do not know {', '.join(lacking[:_TOLD])}. They know"
+                f" {', '.join(known) or 'none'}. Name one of these, or have the platform team add"
+                " it to ingressControllers; until then it is closed.",
+            )
+        )
+    if network.api_server == "Allow" and not (
+        settings.api_server and settings.api_server.addresses
+    ):
+        findings.append(
+            Finding(
+                type=status.NETWORK_ISOLATED,
+                reason=status.NOT_IN_SETTINGS,
+                message="TenancySettings name no addresses in apiServer, so apiServer: Allow opens"
+                " nothing. Have the platform team add them, or write Deny.",
+            )
+        )
+    return findings

@@ -25,6 +25,7 @@ _STALLED = (
     status.UNKNOWN_NAMESPACE,
     status.HOSTNAME_TAKEN,
     status.AUDIT_ONLY,
+    status.NOT_IN_SETTINGS,
 )
 """Reasons that wait for somebody; the first that occurs is the one that is told."""
 _WAITING = (status.UNAVAILABLE, status.TEARDOWN_DELAYED, status.TERMINATING)
@@ -180,7 +181,7 @@ def _worst(outcomes: Sequence[Outcome], findings: Sequence[Finding]) -> _Worst |
         key=lambda each: (_rank(each.reason), each.message == "", each.namespace),
         default=None,
     )
-    candidates = [_Worst(each.reason, each.message) for each in findings]
+    candidates = [_Worst(each.reason, each.message) for each in findings if not each.informs]
     if worst is not None:
         where = listed(each.namespace for each in pending if each.reason == worst.reason)
         candidates.append(_Worst(worst.reason, worst.message or f"Working on {where}"))
@@ -202,11 +203,14 @@ def _judge_aspect(
     aspect: _Aspect, outcomes: Sequence[Outcome], findings: Sequence[Finding]
 ) -> Verdict:
     for finding in findings:
-        if finding.type == aspect.type:
+        if finding.type == aspect.type and not finding.informs:
             return Verdict(aspect.type, "False", finding.reason, finding.message)
     failing = [each for each in outcomes if any(map(aspect.concerns, each.pending))]
     if not failing:
         message = f"{count(len(outcomes))} {aspect.message}"
+        for finding in findings:
+            if finding.type == aspect.type:
+                return Verdict(aspect.type, "True", finding.reason, f"{finding.message} {message}")
         return Verdict(aspect.type, "True", status.AS_SPECIFIED, message)
     worst = min(failing, key=lambda each: (_rank(each.reason), each.namespace))
     where = listed(each.namespace for each in failing)

@@ -26,10 +26,12 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """Something about the tenant as a whole that keeps a condition from being True."""
+    """Something about the tenant as a whole, which keeps a condition from being True or informs."""
 
     type: str
     """The condition that it concerns; Ready for the whole."""
     reason: str
     message: str
     """What is wrong and what to do, for people."""
+    informs: bool = False
+    """Whether it only informs: the condition stays True and gets the reason and the message."""

@@ -1,0 +1,84 @@
+"""Pods that stand for all that could be made: a proof about them holds for pods of tomorrow.
+
+A tenant labels its pods as it likes. A flow needs a rule that selects the one pod and names the
+other, at both ends, so what counts of a pod is one selector of its namespace's policies and one
+by which a rule elsewhere names it. A pod that fulfils both stands for all that do.
+
+Complete where a policy isolates every pod of the namespace in both directions (an empty
+selector, as default-deny has it). Elsewhere pods that no policy selects are tried without
+labels and with those of every other selector alone. Addresses are not imagined: what blocks
+open is told by :meth:`securetenant.checks.reachability.World.outside`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from securetenant.checks import selectors
+from securetenant.checks.reachability import Namespace, Pod
+from securetenant.checks.selectors import Index, Labels, Selector, members
+
+_ANYTHING = "anything"
+
+
+def pods(namespaces: Iterable[Namespace], policies: Iterable[Mapping[str, Any]]) -> Iterator[Pod]:
+    """Yield the pods of every namespace, sorted; their names are numbers."""
+    spaces = sorted(namespaces, key=lambda each: each.name)
+    subjects: dict[str, set[Selector]] = {each.name: {()} for each in spaces}
+    named: set[tuple[Selector, Selector]] = set()
+    for body in policies:
+        spec = body["spec"]
+        home = subjects.get(body["metadata"]["namespace"])
+        if home is None:
+            continue
+        home.add(selectors.compiled(spec.get("podSelector") or {}))
+        named.update(_named(spec))
+    index = Index([each.labels for each in spaces])
+    wanted: list[set[Selector]] = [{()} for _ in spaces]
+    for where, who in named:
+        for at in members(index.select(where)):
+            wanted[at].add(who)
+    for space, asked in zip(spaces, wanted, strict=True):
+        found = {
+            tuple(sorted(labels.items()))
+            for subject in subjects[space.name]
+            for other in asked
+            if (labels := witness((*subject, *other))) is not None
+        }
+        for number, pairs in enumerate(sorted(found)):
+            yield Pod(namespace=space.name, name=str(number), labels=dict(pairs))
+
+
+def _named(spec: Mapping[str, Any]) -> Iterator[tuple[Selector, Selector]]:
+    """Yield by which namespaces and labels the rules name pods elsewhere."""
+    for direction, side in (("ingress", "from"), ("egress", "to")):
+        for rule in spec.get(direction) or ():
+            for peer in rule.get(side) or ():
+                where = peer.get("namespaceSelector")
+                if where is not None:
+                    yield (
+                        selectors.compiled(where),
+                        selectors.compiled(peer.get("podSelector") or {}),
+                    )
+
+
+def witness(requirements: Selector) -> Labels | None:
+    """Return the fewest labels that fulfil every requirement, or nothing when none can."""
+    labels = {}
+    for key in sorted({each.key for each in requirements}):
+        about = [each for each in requirements if each.key == key]
+        excluded = {value for each in about if each.operator == "NotIn" for value in each.values}
+        sets = [set(each.values) for each in about if each.operator == "In"]
+        must = bool(sets) or any(each.operator == "Exists" for each in about)
+        if must and any(each.operator == "DoesNotExist" for each in about):
+            return None
+        if sets:
+            allowed = set.intersection(*sets) - excluded
+            if not allowed:
+                return None
+            labels[key] = min(allowed)
+        elif must:
+            value = _ANYTHING
+            while value in excluded:
+                value += "-else"
+            labels[key] = value
+    return labels

@@ -1,0 +1,101 @@
+"""Ports of NetworkPolicies: spans of numbers by protocol, and names that a pod resolves."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+_LAST = 65535
+OTHER = "other"
+"""Every protocol without ports, such as ICMP. Only a rule that names no port covers it."""
+
+
+class Span(NamedTuple):
+    """Consecutive ports of one protocol, both ends included; 0 to 0 for :data:`OTHER`."""
+
+    protocol: str
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        if self.protocol == OTHER:
+            return "other protocols"
+        if (self.first, self.last) == (1, _LAST):
+            return self.protocol
+        last = "" if self.first == self.last else f"-{self.last}"
+        return f"{self.protocol} {self.first}{last}"
+
+
+Spans = tuple[Span, ...]
+"""A set of ports: sorted, disjoint, none beside another of its protocol."""
+
+EVERY: Spans = (
+    Span("SCTP", 1, _LAST),
+    Span("TCP", 1, _LAST),
+    Span("UDP", 1, _LAST),
+    Span(OTHER, 0, 0),
+)
+
+Names = Mapping[tuple[str, str], int]
+"""The ports of a pod by (protocol, name)."""
+
+
+class Ports(NamedTuple):
+    """The ports of one rule."""
+
+    spans: Spans
+    names: tuple[tuple[str, str], ...] = ()
+    """(protocol, name) of ports that each pod resolves for itself; sorted."""
+
+
+def compiled(entries: Iterable[Mapping[str, Any]] | None) -> Ports:
+    """Return the ports of a rule; none named means every port and every protocol."""
+    entries = tuple(entries or ())
+    if not entries:
+        return Ports(EVERY)
+    spans, names = [], set()
+    for entry in entries:
+        protocol = entry.get("protocol") or "TCP"
+        port = entry.get("port")
+        if port is None:
+            spans.append(Span(protocol, 1, _LAST))
+        elif isinstance(port, str):
+            names.add((protocol, port))
+        else:
+            spans.append(Span(protocol, port, entry.get("endPort") or port))
+    return Ports(union(spans), tuple(sorted(names)))
+
+
+def resolved(ports: Ports, names: Names) -> Spans:
+    """Return the ports of a rule at a pod with these named ports."""
+    if not ports.names:
+        return ports.spans
+    found = [
+        Span(protocol, names[protocol, name], names[protocol, name])
+        for protocol, name in ports.names
+        if (protocol, name) in names
+    ]
+    return union((*ports.spans, *found)) if found else ports.spans
+
+
+def union(spans: Iterable[Span]) -> Spans:
+    """Return the spans sorted, with those that touch made one."""
+    merged: list[Span] = []
+    for span in sorted(spans):
+        before = merged[-1] if merged else None
+        if before and before.protocol == span.protocol and span.first <= before.last + 1:
+            merged[-1] = before._replace(last=max(before.last, span.last))
+        else:
+            merged.append(span)
+    return tuple(merged)
+
+
+def common(one: Spans, other: Spans) -> Spans:
+    """Return the ports that are in both."""
+    if one == other:
+        return one
+    return union(
+        Span(first.protocol, max(first.first, second.first), min(first.last, second.last))
+        for first in one
+        for second in other
+        if first.protocol == second.protocol
+        and max(first.first, second.first) <= min(first.last, second.last)
+    )

@@ -1,0 +1,105 @@
+"""A tenant with everything that a network may hold: openings and peers, in many namespaces."""
+
+import asyncio
+import time
+from typing import Any
+
+from bench.cluster import Operator, Raw, raw, sandbox, table
+from factory import tenant
+from securetenant.api import kinds
+from securetenant.sandbox.instances import Instance
+
+OPENINGS, ENTRIES, PEERS = 100, 4, 32
+HTTPS = [{"port": 443}]
+DEADLINE_SECONDS = 1800
+
+
+def bodies(namespaces: int) -> list[dict[str, Any]]:
+    """Return the tenant, and the peers that agree with it."""
+    spaces = [{"name": f"wide-{number}"} for number in range(namespaces)]
+    to = [{"cidr": f"{20 + number}.0.0.0/8"} for number in range(ENTRIES)]
+    openings = [{"name": f"o{number}", "to": to, "ports": HTTPS} for number in range(OPENINGS)]
+    peers = [
+        {"tenant": f"side-{number}", "namespaces": [f"side-{number}"], **_both()}
+        for number in range(PEERS)
+    ]
+    back = [each["name"] for each in spaces[:256]]
+    return [
+        tenant("wide", namespaces=spaces, network={"egress": openings, "peers": peers}),
+        *(
+            tenant(
+                f"side-{number}",
+                namespaces=[{"name": f"side-{number}"}],
+                network={"peers": [{"tenant": "wide", "namespaces": back, **_both()}]},
+            )
+            for number in range(PEERS)
+        ),
+    ]
+
+
+def _both() -> dict[str, Any]:
+    return {"direction": "Both", "ports": HTTPS}
+
+
+async def measure(instance: Instance, operator: Operator, namespaces: int) -> list[str]:
+    """Apply everything, wait until all of it stands, take one opening back."""
+    async with raw(instance.admin_kubeconfig) as admin:
+        operator.start()
+        began = time.monotonic()
+        every = bodies(namespaces)
+        for body in every:
+            await admin.send("POST", kinds.SECURE_TENANT.path(), body)
+        walls = 3 + OPENINGS
+        agreed = min(namespaces, 256)
+        expected = namespaces * walls + PEERS * (agreed + 3 + 1)
+        while await _count(admin) < expected:
+            await asyncio.sleep(1)
+            if time.monotonic() - began > DEADLINE_SECONDS:
+                raise RuntimeError(f"{await _count(admin)} of {expected} NetworkPolicies")
+        seconds, writes = time.monotonic() - began, operator.writes()
+        memory, cpu = operator.memory(), operator.cpu()
+        patch = {"spec": {"network": {"egress": every[0]["spec"]["network"]["egress"][1:]}}}
+        began = time.monotonic()
+        await admin.send(
+            "PATCH",
+            kinds.SECURE_TENANT.path("", "wide"),
+            patch,
+            "application/merge-patch+json",
+        )
+        while await _count(admin) > expected - namespaces:  # noqa: ASYNC110 - a figure, not a wait.
+            await asyncio.sleep(0.2)
+        withdrawn = time.monotonic() - began
+    operator.stop()
+    return [
+        f"{namespaces:,}",
+        f"{expected:,}",
+        f"{seconds:.0f} s, {writes / seconds:.0f} writes/s",
+        f"{cpu / writes * 1e6:.0f} µs",
+        f"{memory:.0f} MB",
+        f"{withdrawn:.1f} s",
+    ]
+
+
+async def _count(admin: Raw) -> int:
+    """Return the number of our NetworkPolicies, by what a list of one says is left."""
+    path = f"{kinds.NETWORK_POLICY.path()}?limit=1"
+    answer = await admin.send("GET", path)
+    return len(answer["items"]) + int(answer["metadata"].get("remainingItemCount", 0))
+
+
+def run(sizes: tuple[int, ...]) -> str:
+    """Measure each number of namespaces on a control plane of its own."""
+    rows = [
+        [
+            "Namespaces",
+            "NetworkPolicies",
+            "all in place",
+            "CPU per write",
+            "memory",
+            "one opening taken back",
+        ]
+    ]
+    for size in sizes:
+        with sandbox(f"bench-openings-{size}") as instance:
+            rows.append(asyncio.run(measure(instance, Operator(instance), size)))
+    return f"{OPENINGS} openings, {PEERS} peers.\n\n{table(rows)}"
