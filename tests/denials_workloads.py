@@ -63,6 +63,11 @@ def _claim(annotations: Any = None, **spec: Any) -> Denial:
     return _core("persistentvolumeclaims", metadata=metadata, spec=fields)
 
 
+def _rule(**path: Any) -> dict[str, Any]:
+    whole = {"path": "/", "pathType": "Prefix", "backend": _BACKEND, **path}
+    return {"host": "www.strict.example", "http": {"paths": [whole]}}
+
+
 def _ingress(host: str = "www.strict.example", annotations: Any = None, **spec: Any) -> Denial:
     fields = {"ingressClassName": "nginx", "rules": [{"host": host, "http": _HTTP}], **spec}
     body = {"metadata": {"name": "new", "annotations": annotations or {}}, "spec": fields}
@@ -91,6 +96,22 @@ ROWS: dict[tuple[str, int], Denial] = {
         _pod("spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution", [_TERM]),
         _pod("spec.terminationGracePeriodSeconds", 7200),
         _pod("spec.resourceClaims", [{"name": "gpu", "resourceClaimName": "gpu"}]),
+        _pod(f"{CONTAINER}.resources", {"limits": {"example.com/gpu": "1"}}),
+    ),
+    **_rules(
+        "pods-deletion",
+        Denial(
+            method="DELETE",
+            path=f"{_CORE}/pods/there",
+            body={"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 86400},
+        ),
+    ),
+    **_rules(
+        "pods-annotations",
+        _pod(
+            "metadata",
+            {"name": "new", "annotations": {"v1.multus-cni.io/default-network": "kube-system/x"}},
+        ),
     ),
     **_rules(
         "bindings-pods",
@@ -102,6 +123,7 @@ ROWS: dict[tuple[str, int], Denial] = {
         _pod("spec.securityContext", {"fsGroup": 0}),
         _pod(f"{_CONTEXT}.seccompProfile", {"type": "Localhost", "localhostProfile": "p"}),
         _pod(f"{_CONTEXT}.seLinuxOptions", {"level": "s0:c1,c2"}),
+        _pod(f"{_CONTEXT}.windowsOptions", {"gmsaCredentialSpecName": "another"}),
         _pod(
             "spec",
             {
@@ -179,6 +201,14 @@ ROWS: dict[tuple[str, int], Denial] = {
         _service(externalIPs=["203.0.113.7"]),
         _service(loadBalancerIP="203.0.113.7"),
         _service(selector={}),
+        _core(
+            "services",
+            metadata={
+                "name": "new",
+                "annotations": {"external-dns.alpha.kubernetes.io/hostname": "www.other.example"},
+            },
+            spec={"selector": {"app": "a"}, "ports": [{"port": 80}]},
+        ),
     ),
     **_rules(
         "endpoints",
@@ -191,6 +221,9 @@ ROWS: dict[tuple[str, int], Denial] = {
         _ingress(defaultBackend=_BACKEND),
         _ingress(ingressClassName="internal"),
         _ingress(annotations={"nginx.ingress.kubernetes.io/server-snippet": "x"}),
+        _ingress(annotations={"nginx.ingress.kubernetes.io/rewrite-target": "/; return 200"}),
+        _ingress(rules=[_rule(path="/x {")]),
+        _ingress(rules=[_rule(backend={"resource": {"kind": "Bucket", "name": "b"}})]),
     ),
     **_rules(
         "volumes",
@@ -200,6 +233,7 @@ ROWS: dict[tuple[str, int], Denial] = {
         _claim({"volume.beta.kubernetes.io/storage-class": "gold"}),
         _claim(dataSourceRef={"kind": "Populator", "name": "p", "apiGroup": "x.example"}),
         _claim(volumeAttributesClassName="gold"),
+        _claim({"volume.kubernetes.io/selected-node": "node-0"}),
     ),
     **_rules(
         "network",

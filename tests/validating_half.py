@@ -32,7 +32,7 @@ LOOSE = {"imagePullPolicy": "Any", "serviceAccountTokens": {"automount": "Allow"
 MEMBERS = "members"
 """The group that is admin in every namespace."""
 SPECS: dict[str, dict[str, Any]] = {
-    "plain-a": {},
+    "plain-a": {"quota": {"pods": 10, "requests.example.com/counted": 4}},
     "tight-a": {"workloads": TIGHT, "network": {"sameTenant": "Deny"}},
     "loose-a": {
         "workloads": LOOSE,

@@ -10,6 +10,7 @@ import pytest
 import denials_workloads
 import factory
 import validating_half
+from attack_harness import mutate
 from conftest import settled
 from harness import JSON_PATCH, OPERATOR, Api, Operator, kubectl, wait_for, wait_for_account
 from securetenant.api import kinds, names
@@ -114,6 +115,12 @@ def strict(admin: Api, operator: Operator, sandbox: Instance) -> Api:
     for name in ("strict", "lenient"):
         settled(admin, name)
         wait_for_account(admin, f"{name}-1")
+    pod = mutate(factory.pod(), "spec.containers.0.image", denials_workloads.IMAGE)
+    admin.create_pod("strict-1", mutate(pod, "metadata", {"name": "there"})).ok()
+    path = "/api/v1/namespaces/strict-1/pods/there"
+    wait_for(
+        lambda: admin.call("GET", path).ok()["spec"].get("nodeName"), what="the pod to be scheduled"
+    )
     return Api(kubeconfigs.for_user(sandbox, "strict-admin", ("strict-admins",)))
 
 

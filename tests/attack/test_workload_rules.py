@@ -27,6 +27,8 @@ VOLUMES, POD_VOLUMES = Policy("securetenant-volumes"), Policy("securetenant-pods
 SERVICES, ENDPOINTS = Policy("securetenant-services"), Policy("securetenant-endpoints")
 INGRESS, NETWORK = Policy("securetenant-ingress"), Policy("securetenant-network")
 FINALIZERS, BINDINGS = Policy("securetenant-finalizers"), Policy("securetenant-bindings-pods")
+ANNOTATIONS = Policy("securetenant-pods-annotations")
+DELETION = Policy("securetenant-pods-deletion")
 SECRETS = Policy("securetenant-tokens")
 CONTAINER = "spec.containers.0"
 
@@ -188,6 +190,49 @@ PODS: list[tuple[str, str, Any, Expected]] = [
         [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}],
         SCHEDULING,
     ),
+    (
+        "C01 a node that is drained",
+        "spec.tolerations",
+        [{"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}],
+        SCHEDULING,
+    ),
+    (
+        "C01 a taint that looks like a condition",
+        "spec.tolerations",
+        [{"key": "node.kubernetes.io/tenant-OTHER", "operator": "Exists"}],
+        SCHEDULING,
+    ),
+    (
+        "D08 a device that no quota counts",
+        f"{CONTAINER}.resources.limits",
+        {"cpu": "10m", "memory": "16Mi", "ephemeral-storage": "16Mi", "example.com/gpu": "1"},
+        SCHEDULING,
+    ),
+    (
+        "D08 huge pages",
+        f"{CONTAINER}.resources.limits",
+        {"cpu": "10m", "memory": "16Mi", "ephemeral-storage": "16Mi", "hugepages-2Mi": "2Mi"},
+        SCHEDULING,
+    ),
+    *(
+        (f"E01 annotation {key}", "metadata.annotations", {key: "x"}, ANNOTATIONS)
+        for key in (
+            "v1.multus-cni.io/default-network",
+            "k8s.v1.cni.cncf.io/networks",
+            "cni.projectcalico.org/ipAddrsNoIpam",
+            "io.kubernetes.cri-o.Devices",
+            "io.katacontainers.config.hypervisor.path",
+            "k8s.ovn.org/pod-networks",
+            "cluster-autoscaler.kubernetes.io/safe-to-evict",
+            "karpenter.sh/do-not-disrupt",
+        )
+    ),
+    (
+        "another's account of the domain",
+        f"{CONTAINER}.securityContext.windowsOptions",
+        {"gmsaCredentialSpecName": "OTHER"},
+        HARDENING,
+    ),
     ("C03 node by name", "spec.nodeName", "node-0", SCHEDULING),
     ("C03 scheduler", "spec.schedulerName", "evil", SCHEDULING),
     ("C05 system class", "spec.priorityClassName", "system-cluster-critical", SCHEDULING),
@@ -273,8 +318,12 @@ def _service(**spec: Any) -> dict[str, Any]:
     return {"metadata": {"name": "s"}, "spec": fields}
 
 
-def _ingress(host: str, annotations: Any = None, **spec: Any) -> dict[str, Any]:
-    http = {"paths": [{"path": "/", "pathType": "Prefix", "backend": BACKEND}]}
+def _annotated(key: str, value: str) -> dict[str, Any]:
+    return {"name": "new", "annotations": {key: value}}
+
+
+def _ingress(host: str, annotations: Any = None, path: str = "/", **spec: Any) -> dict[str, Any]:
+    http = {"paths": [{"path": path, "pathType": "Prefix", "backend": BACKEND}]}
     rule = {"host": host, "http": http} if host else {"http": http}
     return {
         "metadata": {"name": "i", "annotations": annotations or {}},
@@ -417,6 +466,75 @@ OBJECTS: list[tuple[str, str, Any, Expected]] = [
         INGRESS,
     ),
     (
+        "F02 class by an empty annotation",
+        CLAIMS,
+        {**_claim(), "metadata": _annotated("volume.beta.kubernetes.io/storage-class", "")},
+        VOLUMES,
+    ),
+    (
+        "F02 a chosen node",
+        CLAIMS,
+        {**_claim(), "metadata": _annotated("volume.kubernetes.io/selected-node", "node-0")},
+        VOLUMES,
+    ),
+    (
+        "F02 a stranger's snapshot",
+        CLAIMS,
+        _claim(dataSourceRef={"kind": "VolumeSnapshot", "apiGroup": "x.example", "name": "s"}),
+        VOLUMES,
+    ),
+    (
+        "E10 a name in DNS",
+        "services",
+        {
+            **_service(),
+            "metadata": _annotated("external-dns.alpha.kubernetes.io/hostname", "OTHER.example"),
+        },
+        SERVICES,
+    ),
+    *(
+        (f"E11 {key}", INGRESSES, _ingress("www.OWN.example", {key: value}), INGRESS)
+        for key, value in (
+            ("external-dns.alpha.kubernetes.io/hostname", "www.OTHER.example"),
+            ("konghq.com/host-aliases", "www.OTHER.example"),
+            ("haproxy.org/backend-config-snippet", "x"),
+            ("getambassador.io/config", "x"),
+            ("alb.ingress.kubernetes.io/group.name", "shared"),
+            ("traefik.ingress.kubernetes.io/router.middlewares", "OTHER-x@kubernetescrd"),
+            ("nginx.ingress.kubernetes.io/auth-url", "http://s.OTHER-1.svc"),
+            ("nginx.ingress.kubernetes.io/rewrite-target", "/;}\nserver {"),
+            ("cert-manager.io/alt-names", "www.OTHER.example"),
+        )
+    ),
+    (
+        "E11 a path that ends the rule",
+        INGRESSES,
+        _ingress("www.OWN.example", path="/x`) || Host(`www.OTHER.example"),
+        INGRESS,
+    ),
+    ("E11 tls for every host", INGRESSES, _ingress("www.OWN.example", tls=[{}]), INGRESS),
+    (
+        "finalizer on a NetworkPolicy",
+        POLICIES,
+        {
+            "metadata": {"name": "n", "finalizers": ["example.com/never"]},
+            "spec": {"podSelector": {}},
+        },
+        FINALIZERS,
+    ),
+    (
+        "budget in other words",
+        "policy/v1/poddisruptionbudgets",
+        {"metadata": {"name": "b"}, "spec": {"maxUnavailable": "00%"}},
+        FINALIZERS,
+    ),
+    (
+        "budget of nearly all",
+        "policy/v1/poddisruptionbudgets",
+        {"metadata": {"name": "b"}, "spec": {"minAvailable": "99%"}},
+        FINALIZERS,
+    ),
+    (
         "finalizer",
         "configmaps",
         {"metadata": {"name": "c", "finalizers": ["example.com/never"]}},
@@ -454,10 +572,11 @@ def test_an_object_that_reaches_beyond_the_tenant_is_refused(
 ALLOWED: list[tuple[str, str, Any]] = [
     ("own Ingress", INGRESSES, _ingress("www.OWN.example", tls=[{"hosts": ["www.OWN.example"]}])),
     (
-        "own Secret by annotation",
+        "harmless annotations",
         INGRESSES,
-        _ingress("www.OWN.example", {"nginx.ingress.kubernetes.io/auth-tls-secret": "OWN-1/s"}),
+        _ingress("www.OWN.example", {"nginx.ingress.kubernetes.io/ssl-redirect": "true", "a": "b"}),
     ),
+    ("a path with a pattern", INGRESSES, _ingress("www.OWN.example", path="/a(/|$)(.*)")),
     ("Service", "services", _service()),
     ("headless Service", "services", _service(clusterIP="None")),
     ("claim", CLAIMS, _claim()),
@@ -609,6 +728,41 @@ def test_b12_a_running_pod_gets_neither_another_image_nor_a_toleration(
     ]
     attack.api.call("PATCH", f"{path}/later", own, content_type=JSON_PATCH, dryRun="All").ok()
     attack.api.call("DELETE", f"{path}/later").ok()
+
+
+def test_a_pod_is_not_kept_by_its_own_deletion(attack: Attack) -> None:
+    path = f"/api/v1/namespaces/{attack.namespace}/pods"
+    attack.api.call("POST", path, mutate(attack.p0(), "metadata.name", "kept")).ok()
+    # A pod that is on no node yet goes at once, whatever it is told.
+    wait_for(lambda: _is_scheduled(attack.api, f"{path}/kept"), what="the pod to be scheduled")
+    long = {"gracePeriodSeconds": 1_000_000}
+    answer = attack.api.call("DELETE", f"{path}/kept", long, dryRun="All")
+    assert verdict(answer, DELETION) == "Blocked"
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": "kept"},
+        "deleteOptions": long,
+    }
+    answer = attack.api.call("POST", f"{path}/kept/eviction", eviction, dryRun="All")
+    assert verdict(answer, DELETION) == "Blocked"
+    attack.api.call("DELETE", f"{path}/kept", {"gracePeriodSeconds": 30}).ok()
+
+
+def _is_scheduled(api: Api, path: str) -> bool:
+    return bool(api.call("GET", path).ok()["spec"].get("nodeName"))
+
+
+def test_e01_a_running_pod_is_not_attached_to_another_network(attack: Attack, admin: Api) -> None:
+    """The tenant writes no such annotation later either; the platform's agents do."""
+    path = f"/api/v1/namespaces/{attack.namespace}/pods"
+    attack.api.call("POST", path, mutate(attack.p0(), "metadata.name", "plain")).ok()
+    change = {"metadata": {"annotations": {"k8s.v1.cni.cncf.io/networks": "kube-system/x"}}}
+    answer = attack.api.call("PATCH", f"{path}/plain", change, content_type=MERGE, dryRun="All")
+    assert verdict(answer, ANNOTATIONS) == "Blocked"
+    label = {"metadata": {"annotations": {"note": "x"}}}
+    attack.api.call("PATCH", f"{path}/plain", label, content_type=MERGE, dryRun="All").ok()
+    attack.api.call("DELETE", f"{path}/plain").ok()
 
 
 def test_a08_nobody_but_the_scheduler_binds_pods(attack: Attack, admin: Api) -> None:

@@ -59,7 +59,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-finalizers",
-        "c96940c958ab4b1b3de31738b33f57ef",
+        "724c3b4414aa08789a45551982abcf5e",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -69,12 +69,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-images",
-        "efe7e21b92f2c762753277113f7069c6",
+        "f47027149b4d10cf4ec814d87653e05d",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "0df06db923f57cb2c818ea9d5689747e",
+        "58f27e26f16ce6dbe4faf8a35a453c95",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -118,13 +118,23 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
+        "securetenant-pods-annotations",
+        "bedd013015a3c27663ca3c655a072d09",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-pods-deletion",
+        "a089cfedf6ef249bc07999666592827c",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
         "securetenant-pods-hardening",
-        "b48fc8386981b9b3a7dce016f3b0f14a",
+        "040daec03eb90dd867f49b4dd5e3ac8e",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods-scheduling",
-        "9cf5704b6862f93c00a6e0dc4e2b7257",
+        "6537dc5f8b8b28a0bb2cb14d046d0bc3",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -144,7 +154,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-services",
-        "2f3a07704d7c3fc7e00c6b9f5632fee3",
+        "9f1919dd04e64de38b8c575bec32e062",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -169,7 +179,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-volumes",
-        "23b4bffa38f4ece8b1e87493ca0bf3c8",
+        "cf655cf21f5c792bd0400cf2dd2fd579",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -265,6 +275,16 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-operator-fence",
         "6b9acb9fe6a7f6b88ba139ad08c6d772",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-annotations",
+        "834c3b9484e2ac87c7215264cb7300f4",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-deletion",
+        "d88c85d8da0e336597e06cdf2ba104e7",
     ),
     (
         "ValidatingAdmissionPolicyBinding",

@@ -12,6 +12,13 @@ from securetenant.api.rules import Rule, snake
 QuotaMap = Annotated[dict[str, Quantity], Field(max_length=64)]
 """Quantities by resource, as in the ``hard`` of a ResourceQuota."""
 
+COUNTED_BESIDE = (
+    "count/networkpolicies.networking.k8s.io",
+    "count/rolebindings.rbac.authorization.k8s.io",
+)
+"""Kinds that the operator writes too. They are counted in each namespace, its own and room for the
+tenant's, so that no share can leave a wall without room."""
+
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
 _NAMED = (
     *(f"{kind}.{each}" for kind in ("requests", "limits") for each in _COMPUTE),
@@ -45,6 +52,13 @@ def rules(field: str) -> tuple[Rule, ...]:
             " services.loadbalancers, services.nodeports, secrets, configmaps,"
             " count/<resource>.<group>, requests.<vendor>/<device>, or what a storage or device"
             " class gives; cpu and memory alone are ambiguous",
+            path=f".{field}",
+        ),
+        Rule(
+            cel=f"!has(self.{field}) || self.{field}.all(k, !(k in {list(COUNTED_BESIDE)}))",
+            holds=lambda self: not (getattr(self, snake(field)) or {}).keys() & set(COUNTED_BESIDE),
+            message="NetworkPolicies and RoleBindings are walls too and are counted in each"
+            " namespace: leave them out",
             path=f".{field}",
         ),
         Rule(

@@ -110,6 +110,11 @@ class EffectiveWorkloads(Model):
     """IngressClasses that Ingresses may name."""
     csi_drivers: Allowed
     """CSI drivers that pods may use without a claim."""
+    annotations: Annotated[
+        tuple[Annotated[str, Field(max_length=317)], ...],
+        Field(max_length=128, json_schema_extra=listed("atomic")),
+    ]
+    """Annotations that Services and Ingresses may carry, beside those without a prefix."""
     hostnames: Allowed
     """Ends of the host names that Ingresses and routes may serve."""
     service_types: Annotated[

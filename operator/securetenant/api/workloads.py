@@ -31,6 +31,46 @@ _HOSTNAME = r"(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+"
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 _SYSTEM = "system-"
 
+_ANNOTATION = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-A-Za-z0-9_.]*\*?"
+
+HARMLESS_ANNOTATIONS = (
+    "app.kubernetes.io/*",
+    "argocd.argoproj.io/*",
+    "cert-manager.io/cluster-issuer",
+    "cert-manager.io/issuer",
+    "helm.sh/*",
+    "kubectl.kubernetes.io/*",
+    "kubernetes.io/tls-acme",
+    "kustomize.toolkit.fluxcd.io/*",
+    "meta.helm.sh/*",
+    "nginx.ingress.kubernetes.io/affinity",
+    "nginx.ingress.kubernetes.io/affinity-mode",
+    "nginx.ingress.kubernetes.io/backend-protocol",
+    "nginx.ingress.kubernetes.io/client-body-buffer-size",
+    "nginx.ingress.kubernetes.io/cors-*",
+    "nginx.ingress.kubernetes.io/enable-cors",
+    "nginx.ingress.kubernetes.io/force-ssl-redirect",
+    "nginx.ingress.kubernetes.io/limit-connections",
+    "nginx.ingress.kubernetes.io/limit-rps",
+    "nginx.ingress.kubernetes.io/proxy-body-size",
+    "nginx.ingress.kubernetes.io/proxy-buffer-size",
+    "nginx.ingress.kubernetes.io/proxy-buffering",
+    "nginx.ingress.kubernetes.io/proxy-buffers-number",
+    "nginx.ingress.kubernetes.io/proxy-connect-timeout",
+    "nginx.ingress.kubernetes.io/proxy-http-version",
+    "nginx.ingress.kubernetes.io/proxy-read-timeout",
+    "nginx.ingress.kubernetes.io/proxy-send-timeout",
+    "nginx.ingress.kubernetes.io/rewrite-target",
+    "nginx.ingress.kubernetes.io/session-cookie-*",
+    "nginx.ingress.kubernetes.io/ssl-redirect",
+    "nginx.ingress.kubernetes.io/use-regex",
+    "nginx.ingress.kubernetes.io/whitelist-source-range",
+    "prometheus.io/*",
+    "service.kubernetes.io/topology-mode",
+)
+"""What Services and Ingresses may carry everywhere: tools that describe, and settings of the most
+used controller that stay within the tenant's own hosts. Keys without a prefix are nobody's."""
+
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 Names = Annotated[tuple[Name, ...], Field(max_length=64, json_schema_extra=listed("set"))]
 Prefixes = Annotated[
@@ -106,6 +146,16 @@ class Workloads(Model):
     """IngressClasses that Ingresses may name; none by default."""
     csi_drivers: Names | None = None
     """CSI drivers that pods may use without a claim (inline volumes); none by default."""
+    annotations: (
+        Annotated[
+            tuple[Annotated[str, Field(min_length=3, max_length=317)], ...],
+            Field(max_length=64, json_schema_extra=listed("set")),
+        ]
+        | None
+    ) = None
+    """Annotations that Services and Ingresses may carry beside harmless ones: keys with their
+    prefix, or a beginning and an asterisk, like nginx.ingress.kubernetes.io/auth-*. By others a
+    controller may take configuration, more names, or objects of other namespaces."""
     hostnames: (
         Annotated[
             tuple[Annotated[str, Field(min_length=2, max_length=253)], ...],
@@ -135,6 +185,12 @@ class Workloads(Model):
             _HOSTNAME,
             "a host name's end begins with a dot, in lower case, like .acme.example: without it"
             " evil-acme.example would be yours too",
+        ),
+        _each(
+            "annotations",
+            _ANNOTATION,
+            "an annotation is a key with its prefix, or a beginning and an asterisk, like"
+            " nginx.ingress.kubernetes.io/auth-*",
         ),
         *(
             _each(
@@ -177,6 +233,7 @@ class Effective(NamedTuple):
     storage_classes: tuple[str, ...]
     ingress_classes: tuple[str, ...]
     csi_drivers: tuple[str, ...]
+    annotations: tuple[str, ...]
     hostnames: tuple[str, ...]
     service_types: tuple[str, ...]
     audiences: tuple[str, ...]
@@ -196,6 +253,7 @@ _DEFAULTS = Effective(
     storage_classes=ANY,
     ingress_classes=(),
     csi_drivers=(),
+    annotations=(),
     hostnames=(),
     service_types=("ClusterIP",),
     audiences=(),
@@ -218,4 +276,5 @@ def effective(given: Workloads | None, platform: Workloads | None) -> Effective:
             value = getattr(holder, field, None)
             if value is not None:
                 found[field] = tuple(sorted(value)) if isinstance(value, tuple) else value
+    found["annotations"] = tuple(sorted({*HARMLESS_ANNOTATIONS, *found["annotations"]}))
     return Effective(**found)

@@ -3,7 +3,8 @@
 The rules of the policies, said once more in Python; see :mod:`securetenant.checks.pods`.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from securetenant.api.tenantpolicy import PolicySpec
@@ -14,7 +15,10 @@ _TENANT = "securetenant.io/tenant"
 _NAME = "kubernetes.io/metadata.name"
 _LEGACY_CLASS = "volume.beta.kubernetes.io/storage-class"
 _PVC_PROTECTION = "kubernetes.io/pvc-protection"
-_OWN_SOURCES = ("PersistentVolumeClaim", "VolumeSnapshot")
+_BINDING = re.compile(r"(pv|volume|volume\.beta)\.kubernetes\.io/")
+_OWN_SOURCES = (("PersistentVolumeClaim", ""), ("VolumeSnapshot", "snapshot.storage.k8s.io"))
+_NOT_IN_VALUES = re.compile(r"[\x00-\x1f{};`#\x7f]")
+_NOT_IN_PATHS = re.compile(r"[\x00-\x20\"'{};`#\x7f]")
 
 
 def exposed(service: Body, policy: PolicySpec) -> Iterator[str]:
@@ -29,28 +33,42 @@ def exposed(service: Body, policy: PolicySpec) -> Iterator[str]:
         yield "loadBalancerIP"
     if type != "ExternalName" and not spec.get("selector"):
         yield "selector"
+    yield from _unlisted(service, policy)
 
 
-def claims_hosts(ingress: Body, namespace: str, policy: PolicySpec) -> Iterator[str]:
+def claims_hosts(ingress: Body, policy: PolicySpec) -> Iterator[str]:
     """Yield how a new Ingress serves what is not the tenant's."""
     spec = ingress["spec"]
     hosts = [rule.get("host", "") for rule in spec.get("rules") or ()]
-    hosts += [host for each in spec.get("tls") or () for host in each.get("hosts") or ()]
+    hosts += [host for each in spec.get("tls") or () for host in each.get("hosts") or ("",)]
     if any("*" in each or not each.endswith(policy.workloads.hostnames) for each in hosts):
         yield "host"
     if "defaultBackend" in spec:
         yield "defaultBackend"
     if spec.get("ingressClassName", "") not in policy.workloads.ingress_classes:
         yield "ingressClassName"
+    yield from _unlisted(ingress, policy)
     for key, value in (ingress["metadata"].get("annotations") or {}).items():
-        if key == "kubernetes.io/ingress.class" or any(
-            each in key
-            for each in ("snippet", "server-alias", "/rules.", "/conditions.", "/actions.")
-        ):
+        if "ingress.kubernetes.io/" in key and _NOT_IN_VALUES.search(value):
+            yield f"value of {key}"
+    for rule in spec.get("rules") or ():
+        for each in (rule.get("http") or {}).get("paths") or ():
+            path = each.get("path", "/")
+            if _NOT_IN_PATHS.search(path) or "/../" in f"{path}/":
+                yield f"path {path}"
+            if "resource" in each["backend"]:
+                yield "resource"
+
+
+def _unlisted(body: Body, policy: PolicySpec) -> Iterator[str]:
+    """Yield the annotations that are neither listed nor nobody's."""
+    for key in body["metadata"].get("annotations") or {}:
+        if "/" in key and not _is_listed(key, policy.workloads.annotations):
             yield f"annotation {key}"
-        names_object = any(each in key for each in ("secret", "configmap", "service"))
-        if names_object and "/" in value and not value.startswith(f"{namespace}/"):
-            yield f"annotation {key}"
+
+
+def _is_listed(key: str, listed: Iterable[str]) -> bool:
+    return any(key.startswith(each[:-1]) if each.endswith("*") else key == each for each in listed)
 
 
 def opens(network_policy: Body, namespace: str, policy: PolicySpec) -> Iterator[str]:
@@ -97,12 +115,16 @@ def chooses_volume(claim: Body, policy: PolicySpec) -> Iterator[str]:
         yield "selector"
     if not storage_class or ("*" not in classes and storage_class not in classes):
         yield "storageClassName"
-    legacy = (claim["metadata"].get("annotations") or {}).get(_LEGACY_CLASS, "")
-    if legacy not in ("", storage_class):
+    annotations = claim["metadata"].get("annotations") or {}
+    if annotations.get(_LEGACY_CLASS, storage_class) != storage_class:
         yield "annotation"
+    yield from (key for key in annotations if _BINDING.match(key) and key != _LEGACY_CLASS)
     for field in ("dataSource", "dataSourceRef"):
         source = spec.get(field)
-        if source is not None and ("namespace" in source or source["kind"] not in _OWN_SOURCES):
+        if source is not None and (
+            "namespace" in source
+            or (source["kind"], source.get("apiGroup") or "") not in _OWN_SOURCES
+        ):
             yield field
     if spec.get("volumeAttributesClassName"):
         yield "volumeAttributesClassName"
@@ -118,7 +140,7 @@ def stalls(body: Body) -> Iterator[str]:
     )
     if body.get("kind") == "PodDisruptionBudget":
         spec = body["spec"]
-        if str(spec.get("maxUnavailable", 1)) in ("0", "0%"):
+        if re.fullmatch(r"0+%?", str(spec.get("maxUnavailable", 1))):
             yield "maxUnavailable"
-        if str(spec.get("minAvailable", 0)) == "100%":
+        if re.fullmatch(r"0*([1-9][0-9]{2,}|9[0-9])%", str(spec.get("minAvailable", 0))):
             yield "minAvailable"

@@ -13,7 +13,19 @@ from securetenant.api.tenantpolicy import PolicySpec
 Body = Mapping[str, Any]
 
 LONGEST_GRACE_SECONDS = 3600
-_NODE_CONDITIONS = "node.kubernetes.io/"
+_NODE_CONDITIONS = frozenset(
+    f"node.kubernetes.io/{each}"
+    for each in (
+        "disk-pressure",
+        "memory-pressure",
+        "network-unavailable",
+        "not-ready",
+        "pid-pressure",
+        "unreachable",
+    )
+)
+"""What Kubernetes itself tolerates for pods, and for those of DaemonSets."""
+_COMPUTE = frozenset({"cpu", "memory", "ephemeral-storage"})
 _PLAIN_VOLUMES = frozenset(
     {
         "configMap",
@@ -52,7 +64,7 @@ def misplaced(spec: Body, policy: PolicySpec) -> Iterator[str]:
     if spec.get("nodeName"):
         yield "nodeName"
     for each in spec.get("tolerations") or ():
-        if not each.get("key", "").startswith(_NODE_CONDITIONS):
+        if each.get("key", "") not in _NODE_CONDITIONS:
             yield "tolerations"
     if spec.get("schedulerName", "default-scheduler") != "default-scheduler":
         yield "schedulerName"
@@ -70,6 +82,14 @@ def misplaced(spec: Body, policy: PolicySpec) -> Iterator[str]:
     if (spec.get("terminationGracePeriodSeconds") or 0) > LONGEST_GRACE_SECONDS:
         yield "terminationGracePeriodSeconds"
     yield from sorted(_REFUSED_FIELDS & spec.keys())
+    for each in (spec, *spec["containers"], *(spec.get("initContainers") or ())):
+        resources = each.get("resources") or {}
+        for part in ("limits", "requests"):
+            yield from (
+                name
+                for name in (resources.get(part) or {}).keys() - _COMPUTE
+                if f"requests.{name}" not in policy.quota
+            )
 
 
 def soft(spec: Body, policy: PolicySpec) -> Iterator[str]:
@@ -91,6 +111,10 @@ def soft(spec: Body, policy: PolicySpec) -> Iterator[str]:
                 yield field
         if (each.get("seLinuxOptions") or {}).get("level"):
             yield "seLinuxOptions.level"
+        if {"gmsaCredentialSpec", "gmsaCredentialSpecName"} & (
+            each.get("windowsOptions") or {}
+        ).keys():
+            yield "gmsaCredentialSpec"
     for container in containers:
         for mount in container.get("volumeMounts") or ():
             if mount.get("mountPropagation", "None") != "None":

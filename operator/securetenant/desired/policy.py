@@ -37,6 +37,7 @@ def build(scope: Scope) -> Manifest:
                 "storageClasses": allowed.storage_classes,
                 "ingressClasses": allowed.ingress_classes,
                 "csiDrivers": allowed.csi_drivers,
+                "annotations": allowed.annotations,
                 "hostnames": allowed.hostnames,
                 "serviceTypes": allowed.service_types,
             },

@@ -1,17 +1,26 @@
 """ResourceQuota and LimitRange: how much the namespace and each container may use."""
 
-from securetenant.api import kinds, names, objects
+from collections.abc import Mapping
+
+from securetenant.api import kinds, names, objects, quotas
 from securetenant.api.objects import Manifest
 from securetenant.desired.scope import Scope
 
+_ROOM = 50
+"""NetworkPolicies, and RoleBindings, that a tenant may make in a namespace."""
 
-def build(scope: Scope) -> tuple[Manifest, ...]:
+
+def build(scope: Scope, *, network_policies: int, role_bindings: int) -> tuple[Manifest, ...]:
     """Return the LimitRange, then the ResourceQuota.
 
-    The quota demands requests and limits of every container; the LimitRange gives them to
-    those that name none, so it comes first.
+    The two numbers are how many of them the operator makes here. The quota demands requests and
+    limits of every container; the LimitRange gives them to those that name none, so it comes first.
     """
-    return (_limit_range(scope), _resource_quota(scope))
+    own = (network_policies, role_bindings)
+    beside = {
+        key: str(count + _ROOM) for key, count in zip(quotas.COUNTED_BESIDE, own, strict=True)
+    }
+    return (_limit_range(scope), _resource_quota(scope, beside))
 
 
 def _limit_range(scope: Scope) -> Manifest:
@@ -34,12 +43,12 @@ def _limit_range(scope: Scope) -> Manifest:
     )
 
 
-def _resource_quota(scope: Scope) -> Manifest:
+def _resource_quota(scope: Scope, beside: Mapping[str, str]) -> Manifest:
     """Return the ResourceQuota; scopes are written empty, since a scope would exempt pods."""
     return objects.manifest(
         kinds.RESOURCE_QUOTA,
         name=names.QUOTA,
         namespace=scope.namespace.name,
         labels=scope.labels,
-        spec={"hard": dict(scope.share), "scopes": []},
+        spec={"hard": {**scope.share, **beside}, "scopes": []},
     )

@@ -6,11 +6,10 @@ from securetenant.desired.scope import Scope
 
 
 def build(scope: Scope) -> tuple[Manifest, ...]:
-    """Return the manifests: the namespace, what holds there, the walls, and access last."""
-    return (
-        namespaces.build(scope),
-        policy.build(scope),
-        *network.build(scope),
-        *quota.build(scope),
-        *access.build(scope),
-    )
+    """Return the manifests: the namespace, what holds there, the walls, and access last.
+
+    The quota counts NetworkPolicies, so it comes before those that need more room.
+    """
+    walls, bindings = network.build(scope), access.build(scope)
+    counted = quota.build(scope, network_policies=len(walls), role_bindings=len(bindings))
+    return (namespaces.build(scope), policy.build(scope), *counted, *walls, *bindings)

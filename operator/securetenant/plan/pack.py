@@ -38,17 +38,19 @@ def problem(seen: Mapping[Ref, str], *, mutates: bool) -> str:
 
     ``mutates`` says whether the API server knows mutating policies.
     """
-    wrong = []
+    wrong, folders = [], set()
     for kind, name, expected in pack_digests.DIGESTS:
         if kind in _MUTATING and not mutates:
             continue
         found = seen.get(Ref(kind, "", name))
         if found != expected:
             wrong.append(f"{kind} {name} {'is missing' if found is None else 'was changed'}")
+            folders.add("manifests/policies" + ("/mutating" if kind in _MUTATING else ""))
     if not wrong:
         return ""
     more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004 - enough to read.
-    return f"{', '.join(wrong[:3])}{more}. Install the policies: kubectl apply -k manifests"
+    remedy = " and ".join(f"kubectl apply -k {each}" for each in sorted(folders))
+    return f"{', '.join(wrong[:3])}{more}. Install the policies: {remedy}"
 
 
 def _without_defaults(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from securetenant.api import kinds, names, quantities, status, workloads
+from securetenant.api import kinds, names, quantities, quotas, status, workloads
 from securetenant.api.network import TenantNetwork
 from securetenant.api.objects import Body, Ref
 from securetenant.api.rules import Model
@@ -420,7 +420,11 @@ def _in_force(store: Store, namespace: str) -> dict[str, int]:
     if seen is None or not isinstance(seen.facts, QuotaFacts):
         return {}
     hard, enforced = (
-        {key: quantities.units(key, value) for key, value in each.items()}
+        {
+            key: quantities.units(key, value)
+            for key, value in each.items()
+            if key not in quotas.COUNTED_BESIDE
+        }
         for each in (seen.facts.hard, seen.facts.enforced)
     )
     return hard if hard == enforced else _largest(hard, enforced)
