@@ -278,6 +278,11 @@ def test_the_same_spec_without_the_mistake_is_accepted(admin: Api) -> None:
             "an empty selector would be everybody",
             id="DNS is everybody",
         ),
+        pytest.param(
+            settings(workloads={"hostnames": [".apps.example"]}),
+            "host names are each tenant's own",
+            id="host names of everybody",
+        ),
         pytest.param(settings(protectedNames=["a*b"]), "a protected name is", id="asterisk inside"),
         pytest.param(settings(defaultQuota={"cpu": 1}), "a quota limits", id="ambiguous quota"),
         pytest.param(settings(teardownsPerHour=-1), "greater than or equal to 0", id="negative"),

@@ -145,3 +145,28 @@ def test_kubectl_shows_what_people_need(sandbox: Instance, ready: Ready) -> None
 def test_an_example_becomes_ready(name: str, sandbox: Instance, ready: Ready, admin: Api) -> None:
     text = kubectl(sandbox, "apply", "-f", f"examples/{name}.yaml", "-o", "yaml")
     settled(admin, yaml.safe_load(text)["metadata"]["name"])
+
+
+def test_a_host_name_stays_with_the_older_tenant(admin: Api, ready: Ready) -> None:
+    """The younger one is told whose it is, keeps the rest, and gets it once it is given up."""
+    older = tenant("host-a", workloads={"hostnames": [".shared.example"]})
+    ready(older)
+    younger = tenant("host-b", workloads={"hostnames": [".own.example", ".a.shared.example"]})
+    name = younger["metadata"]["name"]
+    admin.create(kinds.SECURE_TENANT, younger).ok()
+
+    def told() -> Any:
+        return conditions(admin.get(kinds.SECURE_TENANT, name)).get("Stalled")
+
+    found = wait_for(told, what="the conflict to be told")
+    assert found["reason"] == "HostnameTaken"
+    assert f".a.shared.example (tenant {older['metadata']['name']})" in found["message"]
+
+    def allowed() -> Any:
+        policy = admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, f"{name}-a")
+        return policy["spec"]["workloads"]["hostnames"]
+
+    assert allowed() == [".own.example"]
+    ready({**older, "spec": {**older["spec"], "workloads": {"hostnames": [".other.example"]}}})
+    settled(admin, name)
+    assert allowed() == [".a.shared.example", ".own.example"]

@@ -276,6 +276,12 @@ class SettingsSpec(Model):
             " an asterisk, like monitoring-*",
             path=".protectedNames",
         ),
+        Rule(
+            cel="!has(self.workloads) || !has(self.workloads.hostnames)",
+            holds=lambda self: self.workloads is None or self.workloads.hostnames is None,
+            message="host names are each tenant's own: write them into the SecureTenant",
+            path=".workloads.hostnames",
+        ),
         *quotas.rules("defaultQuota"),
         Rule(
             cel="!has(self.bounds) || !has(self.bounds.quota) || self.defaultQuota.all(k,"

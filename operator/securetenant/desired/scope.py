@@ -1,6 +1,6 @@
 """The input of every builder: one namespace of one tenant, with all defaults resolved."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from securetenant.api import access, limits, names, quantities, workloads
@@ -54,15 +54,20 @@ def scopes(
     settings: SettingsSpec,
     shares: Mapping[str, Mapping[str, int]],
     agreements: Sequence[Agreement] = (),
+    *,
+    taken: Collection[str] = (),
 ) -> tuple[Scope, ...]:
     """Return one scope per namespace, sorted by name.
 
     ``shares`` is the quota of each namespace, in units; ``agreements`` are the flows that the
-    tenant and its peers both declare.
+    tenant and its peers both declare; ``taken`` are ends of host names that another tenant has.
     """
     pod_security = spec.effective_pod_security
     effective = limits.effective(spec.container_limits)
     allowed = workloads.effective(spec.workloads, settings.workloads)
+    allowed = allowed._replace(
+        hostnames=tuple(each for each in allowed.hostnames if each not in taken)
+    )
     own = tuple(sorted(entry.name for entry in spec.namespaces))
     network = spec.network or TenantNetwork()
     opened = openings.build(network, settings)

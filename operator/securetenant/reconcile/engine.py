@@ -74,6 +74,8 @@ class Engine:
         """Take a SecureTenant as it now is."""
         if self.tenants.see(name, body):
             self.queue.add(keys.Tenant(name))
+        for rival in self.tenants.displaced():
+            self._wake_tenant(rival)
 
     def tenant_gone(self, name: str) -> None:
         """Take note that a SecureTenant is gone: its walls stay, nobody keeps them any more."""
@@ -82,8 +84,8 @@ class Engine:
         if record is None:
             return
         self._torn_down.discard(record.uid)
-        for peer in concerned:
-            self._wake_tenant(peer)
+        for other in concerned | self.tenants.displaced():
+            self._wake_tenant(other)
         self.queue.forget(keys.Tenant(name))
         for namespace in record.units:
             self.queue.forget(keys.Unit(name, namespace))

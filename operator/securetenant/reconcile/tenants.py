@@ -18,6 +18,7 @@ from securetenant.desired.peers import Agreement, Declaration
 from securetenant.desired.scope import Scope
 from securetenant.plan import expected, ledger
 from securetenant.plan.expected import Expected, Known
+from securetenant.plan.hostnames import Claim, Hostnames
 from securetenant.plan.ledger import Part
 from securetenant.plan.ownership import QuotaFacts
 from securetenant.reconcile.store import Store
@@ -102,6 +103,8 @@ class Tenants:
         self._claims: defaultdict[str, set[str]] = defaultdict(set)
         self._declaring: defaultdict[str, set[str]] = defaultdict(set)
         """Tenants by whom they declare as a peer."""
+        self._hostnames = Hostnames()
+        self._displaced: set[str] = set()
 
     def see(self, name: str, body: Body) -> bool:
         """Take the SecureTenant as it now is; tell whether it is news.
@@ -110,6 +113,8 @@ class Tenants:
         """
         version = int(body["metadata"]["resourceVersion"])
         record = self._records.get(name)
+        if record is None or version > record.version:
+            self._displaced |= self._hostnames.put(name, _claim(body))
         if record is None:
             self._records[name] = Record(
                 body=body, version=version, status=body.get("status") or {}
@@ -127,6 +132,7 @@ class Tenants:
     def forget(self, name: str) -> Record | None:
         """Forget a SecureTenant that is gone; what it made stays as it is."""
         record = self._records.pop(name, None)
+        self._displaced |= self._hostnames.put(name, None)
         for namespace in record.units if record else ():
             self._unclaim(namespace, name)
         if record is not None:
@@ -163,10 +169,13 @@ class Tenants:
         record.is_waiting = bool(book.waiting)
         record.remark = _remark(spec, settings)
         agreements, lacking = self._agree(name, record, settings)
-        record.findings = (*_findings(spec, settings, book), *lacking)
+        taken = self._hostnames.taken(name)
+        record.findings = (*_findings(spec, settings, book), *_hostname_findings(taken), *lacking)
         found = {
             each.namespace.name: each
-            for each in scope.scopes(name, record.uid, spec, settings, book.shares, agreements)
+            for each in scope.scopes(
+                name, record.uid, spec, settings, book.shares, agreements, taken=taken.keys()
+            )
         }
         for namespace in record.units.keys() - found.keys():
             del record.units[namespace]
@@ -179,6 +188,11 @@ class Tenants:
                 self._claims[namespace].add(name)
                 changed.append(namespace)
         return changed
+
+    def displaced(self) -> set[str]:
+        """Return, once, the tenants who gained or lost host names by what others ask for."""
+        found, self._displaced = self._displaced & self._records.keys(), set()
+        return found
 
     # --- peers ------------------------------------------------------------------------------
 
@@ -479,6 +493,28 @@ def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> 
         )
     findings += _network_findings(spec.network or TenantNetwork(), own, settings)
     return tuple(findings)
+
+
+def _claim(body: Body) -> Claim:
+    """Return the host names that a SecureTenant asks for, whether its spec is good or not."""
+    workload = (body.get("spec") or {}).get("workloads")
+    asked = workload.get("hostnames") if isinstance(workload, dict) else None
+    ends = [each for each in asked if isinstance(each, str)] if isinstance(asked, list) else []
+    return Claim(str(body["metadata"].get("creationTimestamp", "")), tuple(sorted(set(ends))))
+
+
+def _hostname_findings(taken: Mapping[str, str]) -> tuple[Finding, ...]:
+    if not taken:
+        return ()
+    told = ", ".join(f"{end} (tenant {owner})" for end, owner in sorted(taken.items())[:_TOLD])
+    return (
+        Finding(
+            type=status.READY,
+            reason=status.HOSTNAME_TAKEN,
+            message=f"Host names of an older tenant: {told}. Everything else is in force; write a"
+            " narrower end in spec.workloads.hostnames, or let the other tenant give it up.",
+        ),
+    )
 
 
 def _remark(spec: TenantSpec, settings: SettingsSpec) -> str:
