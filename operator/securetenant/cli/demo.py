@@ -1,5 +1,6 @@
 """``securetenant demo``: the whole product in a minute, on a real API server of its own."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -18,10 +19,11 @@ _ROOT = Path(securetenant.__file__).parents[2]
 _ACCOUNT = ("securetenant-system", "securetenant-operator")
 _REPAIR_SECONDS = 10.0
 _WALL = "securetenant-default-deny"
-_WALLS = "tenantpolicies,networkpolicies,resourcequotas,limitranges,rolebindings"
+_WALLS = "tenantpolicies,networkpolicies,resourcequotas,limitranges"
 _TOLD = (
     'get securetenant beta -o jsonpath={.status.conditions[?(@.type=="NetworkIsolated")].message}'
 )
+_BIG = '{"spec":{"containers":[{"name":"x","image":"x","resources":{"limits":{"cpu":"99"}}}]}}'
 _UID = f"get networkpolicy {_WALL} -n acme-prod -o jsonpath={{.metadata.uid}}"
 
 
@@ -67,15 +69,26 @@ class _Demo:
 
         _title("What it becomes")
         self._show("apply -f examples")
-        self._show("wait --for=condition=Ready securetenant --all --timeout=60s")
+        self._show("wait --for=condition=Ready securetenant --all --timeout=60s", quiet=True)
         self._show("get namespaces -L securetenant.io/tenant -l securetenant.io/tenant")
         self._show(f"get {_WALLS} -n acme-prod -o name")
 
-        _title("An attack: a privileged pod")
-        self._show("run evil --image=evil --privileged -n acme-prod", fails=True)
+        account = "get serviceaccount default -n acme-prod"
+        self._wait(lambda: not self._call(account).returncode, "No ServiceAccount", log)
+        _title("An ordinary program, not written for any of this, is made safe")
+        self._show("run plain --image=docker.io/library/nginx:1.29 -n acme-prod")
+        safe = "{.spec.securityContext}{.spec.containers[0].securityContext}"
+        self._show(f"get pod plain -n acme-prod -o jsonpath={safe}")
 
-        _title("A wish beyond the quota: a load balancer")
-        self._show("create service loadbalancer web --tcp=80 -n acme-prod", fails=True)
+        _title("Attacks: a privileged pod, a pod that goes everywhere, another tenant's host name")
+        self._show("run evil --image=evil --privileged -n acme-prod", fails=True)
+        everywhere = '{"spec":{"tolerations":[{"operator":"Exists"}]}}'
+        self._show(f"run roam --image=evil -n acme-prod --overrides={everywhere}", fails=True)
+        stolen = "create ingress web --class=nginx --rule=www.beta.example/=web:80 -n acme-prod"
+        self._show(stolen, fails=True)
+
+        _title("A wish beyond the quota")
+        self._show("run big --image=x -n acme-prod --overrides=" + _BIG, fails=True)
 
         _title("An accident: an administrator deletes a wall")
         delete = f"delete networkpolicy {_WALL} -n acme-prod"
@@ -84,7 +97,6 @@ class _Demo:
         before = self._call(_UID).stdout
         self._show(f"--as=admin --as-group=securetenant:break-glass {delete}")
         self._wait(lambda: self._call(_UID).stdout not in ("", before), "The wall is not back", log)
-        self._show(f"get networkpolicy {_WALL} -n acme-prod")
 
         self._agree(log)
 
@@ -92,11 +104,10 @@ class _Demo:
         self._show("get securetenants")
         told = "get events.events.k8s.io --field-selector=reason=DriftRepaired -o name"
         self._wait(lambda: bool(self._call(told).stdout), "No event tells of the repair", log)
-        self._show("describe securetenant acme", keep=("Message:", "Type:", "Normal", "Warning"))
+        self._show("describe securetenant acme", keep=("Message:", "Normal", "Warning"))
 
         _title("Go on by yourself")
         click.echo(f"export KUBECONFIG={self._instance.admin_kubeconfig}")
-        click.echo("kubectl edit securetenant acme")
         click.echo(f"The operator's log: {log}")
         click.echo(f"Stop everything:    .venv/bin/securetenant sandbox down --name {_NAME}")
 
@@ -134,7 +145,8 @@ class _Demo:
     ) -> None:
         """Run kubectl as a reader would; print the command and the lines that matter."""
         cut = f" | grep -e {' -e '.join(keep)}" if keep else ""
-        click.echo(f"$ kubectl {arguments}{cut}")
+        # Quoted, so that what a reader copies works in a shell.
+        click.echo(f"$ kubectl {shlex.join(arguments.split())}{cut}")
         done = self._call(arguments)
         if (done.returncode != 0) != fails:
             raise SandboxError(
