@@ -1,4 +1,4 @@
-"""What the guards add to a request: the same requests to two API servers, one without them.
+"""What the policies add to a request: the same requests to two API servers, one without them.
 
 The two are asked in turn, and change places half way: what one of them is slower by itself is in
 both columns then.
@@ -7,12 +7,13 @@ both columns then.
 import asyncio
 import statistics
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import factory
-from bench.cluster import Operator, Raw, percentile, raw, sandbox, table
+from bench.cluster import Operator, Raw, gather, percentile, raw, sandbox, table
 from harness import Api, kubectl, wait_for, wait_for_account
 from securetenant.api import kinds, names
 from securetenant.sandbox import kubeconfigs
@@ -21,31 +22,43 @@ from securetenant.sandbox.instances import Instance
 WARM_UP = 100
 _TENANT, _OTHER = "bench-tenant", "bench-other"
 _MEMBER = "bench-admins"
-Row = tuple[str, str, str, Any]
+TENANT_POLICIES = 5000
+"""How many parameters there are in the second half: as for as many namespaces."""
+
+
+class Row(NamedTuple):
+    """A dry-run create."""
+
+    title: str
+    who: str
+    path: str
+    body: Any
+    unguarded: Any = None
+    """What is sent where nothing mends it, if that is something else."""
 
 
 def requests(mine: str) -> list[Row]:
-    """Return (title, who, path, body) of what is measured; each is a dry-run create."""
+    """Return what is measured."""
     policy = {"metadata": {"name": "mine"}, "spec": {"podSelector": {}}}
     subject = {"kind": "ServiceAccount", "name": "default", "namespace": mine}
     binding = factory.binding(subject, role="securetenant:viewer")
     return [
-        ("pod, in a tenant's namespace", "member", f"/api/v1/namespaces/{mine}/pods", _pod()),
-        ("pod, elsewhere", "admin", f"/api/v1/namespaces/{_OTHER}/pods", _pod()),
-        ("namespace", "admin", "/api/v1/namespaces", {"metadata": {"name": "new"}}),
-        (
+        *pods(mine),
+        Row("pod, elsewhere", "admin", f"/api/v1/namespaces/{_OTHER}/pods", _pod()),
+        Row("namespace", "admin", "/api/v1/namespaces", {"metadata": {"name": "new"}}),
+        Row(
             "NetworkPolicy, in a tenant's namespace",
             "admin",
             kinds.NETWORK_POLICY.path(mine),
             policy,
         ),
-        (
+        Row(
             "RoleBinding, in a tenant's namespace",
             "member",
             kinds.ROLE_BINDING.path(mine),
             binding,
         ),
-        (
+        Row(
             "ConfigMap, in a tenant's namespace",
             "member",
             f"/api/v1/namespaces/{mine}/configmaps",
@@ -54,8 +67,20 @@ def requests(mine: str) -> list[Row]:
     ]
 
 
+def pods(mine: str, suffix: str = "") -> list[Row]:
+    """Return a pod that needs nothing, and one that is mended."""
+    path = f"/api/v1/namespaces/{mine}/pods"
+    plain = {"metadata": {"name": "new"}, "spec": {"containers": [{"name": "c", "image": "app:1"}]}}
+    return [
+        Row(f"pod that needs nothing, in a tenant's namespace{suffix}", "member", path, _pod()),
+        Row(f"pod that is mended, in a tenant's namespace{suffix}", "member", path, plain, _pod()),
+    ]
+
+
 def _pod() -> dict[str, Any]:
-    return {**factory.pod(limits={"cpu": "10m", "memory": "16Mi"}), "metadata": {"name": "new"}}
+    body = factory.pod(limits={"cpu": "10m", "memory": "16Mi", "ephemeral-storage": "16Mi"})
+    body["spec"]["containers"][0]["imagePullPolicy"] = "Always"
+    return {**body, "metadata": {"name": "new"}}
 
 
 class Side:
@@ -80,13 +105,23 @@ class Side:
             wait_for_account(admin, namespace)
 
     def guard(self, *, on: bool) -> None:
-        """Install the guards or take them away, and see that it is so."""
-        kubectl(self.instance, "apply" if on else "delete", "-k", "manifests/policies")
+        """Install the policies or take them away, and see that it is so."""
+        for folder in ("manifests/policies", "manifests/policies/mutating"):
+            verb = ("apply",) if on else ("delete", "--ignore-not-found")
+            kubectl(self.instance, *verb, "-k", folder)
         admin = Api(self.instance.admin_kubeconfig)
         path = kinds.TENANT_POLICY.path(_TENANT, names.POLICY_NAME)
         wait_for(
             lambda: (admin.call("DELETE", path, dryRun="All").status == 403) is on,
             what="the guards",
+            seconds=30,
+        )
+        # Each policy comes into force within a second or two, by itself.
+        plain = pods(_TENANT)[1].body
+        path = f"/api/v1/namespaces/{_TENANT}/pods"
+        wait_for(
+            lambda: (admin.call("POST", path, plain, dryRun="All").status < 300) is on,
+            what="the mending",
             seconds=30,
         )
 
@@ -97,22 +132,61 @@ class Side:
         return kubeconfigs.for_user(self.instance, "bench-member", (_MEMBER,))
 
 
-async def measure(sides: tuple[Side, Side], rounds: int) -> dict[str, tuple[list[float], ...]]:
-    """Return the seconds of each request, with the guards and without."""
-    seconds: dict[str, tuple[list[float], ...]] = {}
+Seconds = dict[str, tuple[list[float], ...]]
+
+
+async def measure(sides: tuple[Side, Side], rounds: int) -> Seconds:
+    """Return the seconds of each request, with the policies and without."""
+    seconds: Seconds = {}
     for guarded, plain in (sides, sides[::-1]):
         plain.guard(on=False)
         guarded.guard(on=True)
-        for title, who, path, body in requests(_TENANT):
-            async with raw(guarded.login(who)) as first, raw(plain.login(who)) as second:
-                with_guards, without = seconds.setdefault(title, ([], []))
-                for number in range(WARM_UP + rounds):
-                    pair = [(first, with_guards), (second, without)]
-                    for client, found in pair if number % 2 else pair[::-1]:
-                        took = await _timed(client, path, body)
-                        if number >= WARM_UP:
-                            found.append(took)
+        await _compare(guarded, plain, requests(_TENANT), rounds, seconds)
+    # The policies are on the second side now: only there are the parameters read.
+    for side in sides:
+        await _fill(side)
+    many = pods(_TENANT, f", {TENANT_POLICIES:,} TenantPolicies")
+    await _compare(sides[1], sides[0], many, rounds, seconds)
     return seconds
+
+
+async def _compare(
+    guarded: Side, plain: Side, rows: list[Row], rounds: int, seconds: Seconds
+) -> None:
+    for row in rows:
+        async with raw(guarded.login(row.who)) as first, raw(plain.login(row.who)) as second:
+            with_guards, without = seconds.setdefault(row.title, ([], []))
+            for number in range(WARM_UP + rounds):
+                pair = [
+                    (first, row.body, with_guards),
+                    (second, row.unguarded or row.body, without),
+                ]
+                for client, body, found in pair if number % 2 else pair[::-1]:
+                    took = await _timed(client, row.path, body)
+                    if number >= WARM_UP:
+                        found.append(took)
+
+
+async def _fill(side: Side) -> None:
+    """Make as many TenantPolicies as many tenants have, in namespaces of nobody."""
+    groups = ("system:masters", "securetenant:break-glass")
+    async with raw(kubeconfigs.for_user(side.instance, "bench-breaker", groups)) as client:
+        own = await client.send("GET", kinds.TENANT_POLICY.path(_TENANT, names.POLICY_NAME))
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": kinds.TENANT_POLICY.name,
+            "metadata": {"name": names.POLICY_NAME},
+            "spec": own["spec"],
+        }
+        work = deque(range(TENANT_POLICIES))
+
+        async def worker() -> None:
+            while work:
+                name = f"bench-many-{work.popleft()}"
+                await client.send("POST", kinds.NAMESPACE.path(), {"metadata": {"name": name}})
+                await client.send("POST", kinds.TENANT_POLICY.path(name), body)
+
+        await gather(16, worker)
 
 
 async def _timed(client: Raw, path: str, body: Any) -> float:
