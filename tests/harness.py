@@ -230,12 +230,17 @@ class Operator:
 
     def metric(self, name: str) -> float:
         """Return a metric without labels, as a scraper sees it."""
-        port = re.findall(r'"port": (\d+)', self.log.read_text(encoding="utf-8"))[-1]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            (line,) = (
-                each for each in answer.read().decode().splitlines() if each.startswith(f"{name} ")
-            )
+        (line,) = (
+            each for each in self.asked("metrics").splitlines() if each.startswith(f"{name} ")
+        )
         return float(line.rpartition(" ")[2])
+
+    def asked(self, page: str) -> str:
+        """Return one of its pages, as a kubelet or a scraper sees it; an error is raised."""
+        port = re.findall(r'"port": (\d+)', self.log.read_text(encoding="utf-8"))[-1]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as answer:
+            text: str = answer.read().decode()
+        return text
 
     def stop(self, *, by: signal.Signals = signal.SIGTERM) -> int:
         """End it and return its exit code."""
@@ -344,6 +349,21 @@ def writes_by_operator(instance: Instance) -> list[dict[str, Any]]:
         if event.get("userAgent", "").startswith("securetenant-operator")
         and event["verb"] not in ("get", "list", "watch")
     ]
+
+
+def settle(sandbox: Instance) -> int:
+    """Wait until the number of writes stands still for two seconds; return it."""
+    count, since = len(writes_by_operator(sandbox)), time.monotonic()
+
+    def still() -> bool:
+        nonlocal count, since
+        now = len(writes_by_operator(sandbox))
+        if now != count:
+            count, since = now, time.monotonic()
+        return time.monotonic() - since > 2
+
+    wait_for(still, what="the operator to come to rest", seconds=30)
+    return count
 
 
 def conditions(body: Any) -> dict[str, Any]:

@@ -419,7 +419,9 @@ ABOUT = {
     OPERATOR.title: (
         "ServiceAccount `securetenant-operator`. No Secret, no pod, no node, no policy; `bind` for"
         " our own roles alone. Within these bounds a stolen token opens and deletes tenants, see"
-        " the [threat model](threat-model.md)."
+        " the [threat model](threat-model.md). Where ClusterNetworkPolicies are served, which is"
+        " not the case here, it may create, delete, get, list, patch and watch them; the fence"
+        " leaves its own, whose rules only deny."
     ),
     "The verifier": "ServiceAccount `securetenant-verifier`: it may speak as one user, and ask.",
     "The node reader": (

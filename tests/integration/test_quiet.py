@@ -5,7 +5,7 @@ from typing import Any
 
 from conftest import Ready
 from factory import tenant
-from harness import Api, Operator, wait_for, writes_by_operator
+from harness import Api, Operator, settle, wait_for, writes_by_operator
 from securetenant.api import kinds
 from securetenant.sandbox.instances import Instance
 
@@ -36,21 +36,6 @@ def test_a_restart_writes_nothing_and_then_works(
         kinds.SECURE_TENANT, "restart", {"spec": {"namespaces": [{"name": "restart-b"}]}}
     ).ok()
     wait_for(lambda: admin.get(kinds.NAMESPACE, "restart-b"), what="the new namespace")
-
-
-def settle(sandbox: Instance) -> int:
-    """Wait until the number of writes stands still for two seconds; return it."""
-    count, since = len(writes_by_operator(sandbox)), time.monotonic()
-
-    def still() -> bool:
-        nonlocal count, since
-        now = len(writes_by_operator(sandbox))
-        if now != count:
-            count, since = now, time.monotonic()
-        return time.monotonic() - since > 2
-
-    wait_for(still, what="the operator to come to rest", seconds=30)
-    return count
 
 
 def told(events: list[dict[str, Any]]) -> list[tuple[str, str, str]]:

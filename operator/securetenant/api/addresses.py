@@ -47,6 +47,15 @@ def contains(outer: Network, inner: Network) -> bool:
     return isinstance(inner, ipaddress.IPv6Network) and inner.subnet_of(outer)
 
 
+def without(outer: Network, inner: Network) -> tuple[Network, ...]:
+    """Return what is left of one network without another that lies in it, or the whole of it."""
+    if isinstance(outer, ipaddress.IPv4Network) and isinstance(inner, ipaddress.IPv4Network):
+        return tuple(outer.address_exclude(inner)) if inner.subnet_of(outer) else (outer,)
+    if isinstance(outer, ipaddress.IPv6Network) and isinstance(inner, ipaddress.IPv6Network):
+        return tuple(outer.address_exclude(inner)) if inner.subnet_of(outer) else (outer,)
+    return (outer,)
+
+
 def ordered(networks: Iterable[Network]) -> tuple[Network, ...]:
     """Return each network once, sorted: one that holds another stands before it."""
     return tuple(sorted(set(networks), key=_order))

@@ -114,11 +114,20 @@ CLUSTER_ROLE_BINDING = Kind(
     plural="clusterrolebindings",
     namespaced=False,
 )
+CLUSTER_NETWORK_POLICY = Kind(
+    name="ClusterNetworkPolicy",
+    group="policy.networking.k8s.io",
+    version="v1alpha2",
+    plural="clusternetworkpolicies",
+    namespaced=False,
+)
+"""Where its CRD is installed (network-policy-api v0.2.0)."""
 EVENT = Kind(name="Event", group="events.k8s.io", version="v1", plural="events", namespaced=True)
 
 BY_NAME = {
     kind.name: kind
     for kind in (
+        CLUSTER_NETWORK_POLICY,
         CLUSTER_ROLE,
         CLUSTER_ROLE_BINDING,
         EVENT,

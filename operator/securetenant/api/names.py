@@ -72,6 +72,16 @@ def peer(tenant: str) -> str:
     return f"{MANAGED_PREFIX}peer-{tenant}"
 
 
+def admin_tier(tenant: str) -> str:
+    """Return the name of a tenant's ClusterNetworkPolicy."""
+    return f"{MANAGED_PREFIX}{tenant}"
+
+
+def tenant_of_tier(name: str) -> str:
+    """Return the tenant whose ClusterNetworkPolicy has this name; none for a name not ours."""
+    return name.removeprefix(MANAGED_PREFIX) if name.startswith(MANAGED_PREFIX) else ""
+
+
 def role_binding(role: str) -> str:
     """Return the name of the RoleBinding that grants a role."""
     return f"{MANAGED_PREFIX}{role.lower()}"

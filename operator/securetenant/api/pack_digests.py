@@ -84,7 +84,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-managed",
-        "ed85dd58decd93b84f734402da66f4f4",
+        "ee6d3fa1b83f4ec27196ea27304da1ca",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -114,7 +114,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-fence",
-        "ebaa4b268eac24f719acc81ad21c33af",
+        "34e6b902b4206b1527c9f78b759b2f86",
     ),
     (
         "ValidatingAdmissionPolicy",

@@ -27,6 +27,9 @@ from securetenant.telemetry.metrics import Metrics
 _SWEEP_SECONDS = 600.0
 """How often SecureTenants are listed to find those that vanished unseen."""
 _CRD_POLL_SECONDS = 2.0
+_TIER_POLL_SECONDS = 60.0
+"""How often the API server is asked for ClusterNetworkPolicies while it does not know them. Their
+CRD is not watched: the operator has no right on CRDs."""
 _DRAIN_SECONDS = 5.0
 """How long requests that were begun may take to end."""
 _STALE_SECONDS = 180.0
@@ -118,6 +121,17 @@ class Operator:
             known=self.engine.platform.known,
         )
 
+    def _tier_informer(self) -> Informer:
+        return Informer(
+            self._client,
+            kinds.CLUSTER_NETWORK_POLICY,
+            selector=names.MANAGED_SELECTOR,
+            seen=self.engine.tier_seen,
+            gone=self.engine.tier_gone,
+            known=self.engine.store.refs,
+            may_go=True,
+        )
+
     async def run(self, login: credentials.Credentials, stopping: asyncio.Event) -> None:
         """Run until ``stopping`` is set; then end in order. Raises what ended it otherwise."""
         serving = asyncio.create_task(self._serve(login))
@@ -138,11 +152,15 @@ class Operator:
         if mutates:
             self._expect_mutating()
         async with asyncio.TaskGroup() as group:
-            for informer in self._informers:
+            informers = tuple(self._informers)
+            for informer in informers:
                 group.create_task(informer.run())
+            looked = asyncio.Event()
+            group.create_task(self._follow_tiers(looked))
             # No write before the whole cluster was seen once: what is unknown looks missing.
-            for informer in self._informers:
+            for informer in informers:
                 await informer.synced.wait()
+            await looked.wait()
             await self._look_at_tenants()
             sweep = asyncio.Event()
             self._watch = TenantsWatch(
@@ -230,6 +248,35 @@ class Operator:
         for informer in self._expect_mutating():
             informer.heard_at = time.monotonic()
             group.create_task(informer.run())
+
+    async def _follow_tiers(self, looked: asyncio.Event) -> None:
+        """Watch ClusterNetworkPolicies whenever they are served; set ``looked`` once that is known.
+
+        Their CRD is somebody else's: it may come and go at any time.
+        """
+        while True:
+            if await self._is_served(kinds.CLUSTER_NETWORK_POLICY):
+                await self._follow_tiers_once(looked)
+            looked.set()
+            await asyncio.sleep(_TIER_POLL_SECONDS)
+
+    async def _follow_tiers_once(self, looked: asyncio.Event) -> None:
+        informer = self._tier_informer()
+        informer.heard_at = time.monotonic()
+        self._informers.append(informer)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(informer.run())
+            synced = group.create_task(informer.synced.wait())
+            await asyncio.wait((running, synced), return_when=asyncio.FIRST_COMPLETED)
+            if informer.synced.is_set():
+                _log.info("ClusterNetworkPolicies are served")
+                self.engine.tiers_served()
+                looked.set()
+            await running
+            synced.cancel()
+        _log.info("ClusterNetworkPolicies are not served any more")
+        self._informers.remove(informer)
+        self.engine.tiers_gone()
 
     async def _look_at_tenants(self) -> None:
         """See every SecureTenant once: a peer that is not known yet looks like one that is gone."""

@@ -17,7 +17,7 @@ from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Ref
 from securetenant.kube.client import Client, ExpiredError
 from securetenant.plan import ownership
-from securetenant.reconcile.errors import ClusterError, UnavailableError
+from securetenant.reconcile.errors import ClusterError, MissingError, UnavailableError
 
 _WATCH_SECONDS = 300
 _SILENCE_SECONDS = 75.0
@@ -43,13 +43,16 @@ class Informer:
         seen: Seen,
         gone: Gone,
         known: Callable[[str], list[Ref]],
+        may_go: bool = False,
     ) -> None:
+        """``may_go``: the kind is not ours, and may cease to be served."""
         self._client = client
         self._kind = kind
         self._selector = selector
         self._seen = seen
         self._gone = gone
         self._known = known
+        self._may_go = may_go
         self._failures = 0
         self.synced = asyncio.Event()
         """Set once the first list is complete."""
@@ -57,7 +60,10 @@ class Informer:
         """When the API server was last heard, by the monotonic clock."""
 
     async def run(self) -> None:
-        """List and watch until cancelled; every failure is waited out."""
+        """List and watch until cancelled, or until a kind that may go is not served any more.
+
+        Every other failure is waited out.
+        """
         version = ""
         while True:
             try:
@@ -67,6 +73,10 @@ class Informer:
                 self._failures = 0
             except ExpiredError:
                 version = ""
+            except MissingError as error:
+                if self._may_go:
+                    return
+                version = await self._wait(version, error)
             except ClusterError as error:
                 version = await self._wait(version, error)
 

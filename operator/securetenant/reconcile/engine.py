@@ -18,6 +18,7 @@ from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
     MissingError,
+    RefusedError,
     UnavailableError,
 )
 from securetenant.reconcile.keys import Key
@@ -91,6 +92,7 @@ class Engine:
             self.queue.forget(keys.Unit(name, namespace))
             # Another tenant may have been waiting for the name.
             self._wake(Ref(kinds.NAMESPACE.name, "", namespace))
+        self._wake_tier(_tier_ref(name))
 
     def settings_seen(self, _: Ref, body: Body) -> None:
         """Take the TenancySettings as they now are."""
@@ -118,6 +120,50 @@ class Engine:
         self.platform.mutates = True
         self._platform_changed()
 
+    def tiers_served(self) -> None:
+        """Take note that ClusterNetworkPolicies are served, and that all of them were seen."""
+        self.platform.has_tiers = True
+        self._look_at_tiers()
+
+    def tiers_gone(self) -> None:
+        """Take note that they are not served any more: NetworkPolicies are alone again."""
+        self.platform.has_tiers = False
+        for ref in self.store.refs(kinds.CLUSTER_NETWORK_POLICY.name):
+            known = self.store.get(ref)
+            if known is not None:
+                self.store.drop(ref, known.version)
+        for name in self.tenants.names():
+            self.queue.add(keys.Tenant(name))
+
+    def tier_seen(self, ref: Ref, body: Body) -> None:
+        """Take a ClusterNetworkPolicy as it now is."""
+        if self.store.put(ref, ownership.observe(body)):
+            self._wake_tier(ref)
+
+    def tier_gone(self, ref: Ref, version: int) -> None:
+        """Take note that a ClusterNetworkPolicy was deleted, or lost our label."""
+        if self.store.drop(ref, version):
+            self._wake_tier(ref)
+
+    def _wake_tier(self, ref: Ref) -> None:
+        """Queue whose ClusterNetworkPolicy it is, unless it is as it should be there."""
+        if not self.platform.has_tiers:
+            return
+        name = names.tenant_of_tier(ref.name)
+        record = self.tenants.get(name)
+        if record is None:
+            self.queue.add(keys.Stray(name or ref.name, ref.name))
+        elif not self._is_tier_right(record):
+            if record.tier_stands and record.tier_finding is None:
+                self._meter.drifted(ref.kind)
+            self.queue.add(keys.Tenant(name))
+
+    def _look_at_tiers(self) -> None:
+        for name in self.tenants.names():
+            self.queue.add(keys.Tenant(name))
+        for ref in self.store.refs(kinds.CLUSTER_NETWORK_POLICY.name):
+            self._wake_tier(ref)
+
     def _platform_changed(self) -> None:
         self.queue.add(keys.Settings())
         problem = self.platform.policies_problem
@@ -137,10 +183,12 @@ class Engine:
             self._wake(ref)
             if owner:
                 self._wake_tenant(owner)
+                self._wake_tier(_tier_ref(owner))
 
     def _look_again(self) -> None:
         for name in self.tenants.names():
             self._wake_tenant(name)
+        self._look_at_tiers()
 
     def _wake_tenant(self, name: str) -> None:
         record = self.tenants.get(name)
@@ -205,6 +253,8 @@ class Engine:
                 return await self._reconcile_unit(key)
             case keys.Leftover():
                 return await self._let_go(key)
+            case keys.Stray():
+                return await self._delete_stray(key)
             case keys.Tenant():
                 return await self._reconcile_tenant(key)
             case keys.Settings():
@@ -278,15 +328,73 @@ class Engine:
             return await self._tear_down(key.tenant, record, self.platform.settings)
         if record.spec is not None and not record.is_suspended:
             await self._hold(key.tenant, record)
+        await self._keep_tier(key.tenant, record)
         if was_stale:
             await self._start(key.tenant, record, set(changed))
         if record.spec is not None and not record.is_suspended:
             self._let_go_of_leftovers(key.tenant, record)
+        missing = () if record.tier_finding is None else (record.tier_finding,)
         wait = self._unfinished(record)
         if wait and not record.is_suspended:
             self.queue.add_after(key, wait)
+            return bool(missing)
+        findings = (*record.findings, *missing, *self._policy_findings())
+        await self._write_status(key.tenant, record, findings)
+        return bool(missing) and not record.is_suspended
+
+    # --- the Admin tier ---------------------------------------------------------------------
+
+    async def _keep_tier(self, name: str, record: Record) -> None:
+        """Make the tenant's ClusterNetworkPolicy what it should be, where the kind is served.
+
+        Before its namespaces, and without keeping them from being right when it fails.
+        """
+        record.tier_finding = None
+        if not self.platform.has_tiers or record.tier is None:
+            record.tier_stands = False
+            return
+        reason, message = status.PROGRESSING, ""
+        if not record.is_suspended and not self._is_tier_right(record):
+            manifest = record.tier.manifest
+            try:
+                await self._worker.apply(manifest, name, record.uid, stood=record.tier_stands)
+            except RefusedError as error:
+                reason, message = status.REFUSED, f": the API server refused a write: {error}"
+            except UnavailableError as error:
+                reason, message = status.UNAVAILABLE, f": the API server is unavailable: {error}"
+            except ClusterError as error:
+                # Somebody changed it meanwhile, or the kind goes: it is seen again.
+                message = f": {error}"
+        if self._is_tier_right(record):
+            record.tier_stands = True
+        else:
+            record.tier_finding = Finding(
+                type=status.NETWORK_ISOLATED,
+                reason=reason,
+                message=f"{_tier_ref(name)} is not as it should be{message}",
+            )
+
+    def _is_tier_right(self, record: Record) -> bool:
+        if record.tier is None:
+            return True
+        known = self.store.get(record.tier.manifest.ref)
+        return known is not None and known.digest == ownership.digest(record.tier.manifest.body)
+
+    async def _delete_stray(self, key: keys.Stray) -> bool:
+        """Delete a ClusterNetworkPolicy with our label of which no namespace is a subject.
+
+        A retained namespace keeps its own; what has another name is no tenant's.
+        """
+        known = self.store.get(Ref(kinds.CLUSTER_NETWORK_POLICY.name, "", key.name))
+        tenant = names.tenant_of_tier(key.name)
+        if (
+            known is None
+            or self.platform.settings is None
+            or self.tenants.get(tenant) is not None
+            or self.store.owned_by(tenant)
+        ):
             return False
-        await self._write_status(key.tenant, record, (*record.findings, *self._policy_findings()))
+        await self._worker.delete(Ref(kinds.CLUSTER_NETWORK_POLICY.name, "", key.name), known.uid)
         return False
 
     def _policy_findings(self) -> tuple[Finding, ...]:
@@ -346,7 +454,8 @@ class Engine:
         call unfinished what it has not looked at.
         """
         now = time.monotonic()
-        if all(
+        missing = record.tier_finding
+        if (missing is None or conditions.is_stalled(missing.reason)) and all(
             unit.outcome.ready or (unit.attempted and is_worth_telling(unit.outcome))
             for unit in record.units.values()
         ):
@@ -439,6 +548,10 @@ class Engine:
             if not self._is_let_go(namespace) or self._is_terminating(namespace)
         )
         if not left:
+            known = self.store.get(_tier_ref(name))
+            if known is not None and not owned:
+                # What was retained keeps it: the walls stay.
+                await self._worker.delete(_tier_ref(name), known.uid)
             await self._release(name, record)
             return False
         message = f"Left: {conditions.listed(left)}"
@@ -488,7 +601,8 @@ class Engine:
 
     async def _write_status(self, name: str, record: Record, findings: tuple[Finding, ...]) -> None:
         """Write the status if it says something new, and announce when Ready changed."""
-        subject = _subject(record, findings, self.platform.remark)
+        tier = self._told_of_tier(record)
+        subject = _subject(record, findings, self.platform.remark, tier)
         document = tenant.summarize(subject, record.status, self._now())
         if document == record.status:
             return
@@ -520,6 +634,15 @@ class Engine:
                 after["message"],
             )
 
+    def _told_of_tier(self, record: Record) -> str:
+        if not self.platform.has_tiers or record.tier is None:
+            return ""
+        told = (
+            "and with a ClusterNetworkPolicy that no NetworkPolicy overrides, against other tenants"
+            " and metadata addresses"
+        )
+        return f"{told}; {record.tier.remark}" if record.tier.remark else told
+
     def _tell(
         self, record: Record, name: str, type: str, reason: str, action: str, note: str
     ) -> None:
@@ -546,7 +669,11 @@ def _ready_condition(document: Body) -> Body:
     return {}
 
 
-def _subject(record: Record, findings: tuple[Finding, ...], remark: str) -> Subject:
+def _tier_ref(tenant: str) -> Ref:
+    return Ref(kinds.CLUSTER_NETWORK_POLICY.name, "", names.admin_tier(tenant))
+
+
+def _subject(record: Record, findings: tuple[Finding, ...], remark: str, tier: str) -> Subject:
     """Return what the status of a tenant is about."""
     exception = ""
     if record.spec is not None and record.spec.effective_pod_security.level == "baseline":
@@ -557,5 +684,6 @@ def _subject(record: Record, findings: tuple[Finding, ...], remark: str) -> Subj
         findings=findings,
         exception_reason=exception,
         remarks=tuple(each for each in (record.remark, remark) if each),
+        tier=tier,
         suspended=record.is_suspended,
     )

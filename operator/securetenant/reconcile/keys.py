@@ -25,10 +25,19 @@ class Leftover(NamedTuple):
     leftover: bool = True
 
 
+class Stray(NamedTuple):
+    """Delete a ClusterNetworkPolicy with our label, if it is no tenant's."""
+
+    tenant: str
+    name: str
+    # As above: not equal to a Unit of the same names.
+    stray: str = "ClusterNetworkPolicy"
+
+
 class Settings(NamedTuple):
     """Tell how the platform stands."""
 
     tenant: str = ""
 
 
-Key = Tenant | Unit | Leftover | Settings
+Key = Tenant | Unit | Leftover | Stray | Settings

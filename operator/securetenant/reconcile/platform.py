@@ -24,6 +24,8 @@ class Platform:
         """The TenancySettings as last seen, for their status."""
         self.mutates = False
         """Whether the API server knows mutating policies (Kubernetes 1.36 or newer)."""
+        self.has_tiers = False
+        """Whether the API server knows ClusterNetworkPolicies, and all of them were seen."""
         self._policies: dict[Ref, str] = {}
         self._granting: set[str] = set()
         self._bindings: dict[str, Binding] = {}

@@ -13,7 +13,8 @@ from securetenant.api.objects import Body, Ref
 from securetenant.api.rules import Model
 from securetenant.api.securetenant import NAME_RULE, SELF_RULE, TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
-from securetenant.desired import peers, scope, totals, unit
+from securetenant.desired import admin_tier, peers, scope, totals, unit
+from securetenant.desired.admin_tier import Tier
 from securetenant.desired.peers import Agreement, Declaration
 from securetenant.desired.scope import Scope
 from securetenant.plan import expected, ledger
@@ -76,6 +77,12 @@ class Record:
     departing: dict[str, Mapping[str, int]] = field(default_factory=dict)
     """What was given to namespaces that left the spec while they were being written to."""
     units: dict[str, Unit] = field(default_factory=dict)
+    tier: Tier | None = None
+    """Its ClusterNetworkPolicy as it should be, where the kind is served."""
+    tier_stands: bool = False
+    """Whether that was seen in place: then what differs is somebody else's doing."""
+    tier_finding: Finding | None = None
+    """Why it is not in place, since the last look."""
     is_waiting: bool = False
     """Whether a share waits for others to shrink."""
 
@@ -177,6 +184,7 @@ class Tenants:
                 name, record.uid, spec, settings, book.shares, agreements, taken=taken.keys()
             )
         }
+        record.tier = admin_tier.build(tuple(found.values()), agreements)
         for namespace in record.units.keys() - found.keys():
             del record.units[namespace]
             self._unclaim(namespace, name)

@@ -223,9 +223,15 @@ class Worker:
         self._remember(body)
 
     async def _apply(self, manifest: Manifest, task: Task) -> None:
-        """Make one object what it should be; read the answer, and insist."""
+        await self.apply(manifest, task.scope.tenant, task.scope.tenant_uid, stood=task.was_ready)
+
+    async def apply(self, manifest: Manifest, tenant: str, uid: str, *, stood: bool) -> None:
+        """Make one object what it should be; read the answer, and insist.
+
+        ``stood`` says that it was right before, so that its repair is announced.
+        """
         ref = manifest.ref
-        before = await self.cluster.read(ref) if task.was_ready else None
+        before = await self.cluster.read(ref) if stood else None
         if before is not None and drift.is_fixed(manifest.body, before):
             await self.delete(ref, before["metadata"]["uid"])
         try:
@@ -247,10 +253,12 @@ class Worker:
         ):
             paths = ", ".join(drift.differences(manifest.body, body))
             raise RefusedError(f"{ref} was accepted and came back with another {paths}")
-        if task.was_ready:
-            self._announce_repair(task, manifest, before)
+        if stood:
+            self._announce_repair(tenant, uid, manifest, before)
 
-    def _announce_repair(self, task: Task, manifest: Manifest, before: Body | None) -> None:
+    def _announce_repair(
+        self, tenant: str, uid: str, manifest: Manifest, before: Body | None
+    ) -> None:
         if before is None:
             note = f"{manifest.ref} was deleted; it is back"
         else:
@@ -264,8 +272,8 @@ class Worker:
                 )
         self.announcer.announce(
             Announcement(
-                task.scope.tenant,
-                task.scope.tenant_uid,
+                tenant,
+                uid,
                 "Warning",
                 "DriftRepaired",
                 "Repair",

@@ -24,6 +24,8 @@ class Subject:
     """The reason given for Pod Security level baseline."""
     remarks: Sequence[str] = ()
     """What is in force by the policies, and yet worth knowing."""
+    tier: str = ""
+    """What the ClusterNetworkPolicy adds, where it is in force."""
     suspended: bool = False
     """Whether the operator is asked to change nothing."""
 
@@ -61,7 +63,10 @@ def _verdicts(subject: Subject) -> list[Verdict]:
     if subject.suspended:
         verdicts = _suspended(verdicts)
     return [
-        _with_remarks(_with_exception(each, subject.exception_reason), subject.remarks)
+        _with_tier(
+            _with_remarks(_with_exception(each, subject.exception_reason), subject.remarks),
+            subject.tier,
+        )
         for each in verdicts
     ]
 
@@ -77,6 +82,12 @@ def _suspended(verdicts: list[Verdict]) -> list[Verdict]:
 def _with_remarks(verdict: Verdict, remarks: Sequence[str]) -> Verdict:
     if verdict.type == status.POLICIES_IN_FORCE and verdict.status == "True":
         return verdict._replace(message="; ".join((verdict.message, *remarks)))
+    return verdict
+
+
+def _with_tier(verdict: Verdict, tier: str) -> Verdict:
+    if tier and verdict.type == status.NETWORK_ISOLATED and verdict.status == "True":
+        return verdict._replace(message=f"{verdict.message}; {tier}")
     return verdict
 
 
