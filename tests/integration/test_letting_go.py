@@ -242,7 +242,7 @@ def test_without_settings_nothing_is_changed(
 def test_settings_reach_every_tenant(admin: Api, ready: Ready, settings: dict[str, Any]) -> None:
     ready(tenant("reach", namespaces=[{"name": "reach-a"}]))
     dns = {**settings["spec"]["dns"], "addresses": ["10.96.0.10/32"]}
-    quota = {**settings["spec"]["defaultQuota"], "pods": 7}
+    quota = {**settings["spec"]["defaultQuota"], "pods": 70}
     admin.patch(
         kinds.TENANCY_SETTINGS, "default", {"spec": {"dns": dns, "defaultQuota": quota}}
     ).ok()
@@ -250,7 +250,7 @@ def test_settings_reach_every_tenant(admin: Api, ready: Ready, settings: dict[st
     def reached() -> bool:
         policy = admin.get(kinds.NETWORK_POLICY, names.DNS, "reach-a")
         hard = admin.get(kinds.RESOURCE_QUOTA, names.QUOTA, "reach-a")["spec"]["hard"]
-        return "10.96.0.10/32" in str(policy["spec"]) and hard["pods"] == "7"
+        return "10.96.0.10/32" in str(policy["spec"]) and hard["pods"] == "70"
 
     wait_for(reached, what="the settings to reach the namespace")
 
@@ -278,7 +278,15 @@ def test_no_more_tenants_are_torn_down_than_the_settings_allow(
     """A mistake in Git must not end every tenant within a minute."""
     for name in ("torn-1", "torn-2"):
         ready(tenant(name, namespaces=[{"name": f"{name}-a"}], deletionPolicy="Delete"))
-    admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"teardownsPerHour": 0}}).ok()
+    patched = admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"teardownsPerHour": 0}})
+    generation = patched.ok()["metadata"]["generation"]
+    wait_for(
+        lambda: (
+            admin.get(kinds.TENANCY_SETTINGS, "default")["status"]["observedGeneration"]
+            == generation
+        ),
+        what="the operator to see the settings",
+    )
     admin.delete(kinds.SECURE_TENANT, "torn-1").ok()
     wait_for(
         lambda: (

@@ -29,7 +29,8 @@ RETAINED = "retained"
 ADOPT_ANNOTATION = f"{GROUP}/adopt"
 """Consent, by the platform team, that the named tenant takes a retained namespace back."""
 REQUESTED_ANNOTATION = f"{GROUP}/requested-at"
-"""On a SecureTenant: any new value asks for another look at everything."""
+"""On a SecureTenant: any new value asks for another look at everything. On TenancySettings: any new
+value lets a roll-out go on that was halted."""
 FINALIZER = f"{GROUP}/teardown"
 """Makes deletion visible: nothing is torn down that was not seen to be deleted."""
 

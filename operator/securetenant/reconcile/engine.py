@@ -25,6 +25,7 @@ from securetenant.reconcile.keys import Key
 from securetenant.reconcile.platform import Platform
 from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
 from securetenant.reconcile.queue import Queue
+from securetenant.reconcile.rollout import Rollout
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record, Tenants, Unit
 from securetenant.reconcile.unit import Task, Worker, is_worth_telling
@@ -66,6 +67,7 @@ class Engine:
             cluster=cluster, store=store, meter=meter, announcer=announcer, now=now
         )
         self.platform = Platform()
+        self.rollout = Rollout()
         self._teardowns: deque[float] = deque()
         self._torn_down: set[str] = set()
 
@@ -73,7 +75,11 @@ class Engine:
 
     def tenant_seen(self, name: str, body: Body) -> None:
         """Take a SecureTenant as it now is."""
-        if self.tenants.see(name, body):
+        is_new = self.tenants.get(name) is None
+        news = self.tenants.see(name, body)
+        if is_new:
+            self.rollout.arrived(name, self.tenants.records[name])
+        if news:
             self.queue.add(keys.Tenant(name))
         for rival in self.tenants.displaced():
             self._wake_tenant(rival)
@@ -85,6 +91,8 @@ class Engine:
         if record is None:
             return
         self._torn_down.discard(record.uid)
+        if self.rollout.left(name):
+            self.queue.add(keys.Settings())
         for other in concerned | self.tenants.displaced():
             self._wake_tenant(other)
         self.queue.forget(keys.Tenant(name))
@@ -95,9 +103,16 @@ class Engine:
         self._wake_tier(_tier_ref(name))
 
     def settings_seen(self, _: Ref, body: Body) -> None:
-        """Take the TenancySettings as they now are."""
+        """Take the TenancySettings as they now are.
+
+        Every tenant is judged by them at once; what they shape is rolled out in waves.
+        """
         if self.platform.take_settings(body):
+            if self.platform.settings is not None:
+                self.rollout.begin(self.platform.settings, body, self.tenants.records)
             self._look_again()
+        if body["metadata"]["name"] == names.SETTINGS_NAME:
+            self.rollout.take_request(body)
         self.queue.add(keys.Settings())
 
     def settings_gone(self, ref: Ref, _: int) -> None:
@@ -256,7 +271,9 @@ class Engine:
             case keys.Stray():
                 return await self._delete_stray(key)
             case keys.Tenant():
-                return await self._reconcile_tenant(key)
+                failed = await self._reconcile_tenant(key)
+                self._note(key.tenant)
+                return failed
             case keys.Settings():
                 return await self._tell_settings()
 
@@ -265,7 +282,7 @@ class Engine:
         unit = record.units.get(key.namespace) if record else None
         if record is None or unit is None or self.platform.settings is None or record.is_deleted:
             return False
-        if record.is_suspended:
+        if record.is_suspended or record.awaits_turn:
             self._take_outcome(key, unit, self._worker.judge(unit.scope, unit.wanted))
             return False
         task = Task(
@@ -321,13 +338,18 @@ class Engine:
         was_stale = record.stale
         changed = []
         if was_stale:
-            changed = self.tenants.read(key.tenant, self.platform.settings, self.store)
+            changed = self._read(key.tenant, record, self.platform.settings)
             for peer in self.tenants.redeclare(key.tenant):
                 self._wake_tenant(peer)
         if record.is_deleted and not record.is_suspended:
             return await self._tear_down(key.tenant, record, self.platform.settings)
         if record.spec is not None and not record.is_suspended:
-            await self._hold(key.tenant, record)
+            try:
+                await self._hold(key.tenant, record)
+            except ClusterError:
+                # What was read is not started yet: the next try has to.
+                record.stale |= was_stale
+                raise
         await self._keep_tier(key.tenant, record)
         if was_stale:
             await self._start(key.tenant, record, set(changed))
@@ -338,7 +360,7 @@ class Engine:
         if wait and not record.is_suspended:
             self.queue.add_after(key, wait)
             return bool(missing)
-        findings = (*record.findings, *missing, *self._policy_findings())
+        findings = (*record.findings, *missing, *self._policy_findings(), *_turn_findings(record))
         await self._write_status(key.tenant, record, findings)
         return bool(missing) and not record.is_suspended
 
@@ -352,6 +374,8 @@ class Engine:
         record.tier_finding = None
         if not self.platform.has_tiers or record.tier is None:
             record.tier_stands = False
+            return
+        if record.awaits_turn:
             return
         reason, message = status.PROGRESSING, ""
         if not record.is_suspended and not self._is_tier_right(record):
@@ -397,6 +421,58 @@ class Engine:
         await self._worker.delete(Ref(kinds.CLUSTER_NETWORK_POLICY.name, "", key.name), known.uid)
         return False
 
+    # --- the roll-out of settings -----------------------------------------------------------
+
+    def _read(self, name: str, record: Record, settings: SettingsSpec) -> list[str]:
+        """Read a tenant by the settings that it follows now."""
+        if record.asked and self.rollout.left(name):
+            self.queue.add(keys.Settings())
+        record.asked = False
+        record.awaits_turn = record.follows is None and name in self.rollout.waiting
+        followed = self.rollout.followed(name, record)
+        changed = self.tenants.read(name, settings, self.store, followed=followed)
+        if record.awaits_turn:
+            # It was read to be compared; its objects are not built by them yet.
+            record.follows = None
+        return changed
+
+    def _compare(self, name: str, record: Record) -> None:
+        """See whether a tenant that stood before a restart needs a turn at all."""
+        stands = not self.platform.has_tiers or self._is_tier_right(record)
+        stands &= all(unit.outcome.ready for unit in record.units.values())
+        differs = record.is_refused or not stands
+        was_ready = not record.is_refused and all(
+            expected.is_ready_for(unit.wanted, self.store.inside(namespace))
+            for namespace, unit in record.units.items()
+        )
+        self.rollout.compared(name, differs=differs, was_ready=was_ready)
+        if not differs:
+            record.awaits_turn, record.follows = False, self.platform.settings
+        self.queue.add(keys.Settings())
+
+    def _note(self, name: str) -> None:
+        """Let the roll-out know how a tenant stands after a look at it."""
+        record = self.tenants.get(name)
+        if record is not None and self.rollout.note(name, record):
+            self.queue.add(keys.Settings())
+        self._measure_rollout()
+
+    def _measure_rollout(self) -> None:
+        total = len(self.tenants.records)
+        followed = total - len(self.rollout.waiting)
+        self._meter.rolled_out(followed, total, halted=self.rollout.is_halted)
+
+    def _advance(self) -> None:
+        """Wake the tenants whose turn it is."""
+        if self.platform.settings is None or not self.rollout.is_under_way:
+            return
+        turns = self.rollout.advance(self.tenants.records)
+        for name in turns:
+            self._wake_tenant(name)
+        if turns and not self.rollout.is_watching:
+            # None of them can tell of harm, so there is nothing to wait for.
+            self.queue.add(keys.Settings())
+
     def _policy_findings(self) -> tuple[Finding, ...]:
         problem = self.platform.policies_problem
         if not problem:
@@ -406,7 +482,9 @@ class Engine:
         )
 
     async def _tell_settings(self) -> bool:
-        """Write the status of the TenancySettings if it says something new."""
+        """Let the roll-out go on; write the status of the TenancySettings if that is news."""
+        self._advance()
+        self._measure_rollout()
         body = self.platform.settings_body
         if body is None:
             return False
@@ -416,14 +494,18 @@ class Engine:
             policies_problem=self.platform.policies_problem,
             remark=self.platform.remark,
             holders=self.platform.override_holders,
+            progress=self.rollout.progress(
+                len(self.tenants.records), self.platform.settings_problem
+            ),
             previous=previous,
             now=self._now(),
         )
         if document != previous:
             ref = Ref(kinds.TENANCY_SETTINGS.name, "", names.SETTINGS_NAME)
             with contextlib.suppress(MissingError):
-                self.platform.settings_body = await self._cluster.apply_status(ref, document)
+                answer = await self._cluster.apply_status(ref, document)
                 self._meter.wrote("status", ref.kind)
+                self.platform.take_status(answer)
         return False
 
     async def _start(self, name: str, record: Record, changed: set[str]) -> None:
@@ -431,10 +513,12 @@ class Engine:
         for count, (namespace, unit) in enumerate(list(record.units.items()), start=1):
             if namespace in changed:
                 unit.outcome = self._worker.judge(unit.scope, unit.wanted)
-            if not unit.outcome.ready:
+            if not unit.outcome.ready and not record.awaits_turn:
                 self.queue.add(keys.Unit(name, namespace))
             if count % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
+        if record.awaits_turn:
+            self._compare(name, record)
 
     async def _hold(self, name: str, record: Record) -> None:
         """Put our finalizer on the SecureTenant, before anything else is made for it."""
@@ -660,6 +744,17 @@ def _deletes(record: Record) -> bool:
         and not record.is_refused
         and record.spec.deletion_policy == "Delete"
     )
+
+
+def _turn_findings(record: Record) -> tuple[Finding, ...]:
+    """Say that differences are seen and not touched yet."""
+    if not record.awaits_turn:
+        return ()
+    message = (
+        "What differs here from TenancySettings is not touched before its turn comes. See how far"
+        f" they are: kubectl describe tenancysettings {names.SETTINGS_NAME}"
+    )
+    return (Finding(type=status.NAMESPACES_READY, reason=status.AWAITING_TURN, message=message),)
 
 
 def _ready_condition(document: Body) -> Body:

@@ -39,6 +39,9 @@ class Meter(Protocol):
     def policies_in_force(self, yes: bool) -> None:
         """Say whether the admission policies are installed and unchanged."""
 
+    def rolled_out(self, followed: int, total: int, *, halted: bool) -> None:
+        """Say how many tenants follow the TenancySettings as they now are."""
+
     def drifted(self, kind: str) -> None:
         """Count an object that somebody else changed or deleted."""
 

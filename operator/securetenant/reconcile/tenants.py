@@ -60,6 +60,12 @@ class Record:
     """When progress was last worth a status, by the monotonic clock."""
     stale: bool = True
     """Whether the body, the settings or the shares changed since it was read."""
+    asked: bool = True
+    """Whether people changed it since it was read: they wait, so it gets the newest settings."""
+    follows: SettingsSpec | None = None
+    """The settings that its objects are built by."""
+    awaits_turn: bool = False
+    """Whether nobody knows what it followed, so that it is not written to before its turn."""
     spec: TenantSpec | None = None
     """The last spec that was good; its walls are kept while a newer one is refused."""
     is_refused: bool = False
@@ -134,6 +140,7 @@ class Tenants:
         record.body, record.version = body, version
         record.status = body.get("status") or {}
         record.stale |= news
+        record.asked |= news
         return news or foreign
 
     def forget(self, name: str) -> Record | None:
@@ -145,6 +152,11 @@ class Tenants:
         if record is not None:
             self._index(name, record.declaration, None)
         return record
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """Return every tenant by name."""
+        return self._records
 
     def names(self) -> list[str]:
         """Return the names of all tenants."""
@@ -158,10 +170,18 @@ class Tenants:
         """Return the tenants whose spec names the namespace."""
         return self._claims.get(namespace, set())
 
-    def read(self, name: str, settings: SettingsSpec, store: Store) -> list[str]:
+    def read(
+        self,
+        name: str,
+        settings: SettingsSpec,
+        store: Store,
+        *,
+        followed: SettingsSpec | None = None,
+    ) -> list[str]:
         """Read a tenant whose inputs changed; return the namespaces whose expectation did.
 
-        Shares the tenant's quota: the one place that does.
+        ``followed`` are older settings by which its objects are still built: it is judged, and
+        refused, by the newest. Shares the tenant's quota: the one place that does.
         """
         record = self._records[name]
         record.stale = False
@@ -172,10 +192,11 @@ class Tenants:
             record.is_refused = True
             return []
         record.spec, record.is_refused = spec, False
+        agreements, lacking = self._agree(name, record, settings)
+        settings = record.follows = followed or settings
         book = _share(record, spec, settings, store, name)
         record.is_waiting = bool(book.waiting)
         record.remark = _remark(spec, settings)
-        agreements, lacking = self._agree(name, record, settings)
         taken = self._hostnames.taken(name)
         record.findings = (*_findings(spec, settings, book), *_hostname_findings(taken), *lacking)
         found = {

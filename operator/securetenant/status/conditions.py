@@ -28,7 +28,12 @@ _STALLED = (
     status.NOT_IN_SETTINGS,
 )
 """Reasons that wait for somebody; the first that occurs is the one that is told."""
-_WAITING = (status.UNAVAILABLE, status.TEARDOWN_DELAYED, status.TERMINATING)
+_WAITING = (
+    status.AWAITING_TURN,
+    status.UNAVAILABLE,
+    status.TEARDOWN_DELAYED,
+    status.TERMINATING,
+)
 _RANKS = {reason: rank for rank, reason in enumerate((*_STALLED, *_WAITING))}
 _SHOWN = 3
 """How many namespaces a message names; the rest are counted."""

@@ -2,14 +2,36 @@
 
 import datetime
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from securetenant.api import status
+from securetenant.api import names, status
 from securetenant.plan import override
 from securetenant.status import conditions
 from securetenant.status.conditions import Verdict
 
 _SHOWN = 20
+_GO_ON = (
+    f"kubectl annotate tenancysettings {names.SETTINGS_NAME} --overwrite"
+    f' {names.REQUESTED_ANNOTATION}="$(date -Is)"'
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a roll-out is."""
+
+    total: int = 0
+    """How many tenants there are."""
+    waiting: int = 0
+    """How many have not had their turn."""
+    working: Sequence[str] = ()
+    """Tenants that the next ones wait for, sorted."""
+    harmed: Sequence[tuple[str, str]] = ()
+    """Tenants that became unhealthy and the reason, sorted."""
+    halted: bool = False
+    problem: str = ""
+    """Why nobody can follow them."""
 
 
 def summarize(
@@ -18,11 +40,16 @@ def summarize(
     policies_problem: str,
     remark: str,
     holders: Sequence[str],
+    progress: Progress,
     previous: Mapping[str, Any],
     now: datetime.datetime,
 ) -> dict[str, Any]:
     """Return the whole status document."""
-    verdicts = [_policies(policies_problem, remark), _override(holders)]
+    verdicts = [
+        _policies(policies_problem, remark),
+        _override(holders),
+        _rolled_out(progress, generation),
+    ]
     ready = all(each.status == "True" for each in verdicts)
     worst = next((each for each in verdicts if each.status != "True"), verdicts[0])
     verdicts.insert(
@@ -50,6 +77,31 @@ def _policies(problem: str, remark: str) -> Verdict:
             )
         ),
     )
+
+
+def _rolled_out(progress: Progress, generation: int) -> Verdict:
+    """Say how many tenants follow, and whom the rest wait for."""
+    if progress.problem:
+        return Verdict(status.ROLLED_OUT, "False", status.SPEC_REFUSED, progress.problem)
+    if not progress.waiting and not progress.working:
+        # Without a number: tenants that come and go are no news about the settings.
+        message = f"Every tenant follows generation {generation}"
+        return Verdict(status.ROLLED_OUT, "True", status.AS_SPECIFIED, message)
+    followed = progress.total - progress.waiting
+    told = f"{followed} of {progress.total} tenants follow generation {generation}"
+    if progress.halted:
+        names_and_reasons = [f"{name} ({reason})" for name, reason in progress.harmed]
+        # Their names do not outlive the operator, and some have recovered since.
+        who = conditions.listed(names_and_reasons) or "tenants that are healthy now, or were then"
+        message = (
+            f"{told}; halted, since they made unhealthy: {who}. Correct the settings, or go on:"
+            f" {_GO_ON}"
+        )
+        return Verdict(status.ROLLED_OUT, "False", status.ROLL_OUT_HALTED, message)
+    if progress.working:
+        what = "the next wait for" if progress.waiting else "not done yet:"
+        told = f"{told}; {what} {conditions.listed(progress.working)}"
+    return Verdict(status.ROLLED_OUT, "False", status.ROLLING_OUT, told)
 
 
 def _override(holders: Sequence[str]) -> Verdict:

@@ -30,6 +30,24 @@ class Metrics:
             namespace=_PREFIX,
             registry=self._registry,
         )
+        self._tenants = Gauge(
+            "tenants",
+            "SecureTenants that are known.",
+            namespace=_PREFIX,
+            registry=self._registry,
+        )
+        self._following = Gauge(
+            "tenants_following_settings",
+            "SecureTenants that follow the TenancySettings as they now are.",
+            namespace=_PREFIX,
+            registry=self._registry,
+        )
+        self._halted = Gauge(
+            "settings_roll_out_halted",
+            "1 when changed TenancySettings made tenants unhealthy and go no further.",
+            namespace=_PREFIX,
+            registry=self._registry,
+        )
         self._requests = Counter(
             "requests",
             "Requests to the API server, watches aside, by method and status.",
@@ -57,6 +75,12 @@ class Metrics:
     def policies_in_force(self, yes: bool) -> None:
         """Say whether the admission policies are installed and unchanged."""
         self._policies.set(int(yes))
+
+    def rolled_out(self, followed: int, total: int, *, halted: bool) -> None:
+        """Say how many tenants follow the TenancySettings as they now are."""
+        self._following.set(followed)
+        self._tenants.set(total)
+        self._halted.set(int(halted))
 
     def drifted(self, kind: str) -> None:
         """Count an object that somebody else changed or deleted."""

@@ -1,0 +1,484 @@
+"""The roll-out of TenancySettings: the engine with a cluster that lives in memory."""
+
+import asyncio
+import datetime
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from factory import seen, settings, settings_spec, tenant
+from securetenant.api import kinds, names
+from securetenant.api.objects import Body, Manifest, Ref
+from securetenant.plan import ownership, rollout
+from securetenant.reconcile import keys
+from securetenant.reconcile.engine import Engine
+from securetenant.reconcile.errors import RefusedError, UnavailableError
+from securetenant.reconcile.platform import Platform
+from securetenant.reconcile.ports import Announcement
+from securetenant.reconcile.rollout import reasons
+from securetenant.reconcile.store import Store
+
+OTHER_DNS = {**settings()["spec"]["dns"], "addresses": ["10.96.0.10/32"]}
+NGINX = {
+    "name": "nginx",
+    "namespaceLabels": {"kubernetes.io/metadata.name": "ingress-nginx"},
+    "podLabels": {"app": "nginx"},
+}
+WEB = {
+    "ingress": [{"name": "web", "from": [{"ingressController": "nginx"}], "ports": [{"port": 1}]}]
+}
+
+
+class Cluster:
+    """Takes every write and shows it at once; quotas are counted as soon as they are written."""
+
+    def __init__(self) -> None:
+        self.objects: dict[Ref, Body] = {}
+        self.statuses: dict[Ref, Body] = {}
+        self.refuses: Callable[[Manifest], bool] = lambda _: False
+        self.answers = True
+        self.writes: list[Ref] = []
+        self._version = 100
+
+    def _keep(self, ref: Ref, body: Body) -> Body:
+        self._version += 1
+        before = self.objects.get(ref, {"metadata": {"uid": f"uid-of-{ref}"}})
+        metadata = {**body["metadata"], "uid": before["metadata"]["uid"]}
+        metadata["resourceVersion"] = str(self._version)
+        made = {**body, "metadata": metadata}
+        if ref.kind == kinds.RESOURCE_QUOTA.name:
+            made["status"] = {"hard": body["spec"]["hard"]}
+        self.objects[ref] = made
+        return made
+
+    async def create(self, manifest: Manifest) -> Body:
+        return await self.apply(manifest)
+
+    async def apply(self, manifest: Manifest) -> Body:
+        if not self.answers:
+            raise UnavailableError("later")
+        if self.refuses(manifest):
+            raise RefusedError("no")
+        self.writes.append(manifest.ref)
+        return self._keep(manifest.ref, manifest.body)
+
+    async def amend(self, ref: Ref, patch: list[dict[str, Any]]) -> Body:
+        raise AssertionError((ref, patch))
+
+    async def delete(self, ref: Ref, uid: str) -> None:
+        assert self.objects.pop(ref)["metadata"]["uid"] == uid
+
+    async def read(self, ref: Ref) -> Body | None:
+        return self.objects.get(ref)
+
+    async def apply_status(self, ref: Ref, status: Body) -> Body:
+        self.statuses[ref] = status
+        return self._keep(ref, {**self.objects[ref], "status": status})
+
+
+class Silent:
+    """Counts and tells nothing but how far the roll-out is."""
+
+    rolled: tuple[int, int, bool] = (0, 0, False)
+
+    def wrote(self, verb: str, kind: str) -> None: ...
+    def policies_in_force(self, yes: bool) -> None: ...
+    def drifted(self, kind: str) -> None: ...
+    def reconciled(self, kind: str, seconds: float, *, failed: bool) -> None: ...
+    def announce(self, announcement: Announcement) -> None: ...
+
+    def rolled_out(self, followed: int, total: int, *, halted: bool) -> None:
+        self.rolled = (followed, total, halted)
+
+
+class Fleet:
+    """An operator at work in a cluster that outlives it."""
+
+    def __init__(self) -> None:
+        self.cluster = Cluster()
+        self.told = Silent()
+        self.generation = 0
+        self.specs: dict[str, dict[str, Any]] = {}
+        self.engine = self._engine()
+
+    def _engine(self) -> Engine:
+        self.running: asyncio.Task[None] | None = None
+        return Engine(
+            cluster=self.cluster,
+            meter=self.told,
+            announcer=self.told,
+            now=lambda: datetime.datetime(2026, 11, 25, tzinfo=datetime.UTC),
+            store=Store(),
+            workers=2,
+        )
+
+    async def set(self, **spec: Any) -> None:
+        """Change the TenancySettings and let the operator come to rest."""
+        self.show(**spec)
+        await self.rest()
+
+    def show(self, **spec: Any) -> None:
+        """Change the TenancySettings."""
+        self.generation += 1
+        ref = Ref(kinds.TENANCY_SETTINGS.name, "", "default")
+        body = settings(**spec)
+        metadata = {"name": "default", "uid": "s", "generation": self.generation}
+        status = self.cluster.statuses.get(ref, {})
+        made = self.cluster._keep(ref, {**body, "metadata": metadata, "status": status})
+        self.engine.settings_seen(ref, made)
+
+    async def poke(self) -> None:
+        ref = Ref(kinds.TENANCY_SETTINGS.name, "", "default")
+        body = self.cluster.objects[ref]
+        annotated = {
+            **body["metadata"],
+            "annotations": {names.REQUESTED_ANNOTATION: body["metadata"]["resourceVersion"]},
+        }
+        self.engine.settings_seen(ref, self.cluster._keep(ref, {**body, "metadata": annotated}))
+        await self.rest()
+
+    async def add(self, name: str, *, held: bool = True, **spec: Any) -> None:
+        """Create or change a SecureTenant."""
+        body = seen(tenant(name, namespaces=[{"name": f"{name}-a"}], **spec))
+        ref = Ref(kinds.SECURE_TENANT.name, "", name)
+        before = self.cluster.objects.get(ref)
+        body["metadata"]["finalizers"] = [names.FINALIZER] if held else []
+        if before is not None:
+            body["metadata"]["generation"] = before["metadata"]["generation"] + 1
+        made = self.cluster._keep(ref, {**body, "status": self.cluster.statuses.get(ref, {})})
+        self.engine.tenant_seen(name, made)
+        await self.rest()
+
+    async def rest(self) -> None:
+        if self.running is None:
+            self.running = asyncio.create_task(self.engine.run())
+        while len(self.engine.queue):  # noqa: ASYNC110 - a turn for the engine, not a wait.
+            await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        self.engine.stop()
+        if self.running is not None:
+            await self.running
+
+    async def restart(self, *, meanwhile: dict[str, Any] | None = None) -> None:
+        """Start another operator, which sees everything and knows nothing."""
+        await self.stop()
+        self.engine = self._engine()
+        if meanwhile is not None:
+            self.generation += 1
+        for ref, body in list(self.cluster.objects.items()):
+            if ref.kind not in (kinds.SECURE_TENANT.name, kinds.TENANCY_SETTINGS.name):
+                self.engine.store.put(ref, ownership.observe(body))
+        ref = Ref(kinds.TENANCY_SETTINGS.name, "", "default")
+        body = self.cluster.objects[ref]
+        if meanwhile is not None:
+            metadata = {**body["metadata"], "generation": self.generation}
+            body = self.cluster._keep(
+                ref, {**body, "metadata": metadata, "spec": settings(**meanwhile)["spec"]}
+            )
+        self.engine.settings_seen(ref, body)
+        for ref, body in list(self.cluster.objects.items()):
+            if ref.kind == kinds.SECURE_TENANT.name:
+                self.engine.tenant_seen(ref.name, body)
+        self.cluster.writes.clear()
+        await self.rest()
+
+    def following(self, text: str) -> list[str]:
+        """Return the tenants whose DNS policy or TenantPolicy has the text in it."""
+        return sorted(
+            ref.namespace.removesuffix("-a")
+            for ref, body in self.cluster.objects.items()
+            if ref.kind == kinds.NETWORK_POLICY.name and ref.name == names.DNS and text in str(body)
+        )
+
+    @property
+    def condition(self) -> dict[str, Any]:
+        ref = Ref(kinds.TENANCY_SETTINGS.name, "", "default")
+        (found,) = (c for c in self.cluster.statuses[ref]["conditions"] if c["type"] == "RolledOut")
+        return dict(found)
+
+    def reasons(self, name: str) -> list[str]:
+        """Return why a tenant is not ready, the missing policies of this cluster aside."""
+        record = self.engine.tenants.get(name)
+        assert record is not None
+        return reasons(record)
+
+
+def run(test: Callable[[Fleet], Coroutine[Any, Any, None]], **platform: Any) -> None:
+    async def body() -> None:
+        fleet = Fleet()
+        await fleet.set(**platform)
+        for number in range(1, 11):
+            await fleet.add(f"t{number:02}")
+        try:
+            await test(fleet)
+        finally:
+            await fleet.stop()
+
+    asyncio.run(body())
+
+
+def refusing(address: str, *, but: str = "") -> Callable[[Manifest], bool]:
+    """Refuse DNS policies with an address, as a policy of the platform might."""
+    return lambda manifest: address in str(manifest.body) and manifest.ref.namespace != but
+
+
+def test_a_good_change_reaches_every_tenant() -> None:
+    async def test(fleet: Fleet) -> None:
+        await fleet.set(dns=OTHER_DNS)
+        assert len(fleet.following("10.96.0.10")) == 10
+        assert fleet.condition["message"] == "Every tenant follows generation 2"
+        assert fleet.told.rolled == (10, 10, False)
+
+    run(test)
+
+
+def test_a_change_that_harms_the_first_tenant_reaches_no_second_one() -> None:
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = refusing("10.96.0.10")
+        await fleet.set(dns=OTHER_DNS)
+        assert fleet.told.rolled == (1, 10, True)
+        found = fleet.condition
+        assert (found["status"], found["reason"]) == ("False", "RollOutHalted")
+        assert found["message"] == (
+            "1 of 10 tenants follow generation 2; halted, since they made unhealthy: t01 (Refused)."
+            " Correct the settings, or go on: kubectl annotate tenancysettings default --overwrite"
+            ' securetenant.io/requested-at="$(date -Is)"'
+        )
+        assert fleet.reasons("t02") == []
+
+    run(test)
+
+
+def test_a_correction_is_for_the_harmed_tenant_and_then_for_all() -> None:
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = refusing("10.96.0.10")
+        await fleet.set(dns=OTHER_DNS)
+        await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.11/32"]})
+        assert len(fleet.following("10.96.0.11")) == 10
+        assert fleet.condition["status"] == "True"
+        assert fleet.reasons("t01") == []
+
+    run(test)
+
+
+def test_who_was_harmed_once_and_recovered_is_not_the_first_for_ever() -> None:
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = lambda manifest: (
+            manifest.ref.namespace == "t03-a" and "10.96.0.10" in str(manifest.body)
+        )
+        await fleet.set(dns=OTHER_DNS)
+        assert "unhealthy: t03 (Refused)" in fleet.condition["message"]
+        await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.11/32"]})
+        fleet.cluster.refuses = refusing("10.96.0.12")
+        await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.12/32"]})
+        assert "unhealthy: t01 (Refused)" in fleet.condition["message"]
+
+    run(test)
+
+
+def test_taking_a_change_back_concerns_those_that_followed_it() -> None:
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = refusing("10.96.0.10")
+        await fleet.set(dns=OTHER_DNS)
+        fleet.cluster.writes.clear()
+        await fleet.set()
+        assert fleet.condition["status"] == "True"
+        assert {ref.namespace for ref in fleet.cluster.writes} <= {"", "t01-a"}
+
+    run(test)
+
+
+def test_a_poke_lets_it_go_on_until_the_next_harm() -> None:
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = refusing("10.96.0.10")
+        await fleet.set(dns=OTHER_DNS)
+        await fleet.poke()
+        assert fleet.told.rolled == (3, 10, True), "the next wave is of two"
+        fleet.cluster.refuses = lambda _: False
+        await fleet.poke()
+        assert fleet.told.rolled == (10, 10, False)
+
+    run(test)
+
+
+def test_drift_of_a_tenant_that_waits_is_repaired_by_the_settings_that_it_follows() -> None:
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = refusing("10.96.0.10")
+        await fleet.set(dns=OTHER_DNS)
+        ref = Ref(kinds.NETWORK_POLICY.name, "t05-a", names.DNS)
+        gone = fleet.cluster.objects.pop(ref)
+        fleet.engine.object_gone(ref, int(gone["metadata"]["resourceVersion"]) + 1)
+        await fleet.rest()
+        assert fleet.cluster.objects[ref]["spec"] == gone["spec"]
+
+    run(test)
+
+
+def test_who_changes_a_spec_gets_the_newest_settings_at_once() -> None:
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = refusing("10.96.0.10", but="t05-a")
+        await fleet.set(dns=OTHER_DNS)
+        await fleet.add("t05", lockdown="Frozen")
+        assert fleet.following("10.96.0.10") == ["t05"]
+        assert fleet.told.rolled == (2, 10, True)
+
+    run(test)
+
+
+def test_a_new_bound_is_judged_at_once() -> None:
+    """The admission policies hold everybody to it from the first moment too."""
+
+    async def test(fleet: Fleet) -> None:
+        await fleet.add("t09", quota={"pods": 40})
+        fleet.cluster.refuses = refusing("10.96.0.10")
+        bounds = {"quota": {"pods": 30}}
+        await fleet.set(dns=OTHER_DNS, bounds=bounds, defaultQuota={"pods": 20, "requests.cpu": 4})
+        assert fleet.told.rolled == (1, 10, True)
+        assert fleet.reasons("t09") == ["BoundPassed"]
+        assert fleet.reasons("t08") == [], "its quota is the default's, old or new"
+
+    run(test)
+
+
+def test_settings_that_only_refuse_have_no_roll_out() -> None:
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.writes.clear()
+        fleet.show(protectedNames=["monitoring-*"], bounds={"users": []})
+        assert not fleet.engine.rollout.is_under_way
+        await fleet.rest()
+        assert fleet.condition["message"] == "Every tenant follows generation 2"
+        assert fleet.cluster.writes == []
+
+    run(test)
+
+
+def test_what_settings_lack_for_a_tenant_halts_them_too() -> None:
+    """No write fails: the tenant asks for what is not there any more."""
+
+    async def test(fleet: Fleet) -> None:
+        for name in ("t01", "t02", "t03"):
+            await fleet.add(name, network=WEB)
+        await fleet.set()
+        assert "t01 (NotInSettings)" in fleet.condition["message"]
+        assert fleet.reasons("t02") == []
+
+    run(test, ingressControllers=[NGINX])
+
+
+def test_settings_that_change_twice_are_still_halted() -> None:
+    """The second change finds a tenant at work, and knows that it was healthy before."""
+
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.answers = False
+        await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.9/32"]})
+        assert fleet.condition["message"] == (
+            "1 of 10 tenants follow generation 2; the next wait for t01"
+        )
+        fleet.cluster.answers = True
+        fleet.cluster.refuses = lambda manifest: (
+            manifest.ref.namespace == "t01-a" and "10.96.0.10" in str(manifest.body)
+        )
+        await fleet.set(dns=OTHER_DNS)
+        assert fleet.told.rolled == (1, 10, True)
+
+    run(test)
+
+
+def test_a_restart_in_the_middle_goes_no_further() -> None:
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = refusing("10.96.0.10")
+        await fleet.set(dns=OTHER_DNS)
+        fleet.cluster.refuses = lambda _: False
+        await fleet.restart()
+        assert fleet.told.rolled == (0, 10, True)
+        assert fleet.condition["reason"] == "RollOutHalted"
+        assert fleet.following("10.96.0.10") == []
+        await fleet.poke()
+        assert len(fleet.following("10.96.0.10")) == 10
+
+    run(test)
+
+
+def test_what_was_never_followed_is_not_what_a_tenant_is_kept_by() -> None:
+    """After a restart tenants were read by settings whose turn never came."""
+
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = refusing("10.96.0.10")
+        await fleet.set(dns=OTHER_DNS)
+        await fleet.restart()
+        fleet.cluster.refuses = refusing("10.96.0.11")
+        await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.11/32"]})
+        assert fleet.following("10.96.0.10") == []
+        assert fleet.condition["reason"] == "RollOutHalted"
+
+    run(test)
+
+
+def test_settings_that_change_while_nobody_works_are_rolled_out_in_waves() -> None:
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = refusing("10.96.0.10")
+        await fleet.restart(meanwhile={"dns": OTHER_DNS})
+        assert fleet.told.rolled == (1, 10, True)
+
+    run(test)
+
+
+def test_drift_from_before_a_restart_is_repaired_at_once_where_no_roll_out_was_under_way() -> None:
+    """In waves, the first tenant whose repair is refused would keep the others unprotected."""
+
+    async def test(fleet: Fleet) -> None:
+        walls = [ref for ref in fleet.cluster.objects if ref.name == names.DEFAULT_DENY]
+        for ref in walls:
+            del fleet.cluster.objects[ref]
+        fleet.cluster.refuses = lambda manifest: manifest.ref == walls[0]
+        await fleet.restart()
+        assert set(walls) - fleet.cluster.objects.keys() == {walls[0]}
+
+    run(test)
+
+
+def test_a_restart_in_peace_writes_nothing() -> None:
+    async def test(fleet: Fleet) -> None:
+        await fleet.restart()
+        assert fleet.cluster.writes == []
+        assert fleet.told.rolled == (10, 10, False)
+
+    run(test)
+
+
+def test_a_status_never_names_a_generation_that_was_not_seen() -> None:
+    """The answer to a status write shows a newer one before the watch does."""
+    platform = Platform()
+    body = settings()
+    old, new = (
+        {**body, "metadata": {**body["metadata"], "generation": number}} for number in (1, 2)
+    )
+    platform.take_settings(old)
+    platform.take_status({**new, "status": {"observedGeneration": 1}})
+    assert platform.settings_body == {**old, "status": {"observedGeneration": 1}}
+
+
+def test_a_tenant_whose_finalizer_fails_at_first_is_made_by_the_next_try() -> None:
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = lambda manifest: manifest.ref.kind == kinds.SECURE_TENANT.name
+        await fleet.add("late", held=False)
+        fleet.cluster.refuses = lambda _: False
+        fleet.engine.queue.add(keys.Tenant("late"))
+        await fleet.rest()
+        assert Ref(kinds.NAMESPACE.name, "", "late-a") in fleet.cluster.objects
+
+    run(test)
+
+
+def test_what_refuses_is_never_held_back() -> None:
+    old = settings_spec()
+    new = settings_spec(
+        bounds={"users": []}, protectedNames=["a"], teardownsPerHour=0, dns=OTHER_DNS
+    )
+    held = rollout.held(old, new)
+    assert (held.bounds, held.protected_names, held.teardowns_per_hour) == (
+        new.bounds,
+        new.protected_names,
+        0,
+    )
+    assert held.dns == old.dns
