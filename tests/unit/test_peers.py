@@ -152,3 +152,16 @@ def test_a_tenant_is_no_peer_of_itself() -> None:
     (finding,) = world.record("red").findings
     assert finding.reason == "SpecRefused"
     assert "a tenant is no peer of itself" in finding.message
+
+
+def test_the_first_tenant_that_is_read_knows_who_names_it() -> None:
+    """After a restart its status must not change, and then change back."""
+    tenants = Tenants()
+    tenants.see("red", seen(tenant("red")))
+    tenants.see("blue", seen(tenant("blue", network={"peers": [peer("red", "Ingress")]})))
+    tenants.read("red", SETTINGS, Store())
+    (finding,) = tenants.records["red"].findings
+    assert "blue declares traffic from red to blue, red has to declare it too" in finding.message
+    assert tenants.forget("blue") is not None
+    tenants.read("red", SETTINGS, Store())
+    assert not tenants.records["red"].findings

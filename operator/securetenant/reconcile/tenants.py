@@ -78,6 +78,8 @@ class Record:
     ask for it too, and a large one takes a while to read."""
     declaration: Declaration | None = None
     """What it said about other tenants when it was last read."""
+    named: frozenset[str] = frozenset()
+    """Tenants that it names as peers: when it was last read, or in its body as it now is."""
     writing: set[str] = field(default_factory=set)
     """Namespaces that are being written to: what they were given may still land."""
     departing: dict[str, Mapping[str, int]] = field(default_factory=dict)
@@ -114,8 +116,8 @@ class Tenants:
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
         self._claims: defaultdict[str, set[str]] = defaultdict(set)
-        self._declaring: defaultdict[str, set[str]] = defaultdict(set)
-        """Tenants by whom they declare as a peer."""
+        self._naming: defaultdict[str, set[str]] = defaultdict(set)
+        """Tenants by whom they name as a peer, whether they were read already or not."""
         self._hostnames = Hostnames()
         self._displaced: set[str] = set()
 
@@ -129,9 +131,9 @@ class Tenants:
         if record is None or version > record.version:
             self._displaced |= self._hostnames.put(name, _claim(body))
         if record is None:
-            self._records[name] = Record(
-                body=body, version=version, status=body.get("status") or {}
-            )
+            record = Record(body=body, version=version, status=body.get("status") or {})
+            self._records[name] = record
+            self._index(name, record)
             return True
         if version <= record.version:
             return False
@@ -139,6 +141,7 @@ class Tenants:
         foreign = (body.get("status") or {}) != record.status
         record.body, record.version = body, version
         record.status = body.get("status") or {}
+        self._index(name, record)
         record.stale |= news
         record.asked |= news
         return news or foreign
@@ -149,8 +152,8 @@ class Tenants:
         self._displaced |= self._hostnames.put(name, None)
         for namespace in record.units if record else ():
             self._unclaim(namespace, name)
-        if record is not None:
-            self._index(name, record.declaration, None)
+        for peer in record.named if record else ():
+            self._unname(peer, name)
         return record
 
     @property
@@ -234,24 +237,32 @@ class Tenants:
         if now == record.declaration:
             return set()
         concerned = self.concerned(name)
-        self._index(name, record.declaration, now)
         record.declaration = now
-        return concerned | self.concerned(name)
+        self._index(name, record)
+        return concerned
 
     def concerned(self, name: str) -> set[str]:
         """Return the tenants that a tenant names as peers, and those that name it."""
         record = self._records.get(name)
-        said = record.declaration if record is not None else None
-        return {peer.tenant for peer in (said.peers if said else ())} | self._declaring.get(
-            name, set()
-        )
+        return {*(record.named if record is not None else ()), *self._naming.get(name, ())}
 
-    def _index(self, name: str, before: Declaration | None, now: Declaration | None) -> None:
-        for each, verb in ((before, set.discard), (now, set.add)):
-            for peer in each.peers if each is not None else ():
-                verb(self._declaring[peer.tenant], name)
-                if not self._declaring[peer.tenant]:
-                    del self._declaring[peer.tenant]
+    def _index(self, name: str, record: Record) -> None:
+        """Take whom a tenant names, by its body too.
+
+        After a restart the first tenant that is read must know of those who name it.
+        """
+        said = record.declaration.peers if record.declaration is not None else ()
+        now = _named(record.body) | {peer.tenant for peer in said}
+        for peer in now - record.named:
+            self._naming[peer].add(name)
+        for peer in record.named - now:
+            self._unname(peer, name)
+        record.named = now
+
+    def _unname(self, peer: str, name: str) -> None:
+        self._naming[peer].discard(name)
+        if not self._naming[peer]:
+            del self._naming[peer]
 
     def _agree(
         self, name: str, record: Record, settings: SettingsSpec
@@ -262,9 +273,7 @@ class Tenants:
             return [], []
         agreements: list[Agreement] = []
         told: list[str] = []
-        for other in sorted(
-            {peer.tenant for peer in mine.peers} | self._declaring.get(name, set())
-        ):
+        for other in sorted({peer.tenant for peer in mine.peers} | self._naming.get(name, set())):
             theirs = self._declared_by(other, settings)
             if theirs is not None:
                 agreements += peers.agreed(mine, theirs)
@@ -530,6 +539,14 @@ def _claim(body: Body) -> Claim:
     asked = workload.get("hostnames") if isinstance(workload, dict) else None
     ends = [each for each in asked if isinstance(each, str)] if isinstance(asked, list) else []
     return Claim(str(body["metadata"].get("creationTimestamp", "")), tuple(sorted(set(ends))))
+
+
+def _named(body: Body) -> frozenset[str]:
+    """Return the tenants that a SecureTenant names as peers, whether its spec is good or not."""
+    network = (body.get("spec") or {}).get("network")
+    peers = network.get("peers") if isinstance(network, dict) else None
+    found = (each.get("tenant") for each in peers or () if isinstance(each, dict))
+    return frozenset(each for each in found if isinstance(each, str))
 
 
 def _hostname_findings(taken: Mapping[str, str]) -> tuple[Finding, ...]:
