@@ -43,7 +43,7 @@ class Policy:
         return rf"ValidatingAdmissionPolicy '(old-)?({names})' with binding"
 
 
-MIRRORS = Policy("securetenant-mirror-pods", also=("securetenant-pods-scheduling",))
+MIRRORS = Policy("securetenant-mirror-pods", also=("securetenant-pods",))
 """A mirror pod names its node, which nobody does in a tenant's namespace."""
 
 

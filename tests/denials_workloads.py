@@ -80,14 +80,14 @@ def _opening(*peers: Any) -> Denial:
     return Denial(method="POST", path=f"{_NETWORKING}/networkpolicies", body=body)
 
 
-def _rules(policy: str, *rows: Denial) -> dict[tuple[str, int], Denial]:
-    return {(f"securetenant-{policy}", index): row for index, row in enumerate(rows)}
+def _rules(policy: str, *rows: Denial, first: int = 0) -> dict[tuple[str, int], Denial]:
+    return {(f"securetenant-{policy}", index): row for index, row in enumerate(rows, first)}
 
 
 _CONTEXT = f"{CONTAINER}.securityContext"
 ROWS: dict[tuple[str, int], Denial] = {
     **_rules(
-        "pods-scheduling",
+        "pods",
         _pod("spec.nodeName", "node-0"),
         _pod("spec.tolerations", [{"operator": "Exists"}]),
         _pod("spec.schedulerName", "mine"),
@@ -97,6 +97,21 @@ ROWS: dict[tuple[str, int], Denial] = {
         _pod("spec.terminationGracePeriodSeconds", 7200),
         _pod("spec.resourceClaims", [{"name": "gpu", "resourceClaimName": "gpu"}]),
         _pod(f"{CONTAINER}.resources", {"limits": {"example.com/gpu": "1"}}),
+        _pod("spec.volumes", [{"name": "v", "csi": {"driver": "evil.csi.example"}}]),
+        # Restricted Pod Security refuses these first: its namespace is of a tenant by exception.
+        Denial(
+            method="POST",
+            path="/api/v1/namespaces/lenient-1/pods",
+            body=mutate(
+                factory.pod(),
+                "spec.volumes",
+                [{"name": "v", "nfs": {"server": "10.0.0.1", "path": "/"}}],
+            ),
+        ),
+        _pod(
+            "metadata",
+            {"name": "new", "annotations": {"v1.multus-cni.io/default-network": "kube-system/x"}},
+        ),
     ),
     **_rules(
         "pods-deletion",
@@ -104,13 +119,6 @@ ROWS: dict[tuple[str, int], Denial] = {
             method="DELETE",
             path=f"{_CORE}/pods/there",
             body={"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 86400},
-        ),
-    ),
-    **_rules(
-        "pods-annotations",
-        _pod(
-            "metadata",
-            {"name": "new", "annotations": {"v1.multus-cni.io/default-network": "kube-system/x"}},
         ),
     ),
     **_rules(
@@ -148,10 +156,10 @@ ROWS: dict[tuple[str, int], Denial] = {
         _pod("spec.hostUsers", True),
         _pod(f"{_CONTEXT}.runAsUser", 0),
     ),
-    ("securetenant-images", 0): _pod(f"{CONTAINER}.image", "nginx"),
-    ("securetenant-images", 1): _pod(f"{CONTAINER}.image", "registry.example/app:1"),
+    ("securetenant-pods-hardening", 9): _pod(f"{CONTAINER}.image", "nginx"),
+    ("securetenant-pods-hardening", 10): _pod(f"{CONTAINER}.image", "registry.example/app:1"),
     **_rules(
-        "pods-tokens",
+        "pods-hardening",
         _pod("spec.automountServiceAccountToken", True),
         _pod("spec.volumes", _projected(serviceAccountToken={"path": "t", "audience": "vault"})),
         _pod(
@@ -168,6 +176,7 @@ ROWS: dict[tuple[str, int], Denial] = {
                 }
             ),
         ),
+        first=12,
     ),
     **_rules(
         "tokens",
@@ -180,20 +189,6 @@ ROWS: dict[tuple[str, int], Denial] = {
             type="kubernetes.io/service-account-token",
         ),
         _core("serviceaccounts", automountServiceAccountToken=True),
-    ),
-    **_rules(
-        "pods-volumes",
-        _pod("spec.volumes", [{"name": "v", "csi": {"driver": "evil.csi.example"}}]),
-        # Restricted Pod Security refuses these first: its namespace is of a tenant by exception.
-        Denial(
-            method="POST",
-            path="/api/v1/namespaces/lenient-1/pods",
-            body=mutate(
-                factory.pod(),
-                "spec.volumes",
-                [{"name": "v", "nfs": {"server": "10.0.0.1", "path": "/"}}],
-            ),
-        ),
     ),
     **_rules(
         "services",
@@ -258,7 +253,7 @@ ROWS: dict[tuple[str, int], Denial] = {
 }
 
 ELSEWHERE = {
-    ("securetenant-images", 2),
+    ("securetenant-pods-hardening", 11),
     ("securetenant-routes", 0),
     ("securetenant-routes", 1),
     ("securetenant-routes", 2),

@@ -215,13 +215,14 @@ specs = st.builds(
 def expected_for_pods(spec: Any, policy: PolicySpec) -> set[str]:
     """Return the policies that have something against a pod."""
     found = {
-        "pods-scheduling": pods.misplaced(spec, policy),
-        "pods-hardening": pods.soft(spec, policy),
-        "images": pods.foreign_images(spec, policy),
-        "pods-tokens": pods.token_wishes(spec, policy),
-        "pods-volumes": pods.far_volumes(spec, policy),
+        "pods": (pods.misplaced, pods.far_volumes),
+        "pods-hardening": (pods.soft, pods.foreign_images, pods.token_wishes),
     }
-    return {name for name, problems in found.items() if any(True for _ in problems)}
+    return {
+        name
+        for name, rules in found.items()
+        if any(True for rule in rules for _ in rule(spec, policy))
+    }
 
 
 @agreement

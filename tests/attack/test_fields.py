@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from harness import ROOT, Api
+from securetenant.api.workloads import HARMLESS_ANNOTATIONS
 
 PREFIX = "io.k8s.api."
 ROOTS = (
@@ -101,3 +102,15 @@ def test_a_field_has_one_verdict_and_a_rule_that_exists() -> None:
                 if reason.startswith("policy "):
                     name = reason.removeprefix("policy ").partition(":")[0]
                     assert f"securetenant-{name}" in policies, reason
+
+
+@pytest.mark.parametrize("file", ["ingress", "services"])
+def test_the_policies_and_the_model_call_the_same_annotations_harmless(file: str) -> None:
+    text = (ROOT / f"manifests/policies/{file}.yaml").read_text(encoding="utf-8")
+    (found,) = (
+        each["expression"]
+        for body in yaml.safe_load_all(text)
+        for each in body["spec"].get("variables", ())
+        if each["name"] == "harmless"
+    )
+    assert tuple(yaml.safe_load(found)) == HARMLESS_ANNOTATIONS

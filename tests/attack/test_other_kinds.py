@@ -155,7 +155,7 @@ def test_f01_without_mending_a_pod_that_runs_what_is_cached_is_told_what_to_set(
     spec = {"serviceAccountName": "quiet", "containers": [container]}
     body = {"metadata": {"name": "new"}, "spec": spec}
     answer = half_server.create_pod("plain-a", body, dryRun="All")
-    assert verdict(answer, Policy("securetenant-images")) == "Blocked"
+    assert verdict(answer, Policy("securetenant-pods-hardening")) == "Blocked"
     assert (
         "securetenant: imagePullPolicy of image app:1 is not Always; plain-a allows Always"
         in answer.message

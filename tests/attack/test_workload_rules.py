@@ -18,16 +18,12 @@ from securetenant.sandbox.instances import Instance
 
 PAIRS = (("east", "west"), ("west", "east"))
 DIGEST = "@sha256:" + "a" * 64
-SCHEDULING, HARDENING = (
-    Policy("securetenant-pods-scheduling"),
-    Policy("securetenant-pods-hardening"),
-)
-IMAGES, TOKENS = Policy("securetenant-images"), Policy("securetenant-pods-tokens")
-VOLUMES, POD_VOLUMES = Policy("securetenant-volumes"), Policy("securetenant-pods-volumes")
+SCHEDULING = POD_VOLUMES = ANNOTATIONS = Policy("securetenant-pods")
+HARDENING = IMAGES = TOKENS = Policy("securetenant-pods-hardening")
+VOLUMES = Policy("securetenant-volumes")
 SERVICES, ENDPOINTS = Policy("securetenant-services"), Policy("securetenant-endpoints")
 INGRESS, NETWORK = Policy("securetenant-ingress"), Policy("securetenant-network")
 FINALIZERS, BINDINGS = Policy("securetenant-finalizers"), Policy("securetenant-bindings-pods")
-ANNOTATIONS = Policy("securetenant-pods-annotations")
 DELETION = Policy("securetenant-pods-deletion")
 SECRETS = Policy("securetenant-tokens")
 CONTAINER = "spec.containers.0"

@@ -20,8 +20,8 @@ from harness import (
 from securetenant.api import kinds
 from securetenant.sandbox.instances import Instance
 
-IMAGES = Policy("securetenant-images")
-TOKENS = Policy("securetenant-pods-tokens")
+IMAGES = Policy("securetenant-pods-hardening")
+TOKENS = Policy("securetenant-pods-hardening")
 
 
 def plain(*, init: bool = False, **container: Any) -> dict[str, Any]:
@@ -225,8 +225,8 @@ def test_audit_warns_about_what_a_tenant_does_to_itself_and_refuses_the_rest(
     assert answer.status == 201
     assert "securetenant: image is evil.test/a" in answer.warnings
     for field, value, control in (
-        ("tolerations", [{"operator": "Exists"}], Policy("securetenant-pods-scheduling")),
-        ("volumes", [{"name": "v", "csi": {"driver": "x.y"}}], Policy("securetenant-pods-volumes")),
+        ("tolerations", [{"operator": "Exists"}], Policy("securetenant-pods")),
+        ("volumes", [{"name": "v", "csi": {"driver": "x.y"}}], Policy("securetenant-pods")),
         ("hostNetwork", True, Control.PSA_BASELINE),
     ):
         mutant = factory.pod()

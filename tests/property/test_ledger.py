@@ -154,7 +154,7 @@ class Cluster(RuleBasedStateMachine):
 
 
 Cluster.TestCase.settings = hypothesis_settings(
-    max_examples=400, stateful_step_count=40, deadline=None
+    max_examples=120, stateful_step_count=40, deadline=None
 )
 TestLedger = Cluster.TestCase
 

@@ -68,13 +68,8 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
-        "securetenant-images",
-        "f47027149b4d10cf4ec814d87653e05d",
-    ),
-    (
-        "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "58f27e26f16ce6dbe4faf8a35a453c95",
+        "9a85a57da58b6934e0c159d9589fd202",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -118,8 +113,8 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
-        "securetenant-pods-annotations",
-        "bedd013015a3c27663ca3c655a072d09",
+        "securetenant-pods",
+        "09f1f14209598923ea9ff5c4ed2258e4",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -129,22 +124,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods-hardening",
-        "040daec03eb90dd867f49b4dd5e3ac8e",
-    ),
-    (
-        "ValidatingAdmissionPolicy",
-        "securetenant-pods-scheduling",
-        "6537dc5f8b8b28a0bb2cb14d046d0bc3",
-    ),
-    (
-        "ValidatingAdmissionPolicy",
-        "securetenant-pods-tokens",
-        "209e0ce38a19a3d3121cd10231678a27",
-    ),
-    (
-        "ValidatingAdmissionPolicy",
-        "securetenant-pods-volumes",
-        "224331ad669d7cdf9225c6e9cadec5a7",
+        "92c74c27230863d6baa18e89a0df50ee",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -154,7 +134,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-services",
-        "9f1919dd04e64de38b8c575bec32e062",
+        "a230a45f40dbeeddb298de44fe7417c2",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -223,16 +203,6 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicyBinding",
-        "securetenant-images",
-        "435e13c1e15c0706576944ae63f33df0",
-    ),
-    (
-        "ValidatingAdmissionPolicyBinding",
-        "securetenant-images-audit",
-        "773b4b417459765ad679f2521ffdcce9",
-    ),
-    (
-        "ValidatingAdmissionPolicyBinding",
         "securetenant-ingress",
         "1e1471a0ffe5d0cc4cee897cebe73c72",
     ),
@@ -278,8 +248,8 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicyBinding",
-        "securetenant-pods-annotations",
-        "834c3b9484e2ac87c7215264cb7300f4",
+        "securetenant-pods",
+        "65de51ac86d8e8bb5e7958423d1abc42",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -295,26 +265,6 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-pods-hardening-audit",
         "2365d9996bbc53d80da0436ef66b9cd1",
-    ),
-    (
-        "ValidatingAdmissionPolicyBinding",
-        "securetenant-pods-scheduling",
-        "33baa7f8214ae1510ba796c666e96919",
-    ),
-    (
-        "ValidatingAdmissionPolicyBinding",
-        "securetenant-pods-tokens",
-        "88b9f8c3bd02571d93dd2dba6b6d31a3",
-    ),
-    (
-        "ValidatingAdmissionPolicyBinding",
-        "securetenant-pods-tokens-audit",
-        "e98044fc8673d621e306aeb177dd1b70",
-    ),
-    (
-        "ValidatingAdmissionPolicyBinding",
-        "securetenant-pods-volumes",
-        "18ecfc7c691f9d0bbbf4d1b964ae14eb",
     ),
     (
         "ValidatingAdmissionPolicyBinding",

@@ -112,9 +112,9 @@ class EffectiveWorkloads(Model):
     """CSI drivers that pods may use without a claim."""
     annotations: Annotated[
         tuple[Annotated[str, Field(max_length=317)], ...],
-        Field(max_length=128, json_schema_extra=listed("atomic")),
+        Field(max_length=64, json_schema_extra=listed("atomic")),
     ]
-    """Annotations that Services and Ingresses may carry, beside those without a prefix."""
+    """Annotations that Services and Ingresses may carry, beside harmless ones."""
     hostnames: Allowed
     """Ends of the host names that Ingresses and routes may serve."""
     service_types: Annotated[
@@ -151,13 +151,21 @@ class PolicySpec(Model):
     """Limits of each container."""
 
 
+WHOLE = {"x-kubernetes-map-type": "atomic"}
+"""Written as a whole, by one manager: who owns each field need not be recorded.
+
+The API server reads the parameter of a policy through JSON, all of it, for each policy and
+request: each byte of it is paid for with each pod.
+"""
+
+
 class TenantPolicy(Model):
     """What holds in this namespace, written by the operator.
 
     To change it, change the SecureTenant: ask your platform team.
     """
 
-    spec: PolicySpec
+    spec: Annotated[PolicySpec, Field(json_schema_extra=WHOLE)]
     """What holds in this namespace."""
-    status: Standing | None = None
+    status: Annotated[Standing, Field(json_schema_extra=WHOLE)] | None = None
     """How this namespace stands."""

@@ -69,7 +69,8 @@ HARMLESS_ANNOTATIONS = (
     "service.kubernetes.io/topology-mode",
 )
 """What Services and Ingresses may carry everywhere: tools that describe, and settings of the most
-used controller that stay within the tenant's own hosts. Keys without a prefix are nobody's."""
+used controller that stay within the tenant's own hosts. Keys without a prefix are nobody's.
+The policies hold the same list: in each TenantPolicy it would be read with each pod."""
 
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 Names = Annotated[tuple[Name, ...], Field(max_length=64, json_schema_extra=listed("set"))]
@@ -276,5 +277,4 @@ def effective(given: Workloads | None, platform: Workloads | None) -> Effective:
             value = getattr(holder, field, None)
             if value is not None:
                 found[field] = tuple(sorted(value)) if isinstance(value, tuple) else value
-    found["annotations"] = tuple(sorted({*HARMLESS_ANNOTATIONS, *found["annotations"]}))
     return Effective(**found)

@@ -27,7 +27,7 @@ from securetenant.telemetry.metrics import Metrics
 _SWEEP_SECONDS = 600.0
 """How often SecureTenants are listed to find those that vanished unseen."""
 _CRD_POLL_SECONDS = 2.0
-_TIER_POLL_SECONDS = 60.0
+_TIER_POLL_SECONDS = 20.0
 """How often the API server is asked for ClusterNetworkPolicies while it does not know them. Their
 CRD is not watched: the operator has no right on CRDs."""
 _DRAIN_SECONDS = 5.0

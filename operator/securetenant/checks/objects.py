@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from securetenant.api.tenantpolicy import PolicySpec
+from securetenant.api.workloads import HARMLESS_ANNOTATIONS
 
 Body = Mapping[str, Any]
 
@@ -63,7 +64,9 @@ def claims_hosts(ingress: Body, policy: PolicySpec) -> Iterator[str]:
 def _unlisted(body: Body, policy: PolicySpec) -> Iterator[str]:
     """Yield the annotations that are neither listed nor nobody's."""
     for key in body["metadata"].get("annotations") or {}:
-        if "/" in key and not _is_listed(key, policy.workloads.annotations):
+        if "/" in key and not _is_listed(
+            key, (*HARMLESS_ANNOTATIONS, *policy.workloads.annotations)
+        ):
             yield f"annotation {key}"
 
 
