@@ -6,6 +6,7 @@ In a namespace with restricted Pod Security alone none of their pods is made: th
 import functools
 import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,8 +37,8 @@ CLASS = {
 
 
 @pytest.fixture(scope="module")
-def storage(admin: Api) -> None:
-    """A class of storage, and volumes for both databases: nobody provisions in a sandbox."""
+def storage(admin: Api) -> Iterator[None]:
+    """Make a class of storage, and volumes for both databases: nobody provisions in a sandbox."""
     admin.call("POST", "/apis/storage.k8s.io/v1/storageclasses", CLASS).ok()
     for index in range(4):
         volume = {
@@ -50,6 +51,10 @@ def storage(admin: Api) -> None:
             },
         }
         admin.call("POST", "/api/v1/persistentvolumes", volume).ok()
+    yield
+    # Left there, they would be bound to other tests' claims, which may not change then.
+    for index in range(4):
+        admin.call("DELETE", f"/api/v1/persistentvolumes/disk-{index}").ok()
 
 
 @pytest.fixture(scope="module")
