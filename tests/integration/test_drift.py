@@ -175,12 +175,15 @@ def test_a_repair_is_announced_with_the_field_and_its_author(
     breaker: Api, admin: Api, ready: Ready
 ) -> None:
     """Of a tenant of its own: of one that is attacked all the time not every repair is told."""
-    ready(tenant("told", namespaces=[{"name": "told-a"}]))
-    _apply({"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}, {})(breaker, "told-a")
+    ready(tenant("announced", namespaces=[{"name": "announced-a"}]))
+    _apply({"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}, {})(
+        breaker, "announced-a"
+    )
 
     def told() -> bool:
         return any(
-            "securetenant-default-deny in told-a was changed by somebody (spec." in event["note"]
+            "securetenant-default-deny in announced-a was changed by somebody (spec."
+            in event["note"]
             for event in admin.list(kinds.EVENT, "default")
             if event["reason"] == "DriftRepaired"
         )
