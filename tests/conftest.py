@@ -1,5 +1,6 @@
 """Fixtures: one sandbox and one operator for the whole run, started when first asked for."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,15 +43,22 @@ def admin(sandbox: Instance) -> Api:
 
 @pytest.fixture(scope="session")
 def operator(sandbox: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """The running operator; its log is checked for tracebacks at the end."""
-    process = Operator(sandbox, tmp_path_factory.mktemp("operator") / "log")
-    recorder = StatusRecorder(Api(sandbox.admin_kubeconfig))
+    """The running operator."""
+    with operating(sandbox, tmp_path_factory.mktemp("operator") / "log") as process:
+        yield process
+
+
+@contextlib.contextmanager
+def operating(instance: Instance, log: Path) -> Iterator[Operator]:
+    """Run the operator; in the end judge every status that it wrote, and its log."""
+    process = Operator(instance, log)
+    recorder = StatusRecorder(Api(instance.admin_kubeconfig))
     recorder.start()
     process.start()
     yield process
     recorder.judge()
     code = process.stop()
-    text = process.log.read_text(encoding="utf-8")
+    text = log.read_text(encoding="utf-8")
     assert code == 0, text
     assert "Traceback" not in text, text
 
