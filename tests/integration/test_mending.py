@@ -93,6 +93,37 @@ def test_what_a_pod_says_against_the_rules_is_refused_and_not_mended(
     assert verdict(answer, control) == "Blocked"
 
 
+@pytest.mark.parametrize(
+    ("context", "control"),
+    [
+        ({"runAsNonRoot": False}, Control.PSA_RESTRICTED),
+        ({"seccompProfile": {"type": "Unconfined"}}, Control.PSA_BASELINE),
+        (
+            {"seccompProfile": {"type": "Localhost", "localhostProfile": "p"}},
+            Policy("securetenant-pods-hardening"),
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_said_for_the_whole_pod_against_the_rules_is_refused_and_not_mended(
+    context: Any, control: Any, admin: Api, ready: Ready
+) -> None:
+    namespace = furnished(admin, ready)
+    body = plain()
+    body["spec"]["securityContext"] = context
+    assert verdict(admin.create_pod(namespace, body, dryRun="All"), control) == "Blocked"
+
+
+def test_the_uid_that_a_pod_names_is_not_replaced(admin: Api, ready: Ready) -> None:
+    """The program's files belong to it."""
+    namespace = furnished(admin, ready, workloads={"runAsUser": 1234})
+    for context in ({"runAsUser": 7}, {"runAsUser": 7, "runAsGroup": 8, "fsGroup": 9}):
+        body = plain()
+        body["spec"]["securityContext"] = context
+        made = admin.create_pod(namespace, body, dryRun="All").ok()["spec"]["securityContext"]
+        assert context.items() <= made.items()
+
+
 def test_capabilities_that_a_pod_drops_are_kept(admin: Api, ready: Ready) -> None:
     namespace = furnished(admin, ready)
     for dropped, expected in (

@@ -9,7 +9,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "MutatingAdmissionPolicy",
         "securetenant-pod-defaults",
-        "27777fcc8ea080077d994b8fc137c464",
+        "03e2e2213b05a951a260b5ba34d0491b",
     ),
     (
         "MutatingAdmissionPolicy",
@@ -114,7 +114,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods",
-        "09f1f14209598923ea9ff5c4ed2258e4",
+        "a7c4c83443ff2409f2fccaea70e10eff",
     ),
     (
         "ValidatingAdmissionPolicy",
