@@ -122,6 +122,11 @@ CLUSTER_NETWORK_POLICY = Kind(
     namespaced=False,
 )
 """Where its CRD is installed (network-policy-api v0.2.0)."""
+NODE = Kind(name="Node", group="", version="v1", plural="nodes", namespaced=False)
+POD = Kind(name="Pod", group="", version="v1", plural="pods", namespaced=True)
+DAEMON_SET = Kind(
+    name="DaemonSet", group="apps", version="v1", plural="daemonsets", namespaced=True
+)
 EVENT = Kind(name="Event", group="events.k8s.io", version="v1", plural="events", namespaced=True)
 
 BY_NAME = {
@@ -130,12 +135,15 @@ BY_NAME = {
         CLUSTER_NETWORK_POLICY,
         CLUSTER_ROLE,
         CLUSTER_ROLE_BINDING,
+        DAEMON_SET,
         EVENT,
         LIMIT_RANGE,
         MUTATING_BINDING,
         MUTATING_POLICY,
         NAMESPACE,
         NETWORK_POLICY,
+        NODE,
+        POD,
         RESOURCE_QUOTA,
         ROLE_BINDING,
         SECURE_TENANT,

@@ -34,6 +34,15 @@ value lets a roll-out go on that was halted."""
 FINALIZER = f"{GROUP}/teardown"
 """Makes deletion visible: nothing is torn down that was not seen to be deleted."""
 
+NODE_PREFIX = "securetenant.node-restriction.kubernetes.io/"
+"""Of our labels on nodes: no kubelet may set them (admission plugin NodeRestriction)."""
+NODE_LABEL = f"{NODE_PREFIX}tenant"
+"""On a node: the tenant whose pods alone run there, or :data:`SHARED`."""
+SHARED = "Shared"
+"""The value for nodes of all tenants without nodes of their own; no tenant's name has a capital."""
+NODE_TAINT = f"{GROUP}/tenant"
+"""On a node of one tenant: keeps everybody else's pods away."""
+
 POD_SECURITY_PREFIX = "pod-security.kubernetes.io/"
 
 FIELD_MANAGER = "securetenant"
@@ -81,6 +90,11 @@ def admin_tier(tenant: str) -> str:
 def tenant_of_tier(name: str) -> str:
     """Return the tenant whose ClusterNetworkPolicy has this name; none for a name not ours."""
     return name.removeprefix(MANAGED_PREFIX) if name.startswith(MANAGED_PREFIX) else ""
+
+
+def pids_label(bound: int) -> str:
+    """Return the label of nodes that let no pod have more processes than ``bound``."""
+    return f"{NODE_PREFIX}pids-at-most-{bound}"
 
 
 def role_binding(role: str) -> str:

@@ -10,6 +10,7 @@ from securetenant.api.access import Grant
 from securetenant.api.limits import ContainerLimits
 from securetenant.api.metadata import Annotations, Labels
 from securetenant.api.network import TenantNetwork
+from securetenant.api.nodes import TenantNodes
 from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, Rule, listed
 from securetenant.api.status import TenantStatus
@@ -178,6 +179,9 @@ class TenantSpec(Model):
     out is the platform's default."""
     container_limits: ContainerLimits | None = None
     """Limits of each container, and what a container gets that names none."""
+    nodes: TenantNodes | None = None
+    """Where the tenant's pods run, and how many processes each may have. Absent: where all shared
+    tenants run."""
     workloads: Workloads | None = None
     """What pods, Services, Ingresses and volumes may ask for. What it leaves out is the
     platform's default."""

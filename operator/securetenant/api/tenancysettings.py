@@ -11,6 +11,7 @@ from securetenant.api.access import Role
 from securetenant.api.addresses import Cidrs
 from securetenant.api.metadata import Labels
 from securetenant.api.network import SelectorLabels, TenantNetwork, selector_rules
+from securetenant.api.nodes import SettingsNodes
 from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, Rule, listed, snake
 from securetenant.api.securetenant import TenantSpec
@@ -245,6 +246,9 @@ class SettingsSpec(Model):
         | None
     ) = None
     """Ingress controllers, by the names that openings use."""
+    nodes: SettingsNodes | None = None
+    """Which nodes tenants get. Absent: no node is dedicated, and tenants run on every node that
+    takes their pods."""
     protected_names: Annotated[
         tuple[ProtectedName, ...], Field(max_length=256, json_schema_extra=listed("set"))
     ]

@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from securetenant.api.metadata import LabelValue
 from securetenant.api.network import Switch
+from securetenant.api.nodes import Dedication
 from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, listed
 from securetenant.api.securetenant import PodSecurityLevel
@@ -123,6 +125,16 @@ class EffectiveWorkloads(Model):
     """Types of Services."""
 
 
+class EffectiveNodes(Model):
+    """Where the tenant's pods run."""
+
+    dedication: Dedication
+    """Dedicated: on nodes of its own; its pods tolerate their taint. Shared: where all shared
+    tenants run."""
+    selector: Annotated[dict[str, LabelValue], Field(max_length=2)]
+    """What the node selector of every pod holds; empty: any node."""
+
+
 class PolicySpec(Model):
     """What holds in this namespace."""
 
@@ -141,6 +153,8 @@ class PolicySpec(Model):
     """Tokens of ServiceAccounts."""
     workloads: EffectiveWorkloads
     """What pods, Services, Ingresses and volumes may ask for."""
+    nodes: EffectiveNodes
+    """Where pods run."""
     pod_security: EffectivePodSecurity
     """Which pods are accepted."""
     network: EffectiveNetwork

@@ -3,6 +3,7 @@
 from securetenant.api import access, kinds, names, objects
 from securetenant.api.objects import Manifest
 from securetenant.api.tenantpolicy import PolicySpec
+from securetenant.desired import placement
 from securetenant.desired.scope import Scope
 
 
@@ -40,6 +41,10 @@ def build(scope: Scope) -> Manifest:
                 "annotations": allowed.annotations,
                 "hostnames": allowed.hostnames,
                 "serviceTypes": allowed.service_types,
+            },
+            "nodes": {
+                "dedication": "Dedicated" if scope.nodes.is_dedicated else "Shared",
+                "selector": placement.selector(scope),
             },
             "podSecurity": {
                 "level": scope.pod_security_level,

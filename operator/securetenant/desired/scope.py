@@ -7,6 +7,7 @@ from securetenant.api import access, limits, names, quantities, workloads
 from securetenant.api.access import Role, Subject
 from securetenant.api.limits import Effective
 from securetenant.api.network import Switch, TenantNetwork
+from securetenant.api.nodes import TenantNodes
 from securetenant.api.securetenant import NamespaceEntry, TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.desired import openings
@@ -35,6 +36,7 @@ class Scope:
     """All namespaces of the tenant, sorted."""
     limits: Effective
     workloads: workloads.Effective
+    nodes: TenantNodes
     share: Mapping[str, str]
     """The namespace's part of the tenant's quota, as quantities."""
     grants: tuple[tuple[Role, tuple[Subject, ...]], ...]
@@ -89,6 +91,7 @@ def scopes(
             own_namespaces=own,
             limits=effective,
             workloads=allowed,
+            nodes=spec.nodes or TenantNodes(),
             share={
                 key: quantities.canonical(key, count)
                 for key, count in sorted(shares[entry.name].items())

@@ -1,0 +1,258 @@
+"""Whose node it is: who asks for it, who has it, and which marks it should carry."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+from securetenant.api import names
+from securetenant.api.nodes import Effect, SettingsNodes, TenantNodes
+from securetenant.api.objects import Body
+
+KUBELET_PORT = 10250
+
+
+class Taint(NamedTuple):
+    """A taint, without its time."""
+
+    key: str
+    value: str
+    effect: str
+
+
+class NodeFacts(NamedTuple):
+    """What is remembered of a node."""
+
+    uid: str
+    labels: Mapping[str, str]
+    taints: tuple[Taint, ...]
+    terminating: bool
+    address: str
+    """Its InternalIP, where its kubelet listens; empty where it has none."""
+    port: int
+    """The port of its kubelet."""
+    boot: str
+    """Another one after each boot."""
+    ready: bool
+
+    @property
+    def label(self) -> str:
+        """Return whose the node is by its label: a tenant, :data:`names.SHARED`, or nothing."""
+        return self.labels.get(names.NODE_LABEL, "")
+
+    @property
+    def our_taints(self) -> tuple[Taint, ...]:
+        """Return the taints that are ours to set."""
+        return tuple(each for each in self.taints if each.key == names.NODE_TAINT)
+
+
+def observe(body: Body) -> NodeFacts:
+    """Reduce a Node, as the API server returned it, to what is remembered."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    endpoints = status.get("daemonEndpoints") or {}
+    return NodeFacts(
+        uid=metadata["uid"],
+        labels=dict(sorted((metadata.get("labels") or {}).items())),
+        taints=tuple(
+            sorted(
+                Taint(each["key"], each.get("value", ""), each["effect"])
+                for each in (body.get("spec") or {}).get("taints") or ()
+            )
+        ),
+        terminating="deletionTimestamp" in metadata,
+        address=next(
+            (
+                str(each["address"])
+                for each in status.get("addresses") or ()
+                if each["type"] == "InternalIP"
+            ),
+            "",
+        ),
+        port=int((endpoints.get("kubeletEndpoint") or {}).get("Port") or KUBELET_PORT),
+        boot=str((status.get("nodeInfo") or {}).get("bootID", "")),
+        ready=any(
+            each["type"] == "Ready" and each["status"] == "True"
+            for each in status.get("conditions") or ()
+        ),
+    )
+
+
+class Claims:
+    """Which tenants ask for a node: indexed, so that a node is not held against every tenant."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, TenantNodes] = {}
+        self._by_name: defaultdict[str, set[str]] = defaultdict(set)
+        self._by_labels: defaultdict[tuple[tuple[str, str], ...], set[str]] = defaultdict(set)
+
+    def put(self, tenant: str, asked: TenantNodes | None) -> bool:
+        """Take what a tenant asks for, or that it asks for nothing; tell whether that is news."""
+        asked = asked if asked is not None and asked.is_dedicated else None
+        before = self._asked.get(tenant)
+        if before == asked:
+            return False
+        if before is not None:
+            for index, key in self._keys(before):
+                index[key].discard(tenant)
+                if not index[key]:
+                    del index[key]
+            del self._asked[tenant]
+        if asked is not None:
+            for index, key in self._keys(asked):
+                index[key].add(tenant)
+            self._asked[tenant] = asked
+        return True
+
+    def of(self, node: str, labels: Mapping[str, str]) -> frozenset[str]:
+        """Return the tenants who ask for a node."""
+        found = set(self._by_name.get(node, ()))
+        for wanted, tenants in self._by_labels.items():
+            if all(labels.get(key) == value for key, value in wanted):
+                found |= tenants
+        return frozenset(found)
+
+    def asked(self, tenant: str) -> TenantNodes | None:
+        """Return what a tenant asks for; nothing for one without nodes of its own."""
+        return self._asked.get(tenant)
+
+    @property
+    def tenants(self) -> Collection[str]:
+        """Return the tenants who ask for nodes."""
+        return self._asked.keys()
+
+    def _keys(self, asked: TenantNodes) -> Iterator[tuple[defaultdict[Any, set[str]], Any]]:
+        for name in asked.names or ():
+            yield self._by_name, name
+        if asked.selector is not None:
+            yield self._by_labels, tuple(sorted(asked.selector.match_labels.items()))
+
+
+class Standing(Enum):
+    """What a node is."""
+
+    OWN = auto()
+    """It is one tenant's, or becomes it."""
+    SHARED = auto()
+    """It is for all tenants without nodes of their own."""
+    CONTESTED = auto()
+    """Several tenants ask for it and none has it: none gets it."""
+    KEPT = auto()
+    """TenancySettings do not let it be dedicated."""
+    NOBODYS = auto()
+    """It takes no pod of any tenant, where TenancySettings say which nodes tenants get."""
+
+
+class Verdict(NamedTuple):
+    """Whose a node is to be."""
+
+    standing: Standing
+    owner: str = ""
+    """A tenant, :data:`names.SHARED`, or nothing."""
+    rivals: tuple[str, ...] = ()
+    """Tenants who ask for it and do not get it, sorted."""
+    former: tuple[str, ...] = ()
+    """Tenants whose marks it still carries: their pods go before the taint does. Sorted."""
+
+
+def judge(
+    facts: NodeFacts,
+    claimants: Collection[str],
+    retained: Collection[str],
+    settings: SettingsNodes | None,
+) -> Verdict:
+    """Decide whose a node is.
+
+    ``claimants`` ask for it; ``retained`` are tenants who ask for nothing any more and whose
+    namespaces are kept with their walls. Who has it and still asks for it keeps it, whatever
+    others ask or settings say meanwhile.
+    """
+    holder = facts.label if facts.label != names.SHARED else ""
+    marked = {each for each in (holder, *(taint.value for taint in facts.our_taints)) if each}
+
+    def verdict(standing: Standing, owner: str = "") -> Verdict:
+        rivals = tuple(sorted(each for each in claimants if each != owner))
+        return Verdict(standing, owner, rivals, tuple(sorted(marked - {owner})))
+
+    if holder and (holder in claimants or holder in retained):
+        return verdict(Standing.OWN, holder)
+    if claimants and not (settings is not None and settings.dedicable.selects(facts.labels)):
+        return verdict(Standing.KEPT)
+    if len(claimants) > 1:
+        return verdict(Standing.CONTESTED)
+    if claimants:
+        (owner,) = claimants
+        return verdict(Standing.OWN, owner)
+    if settings is not None and settings.shared.selects(facts.labels):
+        return verdict(Standing.SHARED, names.SHARED)
+    return verdict(Standing.NOBODYS)
+
+
+class Marks(NamedTuple):
+    """The label and the taints that a node should carry; others' are left alone."""
+
+    label: str
+    taints: tuple[Taint, ...]
+
+
+def marks(
+    verdict: Verdict, facts: NodeFacts, effects: Collection[Effect], *, left: bool, clear: bool
+) -> Marks:
+    """Return the marks for now.
+
+    ``left`` says that no pod of a former tenant runs there any more: until then its taint stays,
+    and nobody else gets the node. ``clear`` says that NoExecute may land: it evicts nobody, or is
+    meant to.
+    """
+    if verdict.former and not left:
+        return Marks("", facts.our_taints)
+    if verdict.standing is not Standing.OWN:
+        return Marks(verdict.owner, ())
+    there = {each.effect for each in facts.our_taints if each.value == verdict.owner}
+    return Marks(
+        verdict.owner,
+        tuple(
+            Taint(names.NODE_TAINT, verdict.owner, each)
+            for each in sorted(effects)
+            if each != "NoExecute" or clear or each in there
+        ),
+    )
+
+
+def label_differs(wanted: Marks, facts: NodeFacts) -> bool:
+    """Tell whether the label is not as it should be."""
+    return wanted.label != facts.label
+
+
+def taints_differ(wanted: Marks, facts: NodeFacts) -> bool:
+    """Tell whether our taints are not as they should be."""
+    return set(wanted.taints) != set(facts.our_taints)
+
+
+def taints_patch(wanted: Marks, body: Body) -> list[dict[str, Any]]:
+    """Return the JSON Patch that sets our taints and leaves those of others as they are.
+
+    ``spec.taints`` is one atomic list, so it is written as a whole, from the very object that was
+    read: the patch tests its resourceVersion. A taint of ours that stays keeps its time.
+    """
+    before = list((body.get("spec") or {}).get("taints") or ())
+    missing = {(each.value, each.effect) for each in wanted.taints}
+    after = []
+    for each in before:
+        key = (each.get("value", ""), each["effect"])
+        if each["key"] == names.NODE_TAINT:
+            if key not in missing:
+                continue
+            missing.discard(key)
+        after.append(each)
+    after += [
+        {"key": names.NODE_TAINT, "value": value, "effect": effect}
+        for value, effect in sorted(missing)
+    ]
+    test = {"op": "test", "path": "/metadata/resourceVersion"}
+    test["value"] = body["metadata"]["resourceVersion"]
+    change: dict[str, Any] = (
+        {"op": "add", "path": "/spec/taints", "value": after}
+        if after
+        else {"op": "remove", "path": "/spec/taints"}
+    )
+    return [test, change]
