@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from factory import seen, settings, settings_spec, tenant
@@ -69,6 +69,12 @@ class Cluster:
 
     async def read(self, ref: Ref) -> Body | None:
         return self.objects.get(ref)
+
+    async def pages(
+        self, kind: kinds.Kind, *, namespace: str = "", fields: str = ""
+    ) -> AsyncIterator[Body]:
+        raise AssertionError((kind, namespace, fields))
+        yield {}
 
     async def apply_status(self, ref: Ref, status: Body) -> Body:
         self.statuses[ref] = status

@@ -1,4 +1,4 @@
-"""Nodes: where a tenant's pods run, whose nodes those are, and how many processes a pod may have."""
+"""Nodes: where a tenant's pods run, whose those are, and how many processes a pod may have."""
 
 import re
 from collections.abc import Mapping

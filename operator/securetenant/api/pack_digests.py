@@ -13,6 +13,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "MutatingAdmissionPolicy",
+        "securetenant-pod-placement",
+        "3601183697ef6839e510baaf48894f8e",
+    ),
+    (
+        "MutatingAdmissionPolicy",
         "securetenant-service-accounts",
         "f193ef6d36c5fcf11084c48365cb274c",
     ),
@@ -25,6 +30,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "MutatingAdmissionPolicyBinding",
         "securetenant-pod-defaults",
         "491790795345175cb68f37be8386723c",
+    ),
+    (
+        "MutatingAdmissionPolicyBinding",
+        "securetenant-pod-placement",
+        "b3063e72cc96f6ae97ef9ca1fa3b1343",
     ),
     (
         "MutatingAdmissionPolicyBinding",
@@ -104,17 +114,17 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-bounds",
-        "4fe2f492782428a76889a5e031cb7c43",
+        "02e6e12465745cfc40704844218c7a4f",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-fence",
-        "34e6b902b4206b1527c9f78b759b2f86",
+        "f0875527ca2d2a1d42f5eccf02d83ac9",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods",
-        "a7c4c83443ff2409f2fccaea70e10eff",
+        "269217c1ad8bd2dfd3bc55e48c2c960b",
     ),
     (
         "ValidatingAdmissionPolicy",

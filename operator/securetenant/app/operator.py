@@ -90,6 +90,14 @@ class Operator:
             *(self._platform_informer(kind, selector) for kind, selector in _PLATFORM),
             Informer(
                 client,
+                kinds.NODE,
+                selector="",
+                seen=self.engine.node_seen,
+                gone=self.engine.node_gone,
+                known=self.engine.nodes.refs,
+            ),
+            Informer(
+                client,
                 kinds.TENANCY_SETTINGS,
                 selector="",
                 seen=self.engine.settings_seen,

@@ -132,17 +132,28 @@ class Client:
             return None
 
     async def pages(
-        self, kind: Kind, *, selector: str = "", size: int = 500
+        self,
+        kind: Kind,
+        *,
+        namespace: str = "",
+        selector: str = "",
+        fields: str = "",
+        size: int = 500,
     ) -> AsyncIterator[Body]:
-        """Yield a consistent list, page by page, each a List object."""
+        """Yield a consistent list, page by page, each a List object.
+
+        ``selector`` is by labels, ``fields`` by fields.
+        """
         token = ""
         while True:
             params = {"limit": str(size)}
             if selector:
                 params["labelSelector"] = selector
+            if fields:
+                params["fieldSelector"] = fields
             if token:
                 params["continue"] = token
-            page = await self.request("GET", kind.path(), params=params)
+            page = await self.request("GET", kind.path(namespace), params=params)
             yield page
             token = page["metadata"].get("continue", "")
             if not token:

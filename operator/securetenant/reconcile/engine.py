@@ -7,9 +7,10 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from securetenant.api import kinds, names, objects, status
+from securetenant.api.nodes import TenantNodes
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import expected, ownership
@@ -22,6 +23,7 @@ from securetenant.reconcile.errors import (
     UnavailableError,
 )
 from securetenant.reconcile.keys import Key
+from securetenant.reconcile.nodes import Nodes, Surroundings
 from securetenant.reconcile.platform import Platform
 from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
 from securetenant.reconcile.queue import Queue
@@ -29,13 +31,18 @@ from securetenant.reconcile.rollout import Rollout
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record, Tenants, Unit
 from securetenant.reconcile.unit import Task, Worker, is_worth_telling
-from securetenant.status import conditions, settings, tenant
+from securetenant.status import conditions, placement, settings, tenant
+from securetenant.status.conditions import Verdict
 from securetenant.status.outcome import Finding, Outcome
 from securetenant.status.tenant import Subject
 
 _PROGRESS_SECONDS = 2.0
 """How often a status tells of progress while something is still to be worked on."""
 _HOUR_SECONDS = 3600.0
+_UNREAD_SECONDS = 0.2
+"""How soon a node is looked at again of which somebody else has to be heard first."""
+_DAEMON_SETS_SECONDS = 600.0
+"""How often DaemonSets are looked at while tenants have nodes of their own."""
 _YIELD_EVERY = 50
 """Namespaces read before other work gets its turn."""
 
@@ -68,6 +75,13 @@ class Engine:
         )
         self.platform = Platform()
         self.rollout = Rollout()
+        self.nodes = Nodes(
+            cluster=cluster,
+            meter=meter,
+            around=Surroundings(
+                owner_of=store.owner_of, is_retained=self._is_retained, is_held=self._is_held
+            ),
+        )
         self._teardowns: deque[float] = deque()
         self._torn_down: set[str] = set()
 
@@ -101,6 +115,7 @@ class Engine:
             # Another tenant may have been waiting for the name.
             self._wake(Ref(kinds.NAMESPACE.name, "", namespace))
         self._wake_tier(_tier_ref(name))
+        self._wake_nodes(self.nodes.ask(name, None) | self.nodes.of(name))
 
     def settings_seen(self, _: Ref, body: Body) -> None:
         """Take the TenancySettings as they now are.
@@ -199,11 +214,13 @@ class Engine:
             if owner:
                 self._wake_tenant(owner)
                 self._wake_tier(_tier_ref(owner))
+                self._wake_nodes(self.nodes.of(owner))
 
     def _look_again(self) -> None:
         for name in self.tenants.names():
             self._wake_tenant(name)
         self._look_at_tiers()
+        self._wake_nodes(self.nodes.names())
 
     def _wake_tenant(self, name: str) -> None:
         record = self.tenants.get(name)
@@ -231,6 +248,90 @@ class Engine:
                 self._meter.drifted(ref.kind)
             if differs or not unit.outcome.ready:
                 self.queue.add(keys.Unit(name, home))
+
+    # --- nodes ------------------------------------------------------------------------------
+
+    def node_seen(self, ref: Ref, body: Body) -> None:
+        """Take a Node as it now is."""
+        if self.nodes.seen(ref.name, body):
+            self._wake_nodes((ref.name,))
+
+    def node_gone(self, ref: Ref, version: int) -> None:
+        """Take note that a Node was deleted."""
+        for name in self.nodes.gone(ref.name, version):
+            self.queue.add(keys.Tenant(name))
+
+    def _wake_nodes(self, nodes: Iterable[str]) -> None:
+        for name in nodes:
+            self.queue.add(keys.Node("", name))
+
+    def _is_retained(self, name: str) -> bool:
+        """Tell whether a tenant who asks for no node keeps what it has.
+
+        Its walls outlive it with its namespaces; and while its spec cannot be read, what was in
+        place stays in place.
+        """
+        record = self.tenants.get(name)
+        return bool(self.store.owned_by(name)) if record is None else record.spec is None
+
+    def _is_held(self, name: str) -> bool:
+        record = self.tenants.get(name)
+        return record is not None and (record.is_suspended or record.awaits_turn)
+
+    async def _reconcile_node(self, key: keys.Node) -> bool:
+        settings = self.platform.settings
+        if settings is None:
+            return False
+        if self.tenants.unread:
+            # Who has not been read may ask for it too.
+            self.queue.add_after(key, _UNREAD_SECONDS)
+            return False
+        try:
+            again, news, repair = await self.nodes.converge(key.name, settings.nodes)
+        except ConflictError:
+            # Somebody changed it at the same moment: nothing of theirs is lost, and it is seen.
+            self.queue.add_after(key, _UNREAD_SECONDS)
+            return False
+        if again:
+            self.queue.add_after(key, again)
+        for name in news:
+            self.queue.add(keys.Tenant(name))
+        if news:
+            self.queue.add(keys.DaemonSets())
+        if repair is not None and (record := self.tenants.get(repair.tenant)) is not None:
+            self._tell(record, repair.tenant, "Warning", "DriftRepaired", "Repair", repair.note)
+        return False
+
+    async def _look_at_pods(self, key: keys.Pods) -> bool:
+        record = self.tenants.get(key.tenant)
+        if record is None or not self.nodes.has(key.tenant):
+            return False
+        total = sum(
+            len(each.units) for name, each in self.tenants.records.items() if self.nodes.has(name)
+        )
+        again, news = await self.nodes.look_at_pods(key.tenant, list(record.units), total)
+        if news:
+            self.queue.add(keys.Tenant(key.tenant))
+        self.queue.add_after(key, again)
+        return False
+
+    async def _look_at_daemons(self, key: keys.DaemonSets) -> bool:
+        asking = self.nodes.asking()
+        if not asking:
+            return False
+        if await self.nodes.look_at_daemons():
+            for name in asking:
+                self.queue.add(keys.Tenant(name))
+        self.queue.add_after(key, _DAEMON_SETS_SECONDS)
+        return False
+
+    def _judge_nodes(self, name: str, record: Record) -> tuple[Verdict, ...]:
+        """Return the condition about the tenant's nodes, where anybody says something of nodes."""
+        settings = self.platform.settings.nodes if self.platform.settings else None
+        asked = record.spec.nodes if record.spec else None
+        if settings is None and (asked is None or not asked.is_dedicated):
+            return ()
+        return (placement.judge(self.nodes.placement(name, asked or TenantNodes(), settings)),)
 
     # --- work -------------------------------------------------------------------------------
 
@@ -270,6 +371,12 @@ class Engine:
                 return await self._let_go(key)
             case keys.Stray():
                 return await self._delete_stray(key)
+            case keys.Node():
+                return await self._reconcile_node(key)
+            case keys.Pods():
+                return await self._look_at_pods(key)
+            case keys.DaemonSets():
+                return await self._look_at_daemons(key)
             case keys.Tenant():
                 failed = await self._reconcile_tenant(key)
                 self._note(key.tenant)
@@ -431,6 +538,10 @@ class Engine:
         record.awaits_turn = record.follows is None and name in self.rollout.waiting
         followed = self.rollout.followed(name, record)
         changed = self.tenants.read(name, settings, self.store, followed=followed)
+        if record.spec is not None:
+            self._wake_nodes(self.nodes.ask(name, record.spec.nodes))
+            if self.nodes.has(name):
+                self.queue.add(keys.Pods(name))
         if record.awaits_turn:
             # It was read to be compared; its objects are not built by them yet.
             record.follows = None
@@ -686,7 +797,8 @@ class Engine:
     async def _write_status(self, name: str, record: Record, findings: tuple[Finding, ...]) -> None:
         """Write the status if it says something new, and announce when Ready changed."""
         tier = self._told_of_tier(record)
-        subject = _subject(record, findings, self.platform.remark, tier)
+        extra = self._judge_nodes(name, record)
+        subject = _subject(record, findings, self.platform.remark, tier, extra)
         document = tenant.summarize(subject, record.status, self._now())
         if document == record.status:
             return
@@ -768,7 +880,13 @@ def _tier_ref(tenant: str) -> Ref:
     return Ref(kinds.CLUSTER_NETWORK_POLICY.name, "", names.admin_tier(tenant))
 
 
-def _subject(record: Record, findings: tuple[Finding, ...], remark: str, tier: str) -> Subject:
+def _subject(
+    record: Record,
+    findings: tuple[Finding, ...],
+    remark: str,
+    tier: str,
+    extra: tuple[Verdict, ...],
+) -> Subject:
     """Return what the status of a tenant is about."""
     exception = ""
     if record.spec is not None and record.spec.effective_pod_security.level == "baseline":
@@ -780,5 +898,6 @@ def _subject(record: Record, findings: tuple[Finding, ...], remark: str, tier: s
         exception_reason=exception,
         remarks=tuple(each for each in (record.remark, remark) if each),
         tier=tier,
+        extra=extra,
         suspended=record.is_suspended,
     )

@@ -34,10 +34,35 @@ class Stray(NamedTuple):
     stray: str = "ClusterNetworkPolicy"
 
 
+class Node(NamedTuple):
+    """Give one node its marks, or take them off."""
+
+    tenant: str
+    """Nobody: a node may concern several."""
+    name: str
+    # As above.
+    node: str = "Node"
+
+
+class Pods(NamedTuple):
+    """See where the pods are of a tenant with nodes of its own."""
+
+    tenant: str
+    # Not equal to a Tenant, and no namespace has such a name.
+    pods: str = "Pods"
+
+
+class DaemonSets(NamedTuple):
+    """See which DaemonSets do not tolerate the taints of tenants."""
+
+    tenant: str = ""
+    daemon_sets: str = "DaemonSets"
+
+
 class Settings(NamedTuple):
     """Tell how the platform stands."""
 
     tenant: str = ""
 
 
-Key = Tenant | Unit | Leftover | Stray | Settings
+Key = Tenant | Unit | Leftover | Stray | Node | Pods | DaemonSets | Settings

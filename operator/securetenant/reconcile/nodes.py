@@ -1,44 +1,434 @@
 """Nodes: gives each to whom it belongs, takes it back, and knows how the tenants' nodes stand."""
 
-import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from securetenant.api import kinds, names, objects
-from securetenant.api.nodes import SettingsNodes, TenantNodes
+from securetenant.api.nodes import EFFECTS, Effect, SettingsNodes, TenantNodes
 from securetenant.api.objects import Body, Manifest, Ref
-from securetenant.plan import nodes, pods
+from securetenant.plan import drift, nodes, pods
 from securetenant.plan.nodes import Claims, Marks, NodeFacts, Standing, Verdict
 from securetenant.plan.pods import DaemonFacts, PodFacts
-from securetenant.reconcile.errors import ConflictError
+from securetenant.reconcile.errors import ConflictError, MissingError, RefusedError
 from securetenant.reconcile.ports import Cluster, Meter
-from securetenant.status.placement import Placement, Place
+from securetenant.status.placement import Place, Placement
 
 _SECONDS = 10.0
-"""How often a node that waits, or a tenant's pods, are looked at; more seldom when there are many,
-since pods are not watched: of all that happens to them little concerns their nodes."""
-_REQUEST_SECONDS = 0.2
+"""How often a tenant's node, or its pods, are looked at; more seldom where there are many, since
+pods are not watched: little of what happens to them concerns nodes."""
+_LOOK_SECONDS = 0.2
 """How many seconds there are between two such looks, over all of them."""
 _HURRY_SECONDS = 2.0
-"""How soon a node that waits for pods to go is looked at again."""
+"""How soon a node is looked at again that waits for pods to go."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Known:
-    """A node: what is known of it and what came of the last look."""
+    """A node: what is known of it, and what came of the last look."""
 
     facts: NodeFacts
     version: int
     verdict: Verdict = field(default_factory=lambda: Verdict(Standing.NOBODYS))
     evicted: tuple[str, ...] = ()
-    """Pods that its taint would evict, and that are waited for."""
+    """Pods that NoExecute would evict, and that it waits for."""
     guests: tuple[str, ...] = ()
-    """Pods of others that stay, since they tolerate the taint."""
+    """Pods of others that tolerate the taint."""
     left: tuple[str, ...] = ()
-    """Pods of a former tenant, which are waited for."""
+    """Pods of a former tenant."""
     problem: str = ""
     """Why the last write did not work."""
-    stands: bool = False
-    """Whether it was seen with all its marks: then what differs is somebody else's doing."""
+    concerned: frozenset[str] = frozenset()
+    """Tenants who have it, get it, leave it or ask for it."""
+    stood: Marks | None = None
+    """The marks that were seen in place: what differs from them later is somebody else's doing."""
+
+
+class Strays(NamedTuple):
+    """Pods of a tenant that are not where they should be."""
+
+    elsewhere: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+
+
+class Repair(NamedTuple):
+    """A node whose marks were put back."""
+
+    tenant: str
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the nodes need to know of tenants."""
+
+    owner_of: Callable[[str], str]
+    """The tenant of a namespace, or nothing."""
+    is_retained: Callable[[str], bool]
+    """Whether a tenant who asks for nothing keeps what it has: it is deleted and its namespaces
+    are retained, or its spec cannot be read."""
+    is_held: Callable[[str], bool]
+    """Whether nothing of a tenant may be changed now."""
+
+
+class Nodes:
+    """Every node; writes to those that tenants have, get or leave, and to no other."""
+
+    def __init__(self, *, cluster: Cluster, meter: Meter, around: Surroundings) -> None:
+        self._cluster = cluster
+        self._meter = meter
+        self._around = around
+        self._known: dict[str, Known] = {}
+        self._concerned: defaultdict[str, set[str]] = defaultdict(set)
+        """Nodes by the tenants that they concern."""
+        self._claims = Claims()
+        self._daemons: tuple[DaemonFacts, ...] = ()
+        self._strays: dict[str, Strays] = {}
+
+    # --- what is seen -----------------------------------------------------------------------
+
+    def seen(self, name: str, body: Body) -> bool:
+        """Take a node as it now is; tell whether what we look at changed."""
+        facts, version = nodes.observe(body), int(body["metadata"]["resourceVersion"])
+        known = self._known.get(name)
+        if known is None:
+            self._known[name] = Known(facts=facts, version=version)
+            return True
+        if version <= known.version:
+            return False
+        changed = facts != known.facts
+        if facts.uid != known.facts.uid:
+            # Registered anew: nothing that was seen of the other one holds.
+            known.stood = None
+        known.facts, known.version = facts, version
+        return changed
+
+    def gone(self, name: str, version: int) -> Collection[str]:
+        """Take note that a node is gone; return the tenants that it concerned."""
+        known = self._known.get(name)
+        if known is None or known.version > version:
+            return ()
+        del self._known[name]
+        return self._concern(name, known, ())
+
+    def refs(self, kind: str) -> list[Ref]:
+        """Return every known node: for the sweep after a list."""
+        return [Ref(kind, "", name) for name in self._known]
+
+    def names(self) -> list[str]:
+        """Return the names of all nodes."""
+        return list(self._known)
+
+    def facts(self, name: str) -> NodeFacts | None:
+        """Return what is known of a node."""
+        known = self._known.get(name)
+        return known.facts if known is not None else None
+
+    def ask(self, tenant: str, asked: TenantNodes | None) -> set[str]:
+        """Take what a tenant asks for; return the nodes that this may concern."""
+        before = self._asked_for(tenant)
+        if not self._claims.put(tenant, asked):
+            return set()
+        if tenant not in self._claims.tenants:
+            self._strays.pop(tenant, None)
+        return before | self._asked_for(tenant) | self.of(tenant)
+
+    def of(self, tenant: str) -> set[str]:
+        """Return the nodes that concern a tenant, or carry its marks."""
+        marked = {
+            name
+            for name, known in self._known.items()
+            if tenant in (known.facts.label, *(each.value for each in known.facts.our_taints))
+        }
+        return marked | self._concerned.get(tenant, set())
+
+    def has(self, tenant: str) -> bool:
+        """Tell whether a tenant asks for nodes of its own."""
+        return tenant in self._claims.tenants
+
+    def asking(self) -> list[str]:
+        """Return the tenants who ask for nodes of their own."""
+        return sorted(self._claims.tenants)
+
+    def _asked_for(self, tenant: str) -> set[str]:
+        asked = self._claims.asked(tenant)
+        if asked is None:
+            return set()
+        return {
+            name
+            for name, known in self._known.items()
+            if tenant in self._claims.of(name, known.facts.labels)
+        }
+
+    def _concern(self, name: str, known: Known, tenants: Collection[str]) -> frozenset[str]:
+        """Note whom a node concerns now; return whom it concerned or concerns."""
+        before, known.concerned = known.concerned, frozenset(tenants)
+        for tenant in before - known.concerned:
+            self._concerned[tenant].discard(name)
+            if not self._concerned[tenant]:
+                del self._concerned[tenant]
+        for tenant in known.concerned - before:
+            self._concerned[tenant].add(name)
+        return before | known.concerned
+
+    # --- work -------------------------------------------------------------------------------
+
+    async def converge(
+        self, name: str, settings: SettingsNodes | None
+    ) -> tuple[float, Collection[str], Repair | None]:
+        """Make one node what it should be.
+
+        Returns when to look again, in seconds, or 0; the tenants for whom there is news; and
+        what was repaired. Raises a :class:`ClusterError`.
+        """
+        known = self._known.get(name)
+        if known is None or known.facts.terminating:
+            return 0.0, (), None
+        before = (known.verdict, known.evicted, known.guests, known.left, known.problem)
+        stood = known.stood
+        repair = None
+        verdict = nodes.judge(
+            known.facts,
+            self._claims.of(name, known.facts.labels),
+            self._retained(known.facts),
+            settings,
+        )
+        known.verdict = verdict
+        involved = {each for each in (verdict.owner, *verdict.former) if each != names.SHARED}
+        concerned = self._concern(name, known, {*involved, *verdict.rivals} - {""})
+        if any(map(self._around.is_held, involved)):
+            return 0.0, concerned, None
+        wanted = self._wanted(known, await self._pods(name, verdict))
+        changed = nodes.taints_differ(wanted, known.facts) or nodes.label_differs(
+            wanted, known.facts
+        )
+        known.problem = ""
+        try:
+            author = await self._write(name, known, wanted)
+        except MissingError:
+            return 0.0, concerned, None
+        except RefusedError as error:
+            known.problem = str(error)
+        else:
+            if changed and stood == wanted:
+                self._meter.drifted(kinds.NODE.name)
+                repair = _repair(name, verdict.owner, author)
+            known.stood = wanted
+        after = (known.verdict, known.evicted, known.guests, known.left, known.problem)
+        news = concerned if changed or before != after or stood != known.stood else ()
+        return self._again(known), news, repair
+
+    def _retained(self, facts: NodeFacts) -> Collection[str]:
+        label = facts.label
+        is_kept = label and label != names.SHARED and self._around.is_retained(label)
+        return (label,) if is_kept else ()
+
+    async def _pods(self, name: str, verdict: Verdict) -> list[PodFacts]:
+        """Return the pods of a node that a tenant has, gets or leaves."""
+        if verdict.standing is not Standing.OWN and not verdict.former:
+            return []
+        return [
+            found
+            async for page in self._cluster.pages(kinds.POD, fields=f"spec.nodeName={name}")
+            for item in page["items"]
+            if not (found := pods.observe(item)).finished
+        ]
+
+    def _wanted(self, known: Known, found: Iterable[PodFacts]) -> Marks:
+        """Return the marks for now, by the pods that are there."""
+        verdict, owner = known.verdict, known.verdict.owner
+        left, evicted, guests = [], [], []
+        for pod in found:
+            tenant = self._around.owner_of(pod.namespace)
+            if tenant and tenant in verdict.former:
+                left.append(str(pod))
+            if verdict.standing is not Standing.OWN or tenant == owner or pod.daemon:
+                continue
+            if not pod.stays(owner):
+                evicted.append(str(pod))
+            elif not pod.mirror:
+                guests.append(str(pod))
+        asked = self._claims.asked(owner)
+        effects: Collection[Effect] = (
+            asked.effective_effects
+            if asked is not None
+            # Nobody asks any more, and what is there is kept.
+            else [e for e in EFFECTS if any(e == each.effect for each in known.facts.our_taints)]
+        )
+        evicts = asked is not None and asked.eviction == "Evict"
+        known.left, known.guests = tuple(sorted(left)), tuple(sorted(guests))
+        wanted = nodes.marks(
+            verdict, known.facts, effects, left=not left, clear=evicts or not evicted
+        )
+        waits = "NoExecute" in effects and all(each.effect != "NoExecute" for each in wanted.taints)
+        known.evicted = tuple(sorted(evicted)) if waits else ()
+        return wanted
+
+    async def _write(self, name: str, known: Known, wanted: Marks) -> str:
+        """Write what differs; return who changed it before, if that is known.
+
+        A label that leaves goes before the taint does, and one that comes after it: where the
+        label stands, the taint does too.
+        """
+        author = ""
+        if known.facts.label and wanted.label != known.facts.label:
+            author = await self._unlabel(name, known)
+        if nodes.taints_differ(wanted, known.facts):
+            author = await self._taint(name, known, wanted) or author
+        if nodes.label_differs(wanted, known.facts):
+            await self._label(name, known, wanted.label)
+        return author
+
+    async def _taint(self, name: str, known: Known, wanted: Marks) -> str:
+        body = await self._read(name, known)
+        if nodes.taints_differ(wanted, known.facts):
+            ref = Ref(kinds.NODE.name, "", name)
+            self.seen(name, await self._cluster.amend(ref, nodes.taints_patch(wanted, body)))
+            self._meter.wrote("amend", kinds.NODE.name)
+        return drift.last_author(body)
+
+    async def _label(self, name: str, known: Known, value: str) -> None:
+        ref = Ref(kinds.NODE.name, "", name)
+        # With the uid, so that it is not put on another node that took the name meanwhile.
+        body = objects.marker(ref, labels={names.NODE_LABEL: value}, uid=known.facts.uid)
+        self.seen(name, await self._cluster.apply(Manifest(ref, body)))
+        self._meter.wrote("apply", kinds.NODE.name)
+
+    async def _unlabel(self, name: str, known: Known) -> str:
+        body = await self._read(name, known)
+        value = (body["metadata"].get("labels") or {}).get(names.NODE_LABEL)
+        if value is not None:
+            path = drift.pointer(["metadata", "labels", names.NODE_LABEL])
+            patch = [{"op": "test", "path": path, "value": value}, {"op": "remove", "path": path}]
+            ref = Ref(kinds.NODE.name, "", name)
+            self.seen(name, await self._cluster.amend(ref, patch))
+            self._meter.wrote("amend", kinds.NODE.name)
+        return drift.last_author(body)
+
+    async def _read(self, name: str, known: Known) -> Body:
+        """Return the node as it is now, if it is still the one that was judged."""
+        body = await self._cluster.read(Ref(kinds.NODE.name, "", name))
+        if body is None:
+            raise MissingError(f"Node {name} is gone")
+        if body["metadata"]["uid"] != known.facts.uid:
+            raise ConflictError(f"Node {name} was registered anew")
+        self.seen(name, body)
+        return body
+
+    def _again(self, known: Known) -> float:
+        if known.left or known.evicted:
+            return _HURRY_SECONDS
+        if known.verdict.standing is Standing.OWN:
+            own = sum(len(each) for each in self._concerned.values())
+            return max(_SECONDS, _LOOK_SECONDS * own)
+        return 0.0
+
+    # --- pods and DaemonSets ----------------------------------------------------------------
+
+    async def look_at_pods(
+        self, tenant: str, namespaces: Iterable[str], total: int
+    ) -> tuple[float, bool]:
+        """See where a tenant's pods are; return when to look again, and whether it is news.
+
+        ``total`` is the number of namespaces of all tenants with nodes of their own.
+        """
+        elsewhere, pending = [], []
+        for namespace in sorted(namespaces):
+            async for page in self._cluster.pages(kinds.POD, namespace=namespace):
+                for item in page["items"]:
+                    pod = pods.observe(item)
+                    if pod.finished:
+                        continue
+                    if pod.node and not self._is_own(pod.node, tenant):
+                        elsewhere.append(str(pod))
+                    elif not pod.node and pod.unschedulable:
+                        pending.append(f"{pod} ({pod.unschedulable})")
+        found = Strays(tuple(sorted(elsewhere)), tuple(sorted(pending)))
+        news = found != self._strays.get(tenant, Strays())
+        self._strays[tenant] = found
+        return max(_SECONDS, _LOOK_SECONDS * total), news
+
+    def _is_own(self, node: str, tenant: str) -> bool:
+        known = self._known.get(node)
+        return known is not None and tenant in (
+            known.facts.label,
+            known.verdict.owner,
+            # Its pods leave such a node by themselves.
+            *known.verdict.former,
+        )
+
+    async def look_at_daemons(self) -> bool:
+        """See which DaemonSets there are; tell whether that is news."""
+        found = [
+            pods.observe_daemon(item)
+            async for page in self._cluster.pages(kinds.DAEMON_SET)
+            for item in page["items"]
+            if not self._around.owner_of(item["metadata"]["namespace"])
+        ]
+        before, self._daemons = self._daemons, tuple(sorted(found, key=str))
+        return before != self._daemons
+
+    # --- how a tenant stands ----------------------------------------------------------------
+
+    def placement(
+        self, tenant: str, asked: TenantNodes, settings: SettingsNodes | None
+    ) -> Placement:
+        """Return what is known of the nodes of a tenant."""
+        if not asked.is_dedicated:
+            return Placement(dedicated=False)
+        concerned = [(name, self._known[name]) for name in sorted(self._concerned.get(tenant, ()))]
+        own = [(name, known) for name, known in concerned if known.verdict.owner == tenant]
+        strays = self._strays.get(tenant, Strays())
+        return Placement(
+            dedicated=True,
+            unsettled=settings is None,
+            effects=asked.effective_effects,
+            nodes=tuple(name for name, known in own if known.stood and known.stood.label == tenant),
+            contested=tuple(
+                Place(name, _others(known.verdict, tenant))
+                for name, known in concerned
+                if tenant in known.verdict.rivals and known.verdict.standing is not Standing.KEPT
+            ),
+            kept=tuple(
+                name
+                for name, known in concerned
+                if tenant in known.verdict.rivals and known.verdict.standing is Standing.KEPT
+            ),
+            unknown=tuple(sorted(each for each in asked.names or () if each not in self._known)),
+            failed=tuple(Place(name, (known.problem,)) for name, known in own if known.problem),
+            waiting=_places(own, lambda known: known.evicted),
+            left=_places(own, lambda known: known.left),
+            leaving=tuple(
+                Place(name, known.left)
+                for name, known in concerned
+                if tenant in known.verdict.former and known.left
+            ),
+            elsewhere=strays.elsewhere,
+            pending=strays.pending,
+            guests=_places(own, lambda known: known.guests),
+            daemons=tuple(
+                str(each)
+                for each in self._daemons
+                if any(each.is_kept_out(tenant, known.facts.labels) for _, known in own)
+            ),
+        )
+
+
+def _others(verdict: Verdict, tenant: str) -> tuple[str, ...]:
+    if verdict.standing is Standing.OWN:
+        return (f"it belongs to {verdict.owner}",)
+    return tuple(each for each in verdict.rivals if each != tenant)
+
+
+def _places(
+    own: Iterable[tuple[str, Known]], who: Callable[[Known], tuple[str, ...]]
+) -> tuple[Place, ...]:
+    return tuple(Place(name, who(known)) for name, known in own if who(known))
+
+
+def _repair(name: str, owner: str, author: str) -> Repair | None:
+    if not owner or owner == names.SHARED:
+        return None
+    by = f" by {author}" if author else ""
+    return Repair(owner, f"Label or taint of Node {name} was changed{by}; it is put back")

@@ -1,7 +1,9 @@
 """What this room needs from the outside, as protocols that ``kube`` and ``telemetry`` fulfil."""
 
+from collections.abc import AsyncIterator
 from typing import Any, Literal, NamedTuple, Protocol
 
+from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Manifest, Ref
 
 
@@ -25,6 +27,9 @@ class Cluster(Protocol):
 
     async def read(self, ref: Ref) -> Body | None:
         """Return the object, or nothing."""
+
+    def pages(self, kind: Kind, *, namespace: str = "", fields: str = "") -> AsyncIterator[Body]:
+        """Yield a list, page by page; of one namespace, or of what a field selector names."""
 
     async def apply_status(self, ref: Ref, status: Body) -> Body:
         """Apply the status under the status field manager."""

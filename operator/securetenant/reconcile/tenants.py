@@ -120,6 +120,8 @@ class Tenants:
         """Tenants by whom they name as a peer, whether they were read already or not."""
         self._hostnames = Hostnames()
         self._displaced: set[str] = set()
+        self.unread: set[str] = set()
+        """Tenants that were seen and not read yet: nobody knows what they ask for."""
 
     def see(self, name: str, body: Body) -> bool:
         """Take the SecureTenant as it now is; tell whether it is news.
@@ -133,6 +135,7 @@ class Tenants:
         if record is None:
             record = Record(body=body, version=version, status=body.get("status") or {})
             self._records[name] = record
+            self.unread.add(name)
             self._index(name, record)
             return True
         if version <= record.version:
@@ -149,6 +152,7 @@ class Tenants:
     def forget(self, name: str) -> Record | None:
         """Forget a SecureTenant that is gone; what it made stays as it is."""
         record = self._records.pop(name, None)
+        self.unread.discard(name)
         self._displaced |= self._hostnames.put(name, None)
         for namespace in record.units if record else ():
             self._unclaim(namespace, name)
@@ -188,6 +192,7 @@ class Tenants:
         """
         record = self._records[name]
         record.stale = False
+        self.unread.discard(name)
         try:
             spec = _judge(name, record, settings)
         except RefusedSpecError as error:

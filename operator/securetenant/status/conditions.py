@@ -26,9 +26,14 @@ _STALLED = (
     status.HOSTNAME_TAKEN,
     status.AUDIT_ONLY,
     status.NOT_IN_SETTINGS,
+    status.NODE_CONFLICT,
+    status.UNKNOWN_NODE,
+    status.PODS_ELSEWHERE,
 )
 """Reasons that wait for somebody; the first that occurs is the one that is told."""
 _WAITING = (
+    status.EVICTION_WAITING,
+    status.NODE_IN_USE,
     status.AWAITING_TURN,
     status.UNAVAILABLE,
     status.TEARDOWN_DELAYED,
@@ -46,6 +51,16 @@ class Verdict(NamedTuple):
     status: str
     reason: str
     message: str
+
+    @property
+    def finding(self) -> Finding:
+        """Return what it tells of, as a finding of its own."""
+        return Finding(
+            type=self.type,
+            reason=self.reason,
+            message=self.message,
+            informs=self.status == "True",
+        )
 
 
 class _Aspect(NamedTuple):

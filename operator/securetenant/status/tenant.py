@@ -26,6 +26,9 @@ class Subject:
     """What is in force by the policies, and yet worth knowing."""
     tier: str = ""
     """What the ClusterNetworkPolicy adds, where it is in force."""
+    extra: Sequence[Verdict] = ()
+    """Conditions that this tenant has beside those of all; what is not True there keeps it from
+    being ready."""
     suspended: bool = False
     """Whether the operator is asked to change nothing."""
 
@@ -59,7 +62,10 @@ def _verdicts(subject: Subject) -> list[Verdict]:
             status.BOUND_PASSED,
         ):
             return conditions.refused(finding.reason, finding.message)
-    verdicts = conditions.judge(subject.outcomes, subject.findings, platform=True)
+    findings = [*subject.findings, *(each.finding for each in subject.extra)]
+    verdicts = conditions.judge(subject.outcomes, findings, platform=True)
+    pair = [each for each in verdicts if each.type in (status.RECONCILING, status.STALLED)]
+    verdicts = [*(each for each in verdicts if each not in pair), *subject.extra, *pair]
     if subject.suspended:
         verdicts = _suspended(verdicts)
     return [
