@@ -14,7 +14,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "MutatingAdmissionPolicy",
         "securetenant-pod-placement",
-        "3601183697ef6839e510baaf48894f8e",
+        "85a397d86a128706b3635fc67ced843c",
     ),
     (
         "MutatingAdmissionPolicy",

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from securetenant.api import kinds, names, objects
 from securetenant.api.nodes import EFFECTS, Effect, SettingsNodes, TenantNodes
@@ -205,7 +205,7 @@ class Nodes:
         )
         known.problem = ""
         try:
-            author = await self._write(name, known, wanted)
+            await self._write(name, known, wanted)
         except MissingError:
             return 0.0, concerned, None
         except RefusedError as error:
@@ -213,7 +213,7 @@ class Nodes:
         else:
             if changed and stood == wanted:
                 self._meter.drifted(kinds.NODE.name)
-                repair = _repair(name, verdict.owner, author)
+                repair = _repair(name, verdict.owner)
             known.stood = wanted
         after = (known.verdict, known.evicted, known.guests, known.left, known.problem)
         news = concerned if changed or before != after or stood != known.stood else ()
@@ -265,46 +265,36 @@ class Nodes:
         known.evicted = tuple(sorted(evicted)) if waits else ()
         return wanted
 
-    async def _write(self, name: str, known: Known, wanted: Marks) -> str:
-        """Write what differs; return who changed it before, if that is known.
+    async def _write(self, name: str, known: Known, wanted: Marks) -> None:
+        """Write what differs.
 
         A label that leaves goes before the taint does, and one that comes after it: where the
         label stands, the taint does too.
         """
-        author = ""
         if known.facts.label and wanted.label != known.facts.label:
-            author = await self._unlabel(name, known)
+            await self._unlabel(name, known)
         if nodes.taints_differ(wanted, known.facts):
-            author = await self._taint(name, known, wanted) or author
+            body = await self._read(name, known)
+            await self._amend(name, nodes.taints_patch(wanted, body))
         if nodes.label_differs(wanted, known.facts):
-            await self._label(name, known, wanted.label)
-        return author
-
-    async def _taint(self, name: str, known: Known, wanted: Marks) -> str:
-        body = await self._read(name, known)
-        if nodes.taints_differ(wanted, known.facts):
             ref = Ref(kinds.NODE.name, "", name)
-            self.seen(name, await self._cluster.amend(ref, nodes.taints_patch(wanted, body)))
-            self._meter.wrote("amend", kinds.NODE.name)
-        return drift.last_author(body)
+            labels = {names.NODE_LABEL: wanted.label}
+            # With the uid, so that it is not put on another node that took the name meanwhile.
+            body = objects.marker(ref, labels=labels, uid=known.facts.uid)
+            self.seen(name, await self._cluster.apply(Manifest(ref, body)))
+            self._meter.wrote("apply", kinds.NODE.name)
 
-    async def _label(self, name: str, known: Known, value: str) -> None:
-        ref = Ref(kinds.NODE.name, "", name)
-        # With the uid, so that it is not put on another node that took the name meanwhile.
-        body = objects.marker(ref, labels={names.NODE_LABEL: value}, uid=known.facts.uid)
-        self.seen(name, await self._cluster.apply(Manifest(ref, body)))
-        self._meter.wrote("apply", kinds.NODE.name)
-
-    async def _unlabel(self, name: str, known: Known) -> str:
+    async def _unlabel(self, name: str, known: Known) -> None:
         body = await self._read(name, known)
         value = (body["metadata"].get("labels") or {}).get(names.NODE_LABEL)
         if value is not None:
             path = drift.pointer(["metadata", "labels", names.NODE_LABEL])
-            patch = [{"op": "test", "path": path, "value": value}, {"op": "remove", "path": path}]
-            ref = Ref(kinds.NODE.name, "", name)
-            self.seen(name, await self._cluster.amend(ref, patch))
-            self._meter.wrote("amend", kinds.NODE.name)
-        return drift.last_author(body)
+            test = {"op": "test", "path": path, "value": value}
+            await self._amend(name, [test, {"op": "remove", "path": path}])
+
+    async def _amend(self, name: str, patch: list[dict[str, Any]]) -> None:
+        self.seen(name, await self._cluster.amend(Ref(kinds.NODE.name, "", name), patch))
+        self._meter.wrote("amend", kinds.NODE.name)
 
     async def _read(self, name: str, known: Known) -> Body:
         """Return the node as it is now, if it is still the one that was judged."""
@@ -427,8 +417,8 @@ def _places(
     return tuple(Place(name, who(known)) for name, known in own if who(known))
 
 
-def _repair(name: str, owner: str, author: str) -> Repair | None:
+def _repair(name: str, owner: str) -> Repair | None:
+    # By whom is not told: who takes a field away leaves no trace in managedFields.
     if not owner or owner == names.SHARED:
         return None
-    by = f" by {author}" if author else ""
-    return Repair(owner, f"Label or taint of Node {name} was changed{by}; it is put back")
+    return Repair(owner, f"Label or taint of Node {name} was changed; it is put back")

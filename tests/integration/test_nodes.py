@@ -1,0 +1,717 @@
+"""Nodes of tenants on a real API server with fake nodes: given, kept, taken back."""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from conftest import install, operating, settled
+from factory import pod, tenant
+from harness import (
+    JSON_PATCH,
+    MERGE,
+    Api,
+    Operator,
+    conditions,
+    settle,
+    wait_for,
+    wait_for_account,
+    writes_by_operator,
+)
+from securetenant.api import kinds, names
+from securetenant.sandbox import control, instances, kubeconfigs
+from securetenant.sandbox.instances import Instance, Options
+
+POOL = "node-restriction.kubernetes.io/pool"
+TENANCY = "node-restriction.kubernetes.io/tenancy"
+SETTINGS = {
+    "shared": {"matchLabels": {TENANCY: "shared"}},
+    "dedicable": {"matchLabels": {TENANCY: "dedicated"}},
+}
+BOTH = {("securetenant.io/tenant", "NoExecute"), ("securetenant.io/tenant", "NoSchedule")}
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def noded() -> Iterator[Instance]:
+    """A control plane of its own, whose TenancySettings say which nodes tenants get."""
+    instance = instances.named(f"test-{os.getpid()}-nodes")
+    # One node, so that there is somebody who runs the pods of the others that tests add.
+    control.up(instance, Options(audit=True, nodes=1), lambda _: None)
+    try:
+        install(instance)
+        api = Api(instance.admin_kubeconfig)
+        api.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"nodes": SETTINGS}}).ok()
+        yield instance
+    finally:
+        with instances.starting(instance):
+            instances.stop(instance)
+
+
+@pytest.fixture(scope="module")
+def admin(noded: Instance) -> Api:
+    """Its administrator."""
+    return Api(noded.admin_kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def breaker(noded: Instance) -> Api:
+    """An administrator who breaks the glass."""
+    groups = ("system:masters", "securetenant:break-glass")
+    return Api(kubeconfigs.for_user(noded, "breaker", groups))
+
+
+@pytest.fixture(scope="module")
+def operator(noded: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """The operator of that control plane."""
+    with operating(noded, tmp_path_factory.mktemp("operator") / "log") as process:
+        yield process
+
+
+Register = Callable[..., str]
+
+
+@pytest.fixture
+def register(admin: Api) -> Iterator[Register]:
+    """Add nodes that kwok runs; they are taken away after the test."""
+    made: list[str] = []
+
+    def add(pool: str = "", *, tenancy: str = "dedicated", name: str = "") -> str:
+        name = name or f"n-{next(_numbers)}"
+        labels = {"kubernetes.io/hostname": name}
+        labels |= {POOL: pool} if pool else {}
+        labels |= {TENANCY: tenancy} if tenancy else {}
+        body = {
+            "metadata": {
+                "name": name,
+                "labels": labels,
+                "annotations": {"kwok.x-k8s.io/node": "fake"},
+            }
+        }
+        admin.create(kinds.NODE, body).ok()
+        made.append(name)
+        wait_for(lambda: conditions(admin.get(kinds.NODE, name)).get("Ready"), what=name)
+        return name
+
+    yield add
+    for name in made:
+        admin.delete(kinds.NODE, name)
+
+
+def dedicated(name: str, **nodes: Any) -> dict[str, Any]:
+    """Return a tenant with the nodes of the pool of its name, and one namespace."""
+    asked: dict[str, Any] = {"dedication": "Dedicated", **nodes}
+    if "names" not in asked:
+        asked.setdefault("selector", {"matchLabels": {POOL: name}})
+    return tenant(name, namespaces=[{"name": f"{name}-1"}], nodes=asked)
+
+
+def make(admin: Api, body: dict[str, Any]) -> dict[str, Any]:
+    """Apply a tenant and wait until it is ready, and may run pods."""
+    admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
+    found = settled(admin, body["metadata"]["name"])
+    for each in body["spec"]["namespaces"]:
+        wait_for_account(admin, each["name"])
+    return found
+
+
+def label(admin: Api, node: str) -> str:
+    return str(admin.get(kinds.NODE, node)["metadata"]["labels"].get(names.NODE_LABEL, ""))
+
+
+def taints(admin: Api, node: str) -> set[tuple[str, str]]:
+    found = admin.get(kinds.NODE, node)["spec"].get("taints", ())
+    return {
+        (each["key"], each["effect"]) for each in found if each["key"].startswith("securetenant.io")
+    }
+
+
+def is_whose(admin: Api, node: str, owner: str) -> bool:
+    return label(admin, node) == owner and taints(admin, node) == (
+        set() if owner == "Shared" else BOTH
+    )
+
+
+def wait_for_owner(admin: Api, node: str, owner: str) -> None:
+    wait_for(lambda: is_whose(admin, node, owner), what=f"node {node} to be {owner}'s", seconds=30)
+
+
+def told(admin: Api, name: str) -> Any:
+    return conditions(admin.get(kinds.SECURE_TENANT, name)).get("NodesDedicated", {})
+
+
+def wait_to_be_told(admin: Api, name: str, reason: str, text: str = "") -> Any:
+    wait_for(
+        lambda: told(admin, name).get("reason") == reason and text in told(admin, name)["message"],
+        what=f"{reason} about {name}: {told(admin, name)}",
+        seconds=120,
+    )
+    return told(admin, name)
+
+
+def runs(admin: Api, namespace: str, name: str) -> str:
+    """Wait until a pod has a node; return it."""
+    return str(
+        wait_for(
+            lambda: admin.get(kinds.POD, name, namespace)["spec"].get("nodeName"),
+            what=f"a node for {namespace}/{name}",
+        )
+    )
+
+
+def test_nodes_get_label_and_taint_and_what_others_put_there_stays(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    first, second = register("north"), register("north")
+    other = {"key": "cloud.example/gpu", "value": "a", "effect": "NoSchedule"}
+    admin.patch(kinds.NODE, first, {"spec": {"taints": [other]}}).ok()
+    body = make(admin, dedicated("north"))
+    for node in (first, second):
+        wait_for_owner(admin, node, "north")
+    assert other in admin.get(kinds.NODE, first)["spec"]["taints"]
+    assert admin.get(kinds.NODE, first)["metadata"]["labels"][POOL] == "north"
+    found = wait_to_be_told(admin, body["metadata"]["name"], "AsSpecified", "2 nodes")
+    assert found["status"] == "True"
+    assert f"({first}, {second}) with label and taint (NoSchedule, NoExecute)" in found["message"]
+
+
+def test_who_writes_taints_at_the_same_moment_loses_nothing(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    """``spec.taints`` is one list: each of both writes all of it."""
+    nodes = [register("busy") for _ in range(4)]
+    wanted = {f"other.example/{number}" for number in range(12)}
+
+    def add(node: str) -> None:
+        for key in sorted(wanted):
+            while True:
+                body = admin.get(kinds.NODE, node)
+                after = [*body["spec"].get("taints", ()), {"key": key, "effect": "NoSchedule"}]
+                body["spec"]["taints"] = after
+                answer = admin.call("PUT", kinds.NODE.path("", node), body)
+                if answer.status != 409:
+                    answer.ok()
+                    break
+
+    writers = [threading.Thread(target=add, args=(node,)) for node in nodes]
+    for each in writers:
+        each.start()
+    admin.apply(kinds.SECURE_TENANT, dedicated("busy"), manager="test").ok()
+    for each in writers:
+        each.join()
+    for node in nodes:
+        wait_for_owner(admin, node, "busy")
+        found = {each["key"] for each in admin.get(kinds.NODE, node)["spec"]["taints"]}
+        assert wanted <= found
+
+
+def test_a_node_that_two_tenants_ask_for_goes_to_neither_until_one_lets_go(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    node = register("both")
+    selector = {"matchLabels": {POOL: "both"}}
+    for name in ("left", "right"):
+        body = dedicated(name, selector=selector)
+        body["spec"]["reconciliation"] = "Suspended"
+        admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
+    for name in ("left", "right"):
+        admin.patch(
+            kinds.SECURE_TENANT, name, {"spec": {"reconciliation": "Active"}}, content_type=MERGE
+        ).ok()
+    found = wait_to_be_told(admin, "left", "NodeConflict", f"{node} (right)")
+    assert found["status"] == "False"
+    wait_to_be_told(admin, "right", "NodeConflict", f"{node} (left)")
+    assert (label(admin, node), taints(admin, node)) == ("", set())
+    assert settled(admin, "left", expected="Failed")
+    admin.apply(kinds.SECURE_TENANT, tenant("right", nodes=None), manager="test").ok()
+    wait_for_owner(admin, node, "left")
+    wait_to_be_told(admin, "left", "AsSpecified", node)
+
+
+def test_who_has_a_node_keeps_it_when_another_asks(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    node = register("first")
+    make(admin, dedicated("first"))
+    wait_for_owner(admin, node, "first")
+    admin.apply(kinds.SECURE_TENANT, dedicated("late", names=[node]), manager="test").ok()
+    wait_to_be_told(admin, "late", "NodeConflict", f"{node} (it belongs to first)")
+    assert is_whose(admin, node, "first")
+    assert told(admin, "first")["status"] == "True"
+
+
+def test_a_node_that_the_platform_does_not_give_is_not_touched(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    node = register("greedy", tenancy="")
+    admin.apply(kinds.SECURE_TENANT, dedicated("greedy"), manager="test").ok()
+    wait_to_be_told(admin, "greedy", "NotInSettings", f"Not to be dedicated: {node}")
+    assert (label(admin, node), taints(admin, node)) == ("", set())
+
+
+def test_a_name_of_no_node_is_told_and_taken_when_it_registers(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    admin.apply(kinds.SECURE_TENANT, dedicated("named", names=["n-later"]), manager="test").ok()
+    wait_to_be_told(admin, "named", "UnknownNode", "No such node: n-later")
+    register(name="n-later")
+    wait_for_owner(admin, "n-later", "named")
+    assert settled(admin, "named")
+
+
+def test_a_node_that_registers_anew_takes_no_pod_of_a_tenant_before_it_is_given_again(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    """Without label and taint it is nobody's, also to tenants that share."""
+    node = register("again")
+    make(admin, dedicated("again"))
+    wait_for_owner(admin, node, "again")
+    admin.delete(kinds.NODE, node).ok()
+    register("again", name=node, tenancy="")
+    wait_to_be_told(admin, "again", "NotInSettings", node)
+    make(admin, tenant("sharing", namespaces=[{"name": "sharing-1"}]))
+    name = admin.create_pod("sharing-1", pod()).ok()["metadata"]["name"]
+    waits = wait_for(
+        lambda: conditions(admin.get(kinds.POD, name, "sharing-1")).get("PodScheduled"),
+        what="the scheduler",
+    )
+    assert waits["reason"] == "Unschedulable"
+    admin.patch(kinds.NODE, node, {"metadata": {"labels": {TENANCY: "dedicated"}}}).ok()
+    wait_for_owner(admin, node, "again")
+
+
+def test_tenants_without_nodes_of_their_own_run_on_shared_nodes_alone(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    register("elsewhere")
+    node = register(tenancy="shared")
+    wait_for_owner(admin, node, "Shared")
+    make(admin, tenant("sharer", namespaces=[{"name": "sharer-1"}]))
+    name = admin.create_pod("sharer-1", pod()).ok()["metadata"]["name"]
+    assert label(admin, runs(admin, "sharer-1", name)) == "Shared"
+    assert told(admin, "sharer")["message"].startswith("Pods run on the nodes for shared tenants")
+
+
+def foreign(admin: Api, node: str, **spec: Any) -> str:
+    """Run a pod of nobody's on a node; return its name."""
+    body = pod()
+    body["spec"] |= {"nodeName": node, **spec}
+    name: str = admin.create_pod("default", body).ok()["metadata"]["name"]
+    return name
+
+
+def test_noexecute_waits_for_pods_of_others_and_says_which(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    wait_for_account(admin, "default")
+    node = register("polite")
+    name = foreign(admin, node)
+    stays = foreign(admin, node, tolerations=[{"operator": "Exists"}])
+    admin.apply(kinds.SECURE_TENANT, dedicated("polite"), manager="test").ok()
+    found = wait_to_be_told(admin, "polite", "EvictionWaiting", f"{node} (default/{name})")
+    assert stays not in found["message"].partition("Move them")[0]
+    assert taints(admin, node) == {("securetenant.io/tenant", "NoSchedule")}
+    admin.delete(kinds.POD, name, "default").ok()
+    wait_for_owner(admin, node, "polite")
+    wait_to_be_told(admin, "polite", "ForeignPods", f"default/{stays}")
+    assert told(admin, "polite")["status"] == "True"
+    admin.delete(kinds.POD, stays, "default").ok()
+
+
+def test_eviction_is_at_once_where_it_is_asked_for(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    wait_for_account(admin, "default")
+    node = register("rude")
+    name = foreign(admin, node)
+    make(admin, dedicated("rude", eviction="Evict"))
+    wait_for_owner(admin, node, "rude")
+    wait_for(lambda: admin.get(kinds.POD, name, "default") is None, what="the eviction", seconds=30)
+
+
+def test_the_taint_goes_last_when_a_node_is_given_back(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    node = register("leaver")
+    make(admin, dedicated("leaver"))
+    wait_for_owner(admin, node, "leaver")
+    name = admin.create_pod("leaver-1", pod()).ok()["metadata"]["name"]
+    assert runs(admin, "leaver-1", name) == node
+    # Another asks for the node, and has to wait too.
+    admin.apply(kinds.SECURE_TENANT, dedicated("heir", names=[node]), manager="test").ok()
+    selector = {"matchLabels": {POOL: "no-such-pool"}}
+    admin.apply(kinds.SECURE_TENANT, dedicated("leaver", selector=selector), manager="test").ok()
+    wait_for(lambda: label(admin, node) == "", what="the label to go")
+    wait_to_be_told(admin, "heir", "NodeInUse", f"{node} (leaver-1/{name})")
+    assert taints(admin, node) == BOTH
+    admin.delete(kinds.POD, name, "leaver-1").ok()
+    wait_for_owner(admin, node, "heir")
+    found = admin.get(kinds.NODE, node)["spec"]["taints"]
+    assert {each["value"] for each in found if each["key"] == names.NODE_TAINT} == {"heir"}
+
+
+def test_a_retained_tenant_keeps_its_nodes_until_its_namespaces_are_gone(
+    admin: Api, breaker: Api, operator: Operator, register: Register
+) -> None:
+    node = register("kept")
+    make(admin, dedicated("kept"))
+    wait_for_owner(admin, node, "kept")
+    admin.delete(kinds.SECURE_TENANT, "kept").ok()
+    wait_for(lambda: admin.get(kinds.SECURE_TENANT, "kept") is None, what="the deletion")
+    settle_nodes(admin, node, "kept")
+    breaker.delete(kinds.NAMESPACE, "kept-1").ok()
+    wait_for(
+        lambda: (label(admin, node), taints(admin, node)) == ("", set()),
+        what="the node to be nobody's",
+        seconds=30,
+    )
+
+
+def settle_nodes(admin: Api, node: str, owner: str) -> None:
+    """Hold that a node stays whose it is while the operator looks at it again."""
+    admin.patch(kinds.NODE, node, {"metadata": {"labels": {"looked": "at"}}}).ok()
+    assert is_whose(admin, node, owner)
+
+
+def test_marks_that_somebody_takes_away_come_back_and_it_is_told(
+    admin: Api, breaker: Api, operator: Operator, register: Register
+) -> None:
+    node = register("robbed")
+    make(admin, dedicated("robbed"))
+    wait_for_owner(admin, node, "robbed")
+    wait_to_be_told(admin, "robbed", "AsSpecified", node)
+    for patch in (
+        {"spec": {"taints": None}},
+        {"metadata": {"labels": {names.NODE_LABEL: None}}},
+        {"metadata": {"labels": {names.NODE_LABEL: "rude"}}},
+    ):
+        assert admin.patch(kinds.NODE, node, patch).status == 403
+        breaker.patch(kinds.NODE, node, patch).ok()
+        wait_for_owner(admin, node, "robbed")
+
+    def repairs() -> list[str]:
+        return [
+            each["note"]
+            for each in admin.list(kinds.EVENT, "default")
+            if each["regarding"].get("name") == "robbed" and each["reason"] == "DriftRepaired"
+        ]
+
+    note = wait_for(repairs, what="the event")[0]
+    assert note == f"Label or taint of Node {node} was changed; it is put back"
+
+
+def test_nothing_is_written_after_a_restart(
+    noded: Instance, admin: Api, operator: Operator, register: Register
+) -> None:
+    """Contested, shared and dedicated nodes: all stay as they are."""
+    own, both, shared = register("calm"), register("calms"), register(tenancy="shared")
+    make(admin, dedicated("calm"))
+    for name in ("calms-a", "calms-b"):
+        body = dedicated(name, selector={"matchLabels": {POOL: "calms"}})
+        body["spec"]["reconciliation"] = "Suspended"
+        admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
+    for name in ("calms-a", "calms-b"):
+        admin.patch(kinds.SECURE_TENANT, name, {"spec": {"reconciliation": "Active"}}).ok()
+    wait_to_be_told(admin, "calms-b", "NodeConflict", both)
+    wait_for_owner(admin, own, "calm")
+    wait_for_owner(admin, shared, "Shared")
+    before = settle(noded)
+    assert operator.stop() == 0
+    operator.start()
+    settle(noded)
+    late = writes_by_operator(noded)[before:]
+    assert [each["objectRef"] for each in late if each["objectRef"]["resource"] == "nodes"] == []
+
+
+# --- pods -----------------------------------------------------------------------------------
+
+
+def test_every_workload_controller_lands_its_pods_on_the_nodes_of_the_tenant(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    """None of them knows of label or taint."""
+    nodes = {register("apps"), register("apps")}
+    register(tenancy="shared")
+    make(admin, dedicated("apps"))
+    for node in nodes:
+        wait_for_owner(admin, node, "apps")
+    template = {"metadata": {"labels": {"app": "x"}}, "spec": pod()["spec"]}
+    selector = {"matchLabels": {"app": "x"}}
+    again = {**template, "spec": {**template["spec"], "restartPolicy": "Never"}}
+    job = {"template": again}
+    for path, spec in (
+        ("apps/v1/namespaces/apps-1/deployments", {"selector": selector, "template": template}),
+        (
+            "apps/v1/namespaces/apps-1/statefulsets",
+            {"selector": selector, "template": template, "serviceName": "x"},
+        ),
+        ("apps/v1/namespaces/apps-1/daemonsets", {"selector": selector, "template": template}),
+        ("batch/v1/namespaces/apps-1/jobs", job),
+    ):
+        kind = path.rpartition("/")[2]
+        admin.call("POST", f"/apis/{path}", {"metadata": {"name": kind}, "spec": spec}).ok()
+
+    def placed() -> bool:
+        found = admin.list(kinds.POD, "apps-1")
+        made = {each["metadata"]["name"].partition("-")[0] for each in found}
+        return made == {"deployments", "statefulsets", "daemonsets", "jobs"} and all(
+            each["spec"].get("nodeName") for each in found
+        )
+
+    wait_for(placed, what="every pod to have a node", seconds=30)
+    found = admin.list(kinds.POD, "apps-1")
+    assert {each["spec"]["nodeName"] for each in found} <= nodes
+    daemons = [each for each in found if each["metadata"]["name"].startswith("daemonsets")]
+    assert {each["spec"]["nodeName"] for each in daemons} == nodes
+
+
+INTRUSIONS = [
+    pytest.param({"nodeName": "NODE"}, "nodeName is NODE", id="by name"),
+    pytest.param(
+        {"nodeSelector": {names.NODE_LABEL: "fort"}},
+        f"nodeSelector {names.NODE_LABEL} is fort; intruder-1 allows Shared",
+        id="by selector",
+    ),
+    pytest.param(
+        {"tolerations": [{"key": names.NODE_TAINT, "value": "fort", "effect": "NoSchedule"}]},
+        "a toleration is for securetenant.io/tenant",
+        id="by toleration",
+    ),
+    pytest.param(
+        {"tolerations": [{"key": names.NODE_TAINT, "operator": "Exists"}]},
+        "a toleration is for securetenant.io/tenant",
+        id="by toleration of any tenant",
+    ),
+    pytest.param(
+        {"tolerations": [{"operator": "Exists"}]},
+        "a toleration is for every taint",
+        id="by toleration of everything",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def fort(admin: Api, operator: Operator) -> Iterator[str]:
+    """A node of tenant fort, beside a shared tenant who wants to get there."""
+    body = {
+        "metadata": {
+            "name": "n-fort",
+            "labels": {POOL: "fort", TENANCY: "dedicated"},
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+        }
+    }
+    admin.create(kinds.NODE, body).ok()
+    make(admin, dedicated("fort"))
+    make(admin, tenant("intruder", namespaces=[{"name": "intruder-1"}]))
+    wait_for_owner(admin, "n-fort", "fort")
+    yield "n-fort"
+    admin.delete(kinds.NODE, "n-fort")
+
+
+@pytest.mark.parametrize(("change", "message"), INTRUSIONS)
+def test_no_other_tenant_gets_a_pod_onto_the_node(
+    change: dict[str, Any], message: str, admin: Api, fort: str
+) -> None:
+    change = {key: fort if value == "NODE" else value for key, value in change.items()}
+    body = pod()
+    body["spec"] |= change
+    answer = admin.create_pod("intruder-1", body)
+    assert answer.status == 403
+    assert f"securetenant: {message.replace('NODE', fort)}" in answer.message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param([{"key": names.NODE_TAINT, "value": "fort"}], id="of the tenant"),
+        pytest.param([{"key": names.NODE_TAINT, "operator": "Exists"}], id="of any"),
+    ],
+)
+def test_no_other_tenant_gets_there_by_an_update(
+    change: list[dict[str, str]], admin: Api, fort: str
+) -> None:
+    """Tolerations may be added to a pod that is there."""
+    name = admin.create_pod("intruder-1", pod()).ok()["metadata"]["name"]
+    before = admin.get(kinds.POD, name, "intruder-1")["spec"]["tolerations"]
+    answer = admin.patch(
+        kinds.POD, name, {"spec": {"tolerations": [*before, *change]}}, "intruder-1"
+    )
+    assert answer.status == 403
+    assert "a toleration is for securetenant.io/tenant" in answer.message
+
+
+def test_the_tenant_itself_gets_nowhere_else(admin: Api, fort: str) -> None:
+    for selector in ({names.NODE_LABEL: "Shared"}, {names.NODE_LABEL: "polite"}):
+        body = pod()
+        body["spec"]["nodeSelector"] = selector
+        answer = admin.create_pod("fort-1", body)
+        assert answer.status == 403
+        assert f"nodeSelector {names.NODE_LABEL} is" in answer.message
+        assert "fort-1 allows fort" in answer.message
+
+
+def test_its_toleration_is_for_its_own_taint(admin: Api, fort: str) -> None:
+    body = pod()
+    body["spec"]["tolerations"] = [{"key": names.NODE_TAINT, "value": "fort"}]
+    name = admin.create_pod("fort-1", body).ok()["metadata"]["name"]
+    assert runs(admin, "fort-1", name) == fort
+    body["spec"]["tolerations"] = [{"key": names.NODE_TAINT, "operator": "Exists"}]
+    answer = admin.create_pod("fort-1", body)
+    assert answer.status == 403
+    assert "and securetenant.io/tenant with the value fort" in answer.message
+
+
+def test_the_node_itself_gets_no_other_tenant(noded: Instance, admin: Api, fort: str) -> None:
+    """Whoever stole a node's credential does not choose whose pods it gets."""
+    node = Api(kubeconfigs.for_user(noded, f"system:node:{fort}", ("system:nodes",)))
+    for patch in (
+        {"metadata": {"labels": {names.NODE_LABEL: "intruder"}}},
+        {"metadata": {"labels": {names.NODE_LABEL: None}}},
+        {"metadata": {"labels": {POOL: "rude"}}},
+        {"metadata": {"labels": {TENANCY: "shared"}}},
+        {"spec": {"taints": None}},
+    ):
+        for path in (f"/api/v1/nodes/{fort}", f"/api/v1/nodes/{fort}/status"):
+            answer = node.call("PATCH", path, patch, content_type=MERGE)
+            assert answer.status == 403 or "status" in path, (patch, answer)
+    for path in ("/api/v1/nodes/node-0", "/api/v1/nodes/node-0/status"):
+        patch = {"metadata": {"labels": {"a": "b"}}}
+        assert node.call("PATCH", path, patch, content_type=MERGE).status == 403
+    assert is_whose(admin, fort, "fort")
+    assert admin.get(kinds.NODE, fort)["metadata"]["labels"][TENANCY] == "dedicated"
+    assert node.call("GET", "/api/v1/namespaces/intruder-1/secrets").status == 403
+    assert node.call("GET", "/api/v1/secrets").status == 403
+
+
+def test_pods_that_wait_for_a_node_are_told_with_the_reason(admin: Api, operator: Operator) -> None:
+    make(admin, dedicated("homeless"))
+    assert told(admin, "homeless")["reason"] == "NoNodes"
+    name = admin.create_pod("homeless-1", pod()).ok()["metadata"]["name"]
+    found = wait_to_be_told(admin, "homeless", "PodsPending", f"homeless-1/{name} (0/")
+    assert found["status"] == "True"
+    assert "didn't match Pod's node affinity/selector" in found["message"]
+
+
+def test_pods_from_before_are_told_where_they_run_elsewhere(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    register(tenancy="shared")
+    make(admin, tenant("moving", namespaces=[{"name": "moving-1"}]))
+    name = admin.create_pod("moving-1", pod()).ok()["metadata"]["name"]
+    runs(admin, "moving-1", name)
+    register("moving")
+    admin.apply(kinds.SECURE_TENANT, dedicated("moving"), manager="test").ok()
+    wait_to_be_told(admin, "moving", "PodsElsewhere", f"moving-1/{name}")
+    admin.delete(kinds.POD, name, "moving-1").ok()
+    wait_to_be_told(admin, "moving", "AsSpecified")
+
+
+def test_daemonsets_of_the_platform_that_the_taint_keeps_out_are_told(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    for name, tolerations in (("agent", []), ("tough", [{"operator": "Exists"}])):
+        body = {
+            "metadata": {"name": name},
+            "spec": {
+                "selector": {"matchLabels": {"app": name}},
+                "template": {
+                    "metadata": {"labels": {"app": name}},
+                    "spec": {**pod()["spec"], "tolerations": tolerations},
+                },
+            },
+        }
+        admin.call("POST", "/apis/apps/v1/namespaces/kube-system/daemonsets", body).ok()
+    register("watched")
+    make(admin, dedicated("watched"))
+    found = wait_to_be_told(admin, "watched", "DaemonSetsKeptOut", "kube-system/agent")
+    assert "kube-system/tough" not in found["message"]
+    for name in ("agent", "tough"):
+        admin.call("DELETE", f"/apis/apps/v1/namespaces/kube-system/daemonsets/{name}").ok()
+
+
+def test_without_a_word_of_nodes_in_the_settings_none_is_dedicated(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    """And the tenant's pods wait: unknown means no."""
+    node = register("early")
+    try:
+        patch = [{"op": "remove", "path": "/spec/nodes"}]
+        path = kinds.TENANCY_SETTINGS.path("", "default")
+        admin.call("PATCH", path, patch, content_type=JSON_PATCH).ok()
+        admin.apply(kinds.SECURE_TENANT, dedicated("early"), manager="test").ok()
+        wait_to_be_told(admin, "early", "NotInSettings", "TenancySettings say nothing of nodes")
+        assert (label(admin, node), taints(admin, node)) == ("", set())
+        policy: Any = wait_for(
+            lambda: admin.get(kinds.TENANT_POLICY, "effective", "early-1"), what="the policy"
+        )
+        assert policy["spec"]["nodes"]["selector"] == {names.NODE_LABEL: "early"}
+    finally:
+        admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"nodes": SETTINGS}}).ok()
+    wait_for_owner(admin, node, "early")
+
+
+def _nodes(**fields: Any) -> dict[str, Any]:
+    return {"dedication": "Dedicated", "selector": {"matchLabels": {POOL: "x"}}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        (_nodes(selector={"matchLabels": {}}), "an empty selector would be every node"),
+        (
+            _nodes(selector={"matchLabels": {"pool": "x"}}),
+            "keys are under node-restriction.kubernetes.io",
+        ),
+        (
+            _nodes(selector={"matchLabels": {"kubernetes.io/hostname": "x"}}),
+            "keys are under node-restriction.kubernetes.io",
+        ),
+        (
+            _nodes(selector={"matchLabels": {names.NODE_LABEL: "x"}}),
+            "keys are under node-restriction.kubernetes.io",
+        ),
+        (_nodes(selector={"matchLabels": {POOL: "-"}}), "a value has up to 63 letters"),
+        (_nodes(effects=["PreferNoSchedule"]), 'supported values: "NoSchedule", "NoExecute"'),
+        (_nodes(effects=["NoExecute"]), "effects hold NoSchedule"),
+        (_nodes(effects=[]), "should have at least 1 items"),
+        (_nodes(names=["n"]), "name the nodes by selector or by names, not by both"),
+        ({"dedication": "Dedicated"}, "dedication: Dedicated and the nodes go together"),
+        ({"names": ["n"]}, "dedication: Dedicated and the nodes go together"),
+        ({"eviction": "Evict"}, "effects and eviction are about dedicated nodes"),
+        ({"dedication": "Dedicated", "names": ["N_1"]}, "a node's name has lower-case letters"),
+        ({"podPidsLimit": 1000}, 'supported values: "128", "256"'),
+        ({"pids": "Require"}, "pids: Require needs the limit that is required"),
+        (_nodes(eviction="Now"), 'supported values: "Wait", "Evict"'),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_to_write(
+    nodes: dict[str, Any], message: str, admin: Api
+) -> None:
+    body = tenant(nodes=nodes)
+    answer = admin.create(kinds.SECURE_TENANT, body, dryRun="All")
+    assert answer.status == 422
+    assert message in answer.message
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ({"shared": SETTINGS["shared"]}, "spec.nodes.dedicable: Required value"),
+        (
+            {**SETTINGS, "shared": {"matchLabels": {"a": "b"}}},
+            "keys are under node-restriction.kubernetes.io",
+        ),
+        ({**SETTINGS, "dedicable": {"matchLabels": {}}}, "an empty selector would be every node"),
+    ],
+)
+def test_wrong_settings_are_refused_with_what_to_write(
+    nodes: dict[str, Any], message: str, admin: Api
+) -> None:
+    patch = [{"op": "replace", "path": "/spec/nodes", "value": nodes}]
+    path = kinds.TENANCY_SETTINGS.path("", "default")
+    answer = admin.call("PATCH", path, patch, content_type=JSON_PATCH, dryRun="All")
+    assert answer.status == 422
+    assert message in answer.message

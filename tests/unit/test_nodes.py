@@ -1,0 +1,178 @@
+"""Whose node it is, which marks it gets, and what the condition says."""
+
+from typing import Any
+
+import pytest
+
+from securetenant.api import names
+from securetenant.api.nodes import Effect, SettingsNodes, TenantNodes
+from securetenant.plan import nodes, pods
+from securetenant.plan.nodes import Claims, Marks, Standing, Taint
+from securetenant.status import placement
+from securetenant.status.placement import Place, Placement
+
+POOL = "node-restriction.kubernetes.io/pool"
+SETTINGS = SettingsNodes.model_validate(
+    {"shared": {"matchLabels": {POOL: "shared"}}, "dedicable": {"matchLabels": {POOL: "own"}}}
+)
+BOTH: tuple[Effect, ...] = ("NoSchedule", "NoExecute")
+
+
+def node(*, pool: str = "own", owner: str = "", taints: Any = ()) -> dict[str, Any]:
+    """Return a Node with a label of ours and these taints: (value, effect), or whole ones."""
+    labels = {POOL: pool, **({names.NODE_LABEL: owner} if owner else {})}
+    spelled = [
+        each
+        if isinstance(each, dict)
+        else {"key": names.NODE_TAINT, "value": each[0], "effect": each[1]}
+        for each in taints
+    ]
+    metadata = {"name": "n", "uid": "u", "resourceVersion": "7", "labels": labels}
+    return {"metadata": metadata, "spec": {"taints": spelled} if spelled else {}}
+
+
+def judge(
+    body: dict[str, Any], *claimants: str, retained: Any = (), settings: Any = SETTINGS
+) -> nodes.Verdict:
+    return nodes.judge(nodes.observe(body), claimants, retained, settings)
+
+
+def test_who_asks_alone_gets_it() -> None:
+    assert judge(node(), "acme") == (Standing.OWN, "acme", (), ())
+
+
+def test_two_who_ask_get_nothing() -> None:
+    assert judge(node(), "beta", "acme") == (Standing.CONTESTED, "", ("acme", "beta"), ())
+
+
+def test_who_has_it_keeps_it() -> None:
+    found = judge(node(owner="beta", taints=[("beta", "NoSchedule")]), "acme", "beta")
+    assert found == (Standing.OWN, "beta", ("acme",), ())
+
+
+def test_who_has_it_keeps_it_when_the_settings_change_their_mind() -> None:
+    assert judge(node(pool="other", owner="acme"), "acme").owner == "acme"
+    assert judge(node(owner="acme"), "acme", settings=None).owner == "acme"
+
+
+def test_what_may_not_be_dedicated_goes_to_nobody() -> None:
+    assert judge(node(pool="other"), "acme") == (Standing.KEPT, "", ("acme",), ())
+    assert judge(node(), "acme", settings=None) == (Standing.KEPT, "", ("acme",), ())
+
+
+def test_a_taint_alone_gives_nobody_a_right() -> None:
+    """A node may register with any taint (NodeRestriction lets it)."""
+    body = node(taints=[("beta", "NoSchedule")])
+    assert judge(body, "acme", "beta").standing is Standing.CONTESTED
+    assert judge(body, "acme") == (Standing.OWN, "acme", (), ("beta",))
+
+
+def test_a_retained_tenant_keeps_it_and_another_waits() -> None:
+    found = judge(node(owner="gone"), "acme", retained=("gone",))
+    assert found == (Standing.OWN, "gone", ("acme",), ())
+
+
+def test_shared_nodes_are_those_that_nobody_asks_for() -> None:
+    assert judge(node(pool="shared")).owner == names.SHARED
+    assert judge(node(pool="shared"), "acme").standing is Standing.KEPT
+    assert judge(node(pool="other")).standing is Standing.NOBODYS
+
+
+def marks(body: dict[str, Any], *claimants: str, left: bool = True, clear: bool = True) -> Marks:
+    facts = nodes.observe(body)
+    return nodes.marks(judge(body, *claimants), facts, BOTH, left=left, clear=clear)
+
+
+def test_noexecute_waits_until_it_is_clear_and_is_not_taken_off_again() -> None:
+    first = Taint(names.NODE_TAINT, "acme", "NoSchedule")
+    both = (Taint(names.NODE_TAINT, "acme", "NoExecute"), first)
+    assert marks(node(), "acme", clear=False) == Marks("acme", (first,))
+    assert marks(node(), "acme") == Marks("acme", both)
+    stands = node(owner="acme", taints=[("acme", effect) for effect in BOTH])
+    assert marks(stands, "acme", clear=False) == Marks("acme", both)
+
+
+def test_the_former_tenants_taint_stays_while_its_pods_do() -> None:
+    body = node(owner="beta", taints=[("beta", "NoSchedule")])
+    stays = (Taint(names.NODE_TAINT, "beta", "NoSchedule"),)
+    assert marks(body, "acme", left=False) == Marks("", stays)
+    assert marks(body, left=False) == Marks("", stays)
+    assert marks(body) == Marks("", ())
+    assert {each.value for each in marks(body, "acme").taints} == {"acme"}
+
+
+def test_the_patch_keeps_the_taints_of_others_and_the_time_of_ours() -> None:
+    other = {"key": "cloud", "effect": "NoExecute", "timeAdded": "t"}
+    ours = {"key": names.NODE_TAINT, "value": "acme", "effect": "NoExecute", "timeAdded": "t"}
+    old = {"key": names.NODE_TAINT, "value": "beta", "effect": "NoSchedule"}
+    body = node(owner="acme", taints=[other, old, ours])
+    test, change = nodes.taints_patch(marks(body, "acme"), body)
+    assert test == {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
+    new = {"key": names.NODE_TAINT, "value": "acme", "effect": "NoSchedule"}
+    assert change == {"op": "add", "path": "/spec/taints", "value": [other, ours, new]}
+
+
+def test_the_patch_takes_the_list_away_with_its_last_taint() -> None:
+    body = node(owner="acme", taints=[("acme", "NoSchedule")])
+    assert nodes.taints_patch(Marks("", ()), body)[1] == {"op": "remove", "path": "/spec/taints"}
+
+
+def asked(**fields: Any) -> TenantNodes:
+    return TenantNodes.model_validate({"dedication": "Dedicated", **fields})
+
+
+def test_claims_are_found_by_name_and_by_labels_and_forgotten() -> None:
+    claims = Claims()
+    by_label = asked(selector={"matchLabels": {POOL: "own"}})
+    assert claims.put("acme", by_label)
+    assert not claims.put("acme", by_label)
+    assert claims.put("beta", asked(names=["n", "m"]))
+    assert claims.of("n", {POOL: "own"}) == {"acme", "beta"}
+    assert claims.of("m", {}) == {"beta"}
+    assert claims.put("acme", TenantNodes())
+    assert claims.put("beta", None)
+    assert claims.of("n", {POOL: "own"}) == frozenset()
+    assert not claims.tenants
+
+
+@pytest.mark.parametrize(
+    ("toleration", "tolerated"),
+    [
+        ({"operator": "Exists"}, True),
+        ({"key": names.NODE_TAINT, "operator": "Exists"}, True),
+        ({"key": names.NODE_TAINT, "value": "acme"}, True),
+        ({"key": names.NODE_TAINT, "value": "acme", "effect": "NoExecute"}, True),
+        ({"key": names.NODE_TAINT, "value": "acme", "effect": "NoSchedule"}, False),
+        ({"key": names.NODE_TAINT, "value": "beta"}, False),
+        ({"key": "other", "operator": "Exists"}, False),
+        ({"key": names.NODE_TAINT, "operator": "Exists", "tolerationSeconds": 60}, False),
+    ],
+)
+def test_tolerations_are_read_as_kubernetes_does(
+    toleration: dict[str, Any], tolerated: bool
+) -> None:
+    assert pods.tolerates([toleration], "acme", "NoExecute") is tolerated
+
+
+def test_the_condition_tells_the_worst_first_and_everything() -> None:
+    found = placement.judge(
+        Placement(
+            dedicated=True,
+            effects=BOTH,
+            nodes=("a",),
+            contested=(Place("b", ("beta",)),),
+            waiting=(Place("a", ("default/x",)),),
+        )
+    )
+    assert (found.status, found.reason) == ("False", "NodeConflict")
+    assert "b (beta)" in found.message
+    assert "a (default/x)" in found.message
+    assert found.message.endswith("1 node (a) with label and taint (NoSchedule, NoExecute)")
+
+
+def test_what_is_worth_knowing_keeps_the_condition_true() -> None:
+    found = placement.judge(
+        Placement(dedicated=True, effects=BOTH, nodes=("a",), daemons=("kube-system/agent",))
+    )
+    assert (found.status, found.reason) == ("True", "DaemonSetsKeptOut")
+    assert found.finding.informs
