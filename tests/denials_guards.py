@@ -16,6 +16,7 @@ from stolen_operator import (
     NETPOL,
     RBAC,
     STOLEN,
+    TAKEN,
     bind,
     network_policy,
     tenant_peer,
@@ -227,4 +228,8 @@ ROWS: dict[tuple[str, int], Denial] = {
         body=network_policy(egress=[{"to": [tenant_peer("south")]}]),
         settings={"bounds": {"peers": ["nor*"]}},
     ),
+    ("securetenant-operator-fence", 19): _stolen("cordon a node"),
+    ("securetenant-operator-fence", 20): _stolen("evict everybody by a taint of others"),
+    ("securetenant-operator-fence", 21): _stolen("give a node without keeping others away"),
+    ("securetenant-operator-bounds", 8): Denial(who="operator", path=_NODE, body=TAKEN),
 }

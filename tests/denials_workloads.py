@@ -9,6 +9,7 @@ from typing import Any
 
 import factory
 from attack_harness import Denial, mutate
+from securetenant.api import names
 
 CONTAINER = "spec.containers.0"
 STRICT: dict[str, Any] = {
@@ -111,6 +112,11 @@ ROWS: dict[tuple[str, int], Denial] = {
         _pod(
             "metadata",
             {"name": "new", "annotations": {"v1.multus-cni.io/default-network": "kube-system/x"}},
+        ),
+        Denial(
+            method="POST",
+            path="/api/v1/namespaces/placed-1/pods",
+            body=mutate(factory.pod(), "spec.nodeSelector", {names.pids_label(1024): "false"}),
         ),
     ),
     **_rules(

@@ -177,4 +177,36 @@ STOLEN: list[Any] = [
         },
         FENCE,
     ),
+    (
+        "cordon a node",
+        "PATCH",
+        "/api/v1/nodes/node-0",
+        {"spec": {"unschedulable": True}},
+        FENCE,
+    ),
+    (
+        "label a node for another pool",
+        "PATCH",
+        "/api/v1/nodes/node-0",
+        {"metadata": {"labels": {"node-restriction.kubernetes.io/pool": "north"}}},
+        FENCE,
+    ),
+    (
+        "evict everybody by a taint of others",
+        "PATCH",
+        "/api/v1/nodes/node-0",
+        {"spec": {"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}]}},
+        FENCE,
+    ),
+    (
+        "give a node without keeping others away",
+        "PATCH",
+        "/api/v1/nodes/node-0",
+        {"metadata": {"labels": {names.NODE_LABEL: "north"}}},
+        FENCE,
+    ),
 ]
+TAKEN: dict[str, Any] = {
+    "spec": {"taints": [{"key": names.NODE_TAINT, "value": "north", "effect": "NoSchedule"}]}
+}
+"""What a node gets that is given to a tenant."""

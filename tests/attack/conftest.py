@@ -115,6 +115,17 @@ def strict(admin: Api, operator: Operator, sandbox: Instance) -> Api:
     for name in ("strict", "lenient"):
         settled(admin, name)
         wait_for_account(admin, f"{name}-1")
+    placed = {"podPidsLimit": 1024, "pids": "Require"}
+    body = factory.tenant("placed", namespaces=[{"name": "placed-1"}], nodes=placed)
+    admin.create(kinds.SECURE_TENANT, body).ok()
+    wait_for_account(admin, "placed-1")
+    # Whether a node keeps the limit or not: the namespace takes pods.
+    wait_for(
+        lambda: (
+            names.READY_FOR_LABEL in admin.get(kinds.NAMESPACE, "placed-1")["metadata"]["labels"]
+        ),
+        what="placed-1 to be ready",
+    )
     pod = mutate(factory.pod(), "spec.containers.0.image", denials_workloads.IMAGE)
     admin.create_pod("strict-1", mutate(pod, "metadata", {"name": "there"})).ok()
     path = "/api/v1/namespaces/strict-1/pods/there"

@@ -10,7 +10,7 @@ from attack_harness import Policy, verdict
 from conftest import settled
 from harness import MERGE, Api, conditions, wait_for
 from securetenant.api import kinds
-from stolen_operator import BINDINGS, DENY, STOLEN, bind, network_policy, tenant_peer
+from stolen_operator import BINDINGS, DENY, STOLEN, TAKEN, bind, network_policy, tenant_peer
 
 BOUNDS = Policy("securetenant-operator-bounds")
 
@@ -103,6 +103,7 @@ def bounds(admin: Api, **bounds: Any) -> Iterator[None]:
             network_policy(egress=[{"to": [tenant_peer("south")]}]),
             id="a peer beyond the bounds",
         ),
+        pytest.param({}, "/api/v1/nodes/node-0", TAKEN, id="a node that nobody gave"),
     ],
 )
 def test_a_stolen_operator_token_stays_within_the_bounds(

@@ -274,7 +274,7 @@ def test_a_node_that_registers_anew_takes_no_pod_of_a_tenant_before_it_is_given_
     wait_to_be_told(admin, "again", "NotInSettings", node)
     make(admin, tenant("sharing", namespaces=[{"name": "sharing-1"}]))
     name = admin.create_pod("sharing-1", pod()).ok()["metadata"]["name"]
-    waits = wait_for(
+    waits: Any = wait_for(
         lambda: conditions(admin.get(kinds.POD, name, "sharing-1")).get("PodScheduled"),
         what="the scheduler",
     )
