@@ -167,7 +167,7 @@ def test_the_condition_tells_the_worst_first_and_everything() -> None:
     assert (found.status, found.reason) == ("False", "NodeConflict")
     assert "b (beta)" in found.message
     assert "a (default/x)" in found.message
-    assert found.message.endswith("1 node (a) with label and taint (NoSchedule, NoExecute)")
+    assert found.message.endswith("1 node (a) with label and taint (NoSchedule)")
 
 
 def test_what_is_worth_knowing_keeps_the_condition_true() -> None:

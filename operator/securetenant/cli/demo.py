@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 import securetenant
+from securetenant.api import names
 from securetenant.sandbox import control, instances, kubeconfigs
 from securetenant.sandbox.errors import SandboxError
 from securetenant.sandbox.instances import Options
@@ -23,6 +24,18 @@ _WALLS = "tenantpolicies,networkpolicies,resourcequotas,limitranges"
 _TOLD = (
     'get securetenant beta -o jsonpath={.status.conditions[?(@.type=="NetworkIsolated")].message}'
 )
+_NODES = _TOLD.replace("NetworkIsolated", "NodesDedicated")
+_TAINTS = "get node node-1 -o jsonpath={.spec.taints}"
+_TENANCY = "node-restriction.kubernetes.io/tenancy"
+_OPTIONS = Options(
+    nodes=2,
+    node_labels=(
+        f"0:{_TENANCY}=shared",
+        f"1:{_TENANCY}=dedicated",
+        "1:node-restriction.kubernetes.io/pool=beta",
+    ),
+)
+"""Two nodes: one for all, one that may be given to beta."""
 _BIG = '{"spec":{"containers":[{"name":"x","image":"x","resources":{"limits":{"cpu":"99"}}}]}}'
 _UID = f"get networkpolicy {_WALL} -n acme-prod -o jsonpath={{.metadata.uid}}"
 
@@ -50,7 +63,7 @@ class _Demo:
                     remedy="Run the demo from a checkout of the project: make demo.",
                 )
         _title("A real control plane, and the operator with its own rights")
-        control.up(self._instance, Options(), lambda line: click.echo(f"  {line}"))
+        control.up(self._instance, _OPTIONS, lambda line: click.echo(f"  {line}"))
         self._kubectl = [
             self._instance.record()["binaries"]["kubectl"],
             f"--kubeconfig={self._instance.admin_kubeconfig}",
@@ -99,6 +112,7 @@ class _Demo:
         self._wait(lambda: self._call(_UID).stdout not in ("", before), "The wall is not back", log)
 
         self._agree(log)
+        self._dedicate(log)
 
         _title("What people see")
         self._show("get securetenants")
@@ -125,6 +139,24 @@ class _Demo:
         agreed = _TOLD.replace(".message", ".reason").replace("beta", "acme")
         self._wait(lambda: self._call(agreed).stdout == "AsSpecified", "acme is not told", log)
         self._show(f"{peer} -o name")
+
+    def _dedicate(self, log: Path) -> None:
+        """Show nodes of a tenant's own: whom they wait for, whom they refuse, what they carry."""
+        _title("beta gets a node of its own; a pod that runs there is not evicted, and is named")
+        where = '--overrides={"spec":{"nodeName":"node-1"}}'
+        self._show(f"run tool --image=docker.io/library/busybox:1.37 {where}")
+        patch = "--type=merge --patch-file=examples/nodes/{}.yaml"
+        self._show(f"patch tenancysettings default {patch.format('settings')}")
+        self._show(f"patch securetenant beta {patch.format('beta')}")
+        self._wait(lambda: "default/tool" in self._call(_NODES).stdout, "beta is not told", log)
+        self._show(_NODES)
+        _title("An intruder")
+        there = f'{{"spec":{{"nodeSelector":{{"{names.NODE_LABEL}":"beta"}}}}}}'
+        self._show(f"run spy --image=evil -n acme-prod --overrides={there}", fails=True)
+        _title("The node is beta's alone once the pod is gone")
+        self._show("delete pod tool --now", quiet=True)
+        self._wait(lambda: "NoExecute" in self._call(_TAINTS).stdout, "NoExecute is missing", log)
+        self._show(_TAINTS)
 
     def _wait(self, done: Callable[[], bool], problem: str, log: Path) -> None:
         began = time.monotonic()

@@ -77,10 +77,11 @@ def judge(placement: Placement) -> Verdict:
 def _told(placement: Placement) -> str:
     if not placement.nodes:
         return "No node is the tenant's yet: its pods wait, and run nowhere else"
+    effects = [each for each in placement.effects if each != "NoExecute" or not placement.waiting]
     count = len(placement.nodes)
     return (
         f"{count} node{'' if count == 1 else 's'} ({conditions.listed(placement.nodes)}) with label"
-        f" and taint ({', '.join(placement.effects)})"
+        f" and taint ({', '.join(effects)})"
     )
 
 
