@@ -230,6 +230,5 @@ ROWS: dict[tuple[str, int], Denial] = {
     ),
     ("securetenant-operator-fence", 19): _stolen("cordon a node"),
     ("securetenant-operator-fence", 20): _stolen("evict everybody by a taint of others"),
-    ("securetenant-operator-fence", 21): _stolen("give a node without keeping others away"),
     ("securetenant-operator-bounds", 8): Denial(who="operator", path=_NODE, body=TAKEN),
 }

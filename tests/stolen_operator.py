@@ -198,13 +198,6 @@ STOLEN: list[Any] = [
         {"spec": {"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}]}},
         FENCE,
     ),
-    (
-        "give a node without keeping others away",
-        "PATCH",
-        "/api/v1/nodes/node-0",
-        {"metadata": {"labels": {names.NODE_LABEL: "north"}}},
-        FENCE,
-    ),
 ]
 TAKEN: dict[str, Any] = {
     "spec": {"taints": [{"key": names.NODE_TAINT, "value": "north", "effect": "NoSchedule"}]}

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import denials_guards
+import denials_nodes
 import denials_tier
 import denials_workloads
 from attack_harness import Policy, verdict
@@ -29,7 +30,9 @@ pytestmark = pytest.mark.usefixtures("tenants", "bystander", "classes")
 
 
 def test_every_rule_of_every_policy_has_a_message_that_is_looked_at() -> None:
-    assert sorted([*ROWS, *denials_tier.ROWS, *denials_workloads.ELSEWHERE]) == sorted(RULES)
+    assert sorted(
+        [*ROWS, *denials_tier.ROWS, *denials_nodes.ROWS, *denials_workloads.ELSEWHERE]
+    ) == sorted(RULES)
 
 
 def test_no_message_is_kept_of_a_rule_that_is_gone() -> None:

@@ -24,7 +24,7 @@ def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str, s
         where = f"{path}.{name}" if path else name
         kind = child.get("type", "integer or string")
         if "enum" in child:
-            kind = " or ".join(child["enum"])
+            kind = " or ".join(map(str, child["enum"]))
         inner = child
         if kind == "array":
             inner = child["items"]

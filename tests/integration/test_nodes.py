@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import yaml
 
+import denials_nodes
+from attack_harness import Policy, verdict
 from conftest import install, operating, settled
 from factory import pod, tenant
 from harness import (
     JSON_PATCH,
     MERGE,
+    OPERATOR,
+    ROOT,
     Api,
     Operator,
     conditions,
@@ -25,6 +30,7 @@ from securetenant.api import kinds, names
 from securetenant.sandbox import control, instances, kubeconfigs
 from securetenant.sandbox.instances import Instance, Options
 
+GOLDEN = ROOT / "tests" / "golden" / "denials.yaml"
 POOL = "node-restriction.kubernetes.io/pool"
 TENANCY = "node-restriction.kubernetes.io/tenancy"
 SETTINGS = {
@@ -454,18 +460,23 @@ def test_every_workload_controller_lands_its_pods_on_the_nodes_of_the_tenant(
         kind = path.rpartition("/")[2]
         admin.call("POST", f"/apis/{path}", {"metadata": {"name": kind}, "spec": spec}).ok()
 
-    def placed() -> bool:
-        found = admin.list(kinds.POD, "apps-1")
-        made = {each["metadata"]["name"].partition("-")[0] for each in found}
-        return made == {"deployments", "statefulsets", "daemonsets", "jobs"} and all(
-            each["spec"].get("nodeName") for each in found
-        )
+    def where() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for each in admin.list(kinds.POD, "apps-1"):
+            owner = each["metadata"]["name"].partition("-")[0]
+            found.setdefault(owner, set()).add(each["spec"].get("nodeName", ""))
+        return found
 
-    wait_for(placed, what="every pod to have a node", seconds=30)
-    found = admin.list(kinds.POD, "apps-1")
-    assert {each["spec"]["nodeName"] for each in found} <= nodes
-    daemons = [each for each in found if each["metadata"]["name"].startswith("daemonsets")]
-    assert {each["spec"]["nodeName"] for each in daemons} == nodes
+    wait_for(
+        lambda: len(where()) == 4 and where()["daemonsets"] == nodes and "" not in _all(where()),
+        what=f"every pod to have a node: {where()}",
+        seconds=30,
+    )
+    assert _all(where()) <= nodes
+
+
+def _all(found: dict[str, set[str]]) -> set[str]:
+    return set().union(*found.values())
 
 
 INTRUSIONS = [
@@ -498,7 +509,7 @@ def fort(admin: Api, operator: Operator) -> Iterator[str]:
     """A node of tenant fort, beside a shared tenant who wants to get there."""
     body = {
         "metadata": {
-            "name": "n-fort",
+            "name": denials_nodes.NODE,
             "labels": {POOL: "fort", TENANCY: "dedicated"},
             "annotations": {"kwok.x-k8s.io/node": "fake"},
         }
@@ -506,9 +517,9 @@ def fort(admin: Api, operator: Operator) -> Iterator[str]:
     admin.create(kinds.NODE, body).ok()
     make(admin, dedicated("fort"))
     make(admin, tenant("intruder", namespaces=[{"name": "intruder-1"}]))
-    wait_for_owner(admin, "n-fort", "fort")
-    yield "n-fort"
-    admin.delete(kinds.NODE, "n-fort")
+    wait_for_owner(admin, denials_nodes.NODE, "fort")
+    yield denials_nodes.NODE
+    admin.delete(kinds.NODE, denials_nodes.NODE)
 
 
 @pytest.mark.parametrize(("change", "message"), INTRUSIONS)
@@ -584,6 +595,22 @@ def test_the_node_itself_gets_no_other_tenant(noded: Instance, admin: Api, fort:
     assert admin.get(kinds.NODE, fort)["metadata"]["labels"][TENANCY] == "dedicated"
     assert node.call("GET", "/api/v1/namespaces/intruder-1/secrets").status == 403
     assert node.call("GET", "/api/v1/secrets").status == 403
+
+
+def test_the_operators_token_takes_no_wall_off_a_node(
+    noded: Instance, admin: Api, fort: str, request: pytest.FixtureRequest
+) -> None:
+    """Whoever stole it: where the label stands, the taint does too."""
+    ((policy, index),) = denials_nodes.ROWS
+    thief = Api(kubeconfigs.for_service_account(noded, *OPERATOR))
+    answer = denials_nodes.ROWS[policy, index].sent({"operator": thief})
+    assert verdict(answer, Policy(policy)) == "Blocked"
+    said = answer.message.partition("denied request: ")[2]
+    golden = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
+    if request.config.getoption("--update-golden"):
+        golden[policy][index] = said
+        GOLDEN.write_text(yaml.safe_dump(golden, width=100), encoding="utf-8")
+    assert golden[policy][index] == said
 
 
 def test_pods_that_wait_for_a_node_are_told_with_the_reason(admin: Api, operator: Operator) -> None:

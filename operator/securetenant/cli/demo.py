@@ -71,6 +71,8 @@ class _Demo:
         self._show("apply -k crds", quiet=True)
         self._show("wait --for=condition=Established crd --all --timeout=30s", quiet=True)
         self._show("apply -k manifests", quiet=True)
+        which = "--type=merge --patch-file=examples/nodes/settings.yaml"
+        self._show(f"patch tenancysettings default {which}", quiet=True)
         login = kubeconfigs.for_service_account(self._instance, *_ACCOUNT)
         command = [sys.executable, "-m", "securetenant", "run", f"--kubeconfig={login}"]
         log = control.attach(
@@ -145,9 +147,8 @@ class _Demo:
         _title("beta gets a node of its own; a pod that runs there is not evicted, and is named")
         where = '--overrides={"spec":{"nodeName":"node-1"}}'
         self._show(f"run tool --image=docker.io/library/busybox:1.37 {where}")
-        patch = "--type=merge --patch-file=examples/nodes/{}.yaml"
-        self._show(f"patch tenancysettings default {patch.format('settings')}")
-        self._show(f"patch securetenant beta {patch.format('beta')}")
+        patch = "--type=merge --patch-file=examples/nodes/beta.yaml"
+        self._show(f"patch securetenant beta {patch}")
         self._wait(lambda: "default/tool" in self._call(_NODES).stdout, "beta is not told", log)
         self._show(_NODES)
         _title("An intruder")
