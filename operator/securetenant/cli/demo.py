@@ -102,17 +102,7 @@ class _Demo:
         stolen = "create ingress web --class=nginx --rule=www.beta.example/=web:80 -n acme-prod"
         self._show(stolen, fails=True)
 
-        _title("A wish beyond the quota")
-        self._show("run big --image=x -n acme-prod --overrides=" + _BIG, fails=True)
-
-        _title("An accident: an administrator deletes a wall")
-        delete = f"delete networkpolicy {_WALL} -n acme-prod"
-        self._show(delete, fails=True)
-        _title("On purpose: by breaking the glass. The wall comes back")
-        before = self._call(_UID).stdout
-        self._show(f"--as=admin --as-group=securetenant:break-glass {delete}")
-        self._wait(lambda: self._call(_UID).stdout not in ("", before), "The wall is not back", log)
-
+        self._repair(log)
         self._agree(log)
         self._dedicate(log)
 
@@ -126,6 +116,19 @@ class _Demo:
         click.echo(f"export KUBECONFIG={self._instance.admin_kubeconfig}")
         click.echo(f"The operator's log: {log}")
         click.echo(f"Stop everything:    .venv/bin/securetenant sandbox down --name {_NAME}")
+
+    def _repair(self, log: Path) -> None:
+        """Show a quota, a wall that is guarded, and one that comes back."""
+        _title("A wish beyond the quota")
+        self._show("run big --image=x -n acme-prod --overrides=" + _BIG, fails=True)
+
+        _title("An accident: an administrator deletes a wall")
+        delete = f"delete networkpolicy {_WALL} -n acme-prod"
+        self._show(delete, fails=True)
+        _title("On purpose: by breaking the glass. The wall comes back")
+        before = self._call(_UID).stdout
+        self._show(f"--as=admin --as-group=securetenant:break-glass {delete}")
+        self._wait(lambda: self._call(_UID).stdout not in ("", before), "The wall is not back", log)
 
     def _agree(self, log: Path) -> None:
         """Show a peer: closed while one tenant declares it, open when both do."""
