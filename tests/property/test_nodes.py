@@ -1,6 +1,7 @@
 """Whatever happens, in whatever order: nobody's node is another's, and no wall goes too early."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -134,6 +135,8 @@ class World:
     def __init__(self) -> None:
         self.cluster = Cluster()
         self.asked: dict[str, TenantNodes] = {}
+        for name in NODES:
+            self.cluster.register(name, "own")
         self.restart()
 
     def restart(self) -> None:
@@ -204,14 +207,29 @@ steps = st.one_of(
 )
 
 
-@given(st.lists(st.tuples(steps, st.booleans()), max_size=25))
+chapters = st.one_of(
+    st.tuples(st.tuples(steps, st.booleans())),
+    # A tenant gets a node, runs there, and gives it back.
+    st.builds(
+        lambda tenant, name: (
+            (("ask", tenant, {"names": [name]}), True),
+            (("run", tenant, name), True),
+            (("ask", tenant, None), True),
+        ),
+        st.sampled_from(TENANTS),
+        st.sampled_from(NODES),
+    ),
+)
+
+
+@given(st.lists(chapters, max_size=15))
 def test_walls_stand_at_every_moment_and_in_the_end_each_node_has_whom_the_specs_say(
-    story: list[tuple[Any, bool]],
+    story: list[tuple[tuple[Any, bool], ...]],
 ) -> None:
     world = World()
 
     async def play() -> None:
-        for step, looks in story:
+        for step, looks in itertools.chain.from_iterable(story):
             world.take(step)
             if looks:
                 await world.look()
