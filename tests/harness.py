@@ -54,6 +54,8 @@ class Answer:
     body: Any
     warnings: str = ""
     """What the server warns of, as kubectl would print it."""
+    flow: str = ""
+    """The uid of the FlowSchema by which the request was queued."""
 
     @property
     def message(self) -> str:
@@ -112,10 +114,11 @@ class Api:
                 self._connection.close()
                 response, text = self._exchange(method, target, data, every)
         warnings = "\n".join(response.headers.get_all("Warning") or ())
+        flow = response.headers.get("X-Kubernetes-PF-FlowSchema-UID", "")
         try:
-            return Answer(response.status, json.loads(text), warnings)
+            return Answer(response.status, json.loads(text), warnings, flow)
         except ValueError:
-            return Answer(response.status, {"message": text.decode()}, warnings)
+            return Answer(response.status, {"message": text.decode()}, warnings, flow)
 
     def _exchange(
         self, method: str, target: str, data: str | None, headers: dict[str, str]

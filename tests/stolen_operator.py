@@ -7,7 +7,8 @@ from typing import Any
 
 import factory
 from attack_harness import Policy
-from securetenant.api import names
+from securetenant.api import kinds, names
+from securetenant.desired import fairness
 
 RBAC = "rbac.authorization.k8s.io"
 FENCE = Policy("securetenant-operator-fence")
@@ -35,6 +36,16 @@ def bind(role: str, subject: dict[str, str]) -> dict[str, Any]:
     return {
         **factory.binding({"apiGroup": RBAC, **subject}, role=role),
         "metadata": {"name": "securetenant-viewer"},
+    }
+
+
+def flow(*people: tuple[str, str], name: str = names.flow(0), **spec: Any) -> dict[str, Any]:
+    """Return a FlowSchema of tenant north as the operator writes it, but for what is given."""
+    body = fairness.build(0, ["north-1"], people).body
+    return {
+        **body,
+        "metadata": {**body["metadata"], "name": name},
+        "spec": {**body["spec"], **spec},
     }
 
 
@@ -196,6 +207,41 @@ STOLEN: list[Any] = [
         "PATCH",
         "/api/v1/nodes/node-0",
         {"spec": {"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}]}},
+        FENCE,
+    ),
+    *(
+        (title, "POST", kinds.FLOW_SCHEMA.path(), body, FENCE)
+        for title, body in (
+            ("queue under another name", flow(name="first-of-all")),
+            (
+                "queue past everybody",
+                flow(priorityLevelConfiguration={"name": "exempt"}),
+            ),
+            ("queue before the system", flow(matchingPrecedence=2)),
+            ("queue by user", flow(distinguisherMethod={"type": "ByUser"})),
+            (
+                "let only reads queue",
+                flow(rules=[{**flow()["spec"]["rules"][0], "nonResourceRules": []}]),
+            ),
+            (
+                "let kube-system wait",
+                dict(fairness.build(0, ["north-1", "kube-system"], ()).body),
+            ),
+            (
+                "let the operator wait",
+                dict(fairness.build(0, ["securetenant-system"], ()).body),
+            ),
+            ("let everybody wait, by groups", flow(("Group", "*"))),
+            ("let everybody wait, by users", flow(("User", "*"))),
+            ("let nodes wait", flow(("Group", "system:nodes"))),
+            ("let the scheduler wait", flow(("User", "system:kube-scheduler"))),
+        )
+    ),
+    (
+        "delete the system's line",
+        "DELETE",
+        kinds.FLOW_SCHEMA.path("", "kube-system-service-accounts"),
+        None,
         FENCE,
     ),
 ]

@@ -421,7 +421,8 @@ ABOUT = {
         " our own roles alone. Within these bounds a stolen token opens and deletes tenants, see"
         " the [threat model](threat-model.md). Where ClusterNetworkPolicies are served, which is"
         " not the case here, it may create, delete, get, list, patch and watch them; the fence"
-        " leaves its own, whose rules only deny."
+        " leaves its own, whose rules only deny. Of FlowSchemas the fence leaves its own too, about"
+        " tenants' ServiceAccounts and people within the bounds."
     ),
     "The verifier": "ServiceAccount `securetenant-verifier`: it may speak as one user, and ask.",
     "The node reader": (

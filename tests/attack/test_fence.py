@@ -10,7 +10,7 @@ from attack_harness import Policy, verdict
 from conftest import settled
 from harness import MERGE, Api, conditions, wait_for
 from securetenant.api import kinds
-from stolen_operator import BINDINGS, DENY, STOLEN, TAKEN, bind, network_policy, tenant_peer
+from stolen_operator import BINDINGS, DENY, STOLEN, TAKEN, bind, flow, network_policy, tenant_peer
 
 BOUNDS = Policy("securetenant-operator-bounds")
 
@@ -58,6 +58,18 @@ def bounds(admin: Api, **bounds: Any) -> Iterator[None]:
             BINDINGS.format("north-1"),
             bind("securetenant:viewer", {"kind": "User", "name": "mallory"}),
             id="any user, where none is allowed",
+        ),
+        pytest.param(
+            {"groups": ["north-*"]},
+            kinds.FLOW_SCHEMA.path(),
+            flow(("Group", "strangers")),
+            id="a group beyond the bounds, to let it wait",
+        ),
+        pytest.param(
+            {"users": ["jane"]},
+            kinds.FLOW_SCHEMA.path(),
+            flow(("User", "mallory")),
+            id="a user beyond the bounds, to let him wait",
         ),
         pytest.param(
             {"roles": ["Developer", "Admin"]},
@@ -110,14 +122,15 @@ def test_a_stolen_operator_token_stays_within_the_bounds(
     limits: dict[str, Any], path: str, body: Any, as_operator: Api, admin: Api
 ) -> None:
     """What it may at most do is written by somebody else."""
+    creates = path in (BINDINGS.format("north-1"), kinds.FLOW_SCHEMA.path())
     with bounds(admin, **limits):
 
         def blocked() -> bool:
             answer = as_operator.call(
-                "POST" if path == BINDINGS.format("north-1") else "PATCH",
+                "POST" if creates else "PATCH",
                 path,
                 body,
-                content_type="application/json" if path.endswith("bindings") else MERGE,
+                content_type="application/json" if creates else MERGE,
                 dryRun="All",
             )
             return verdict(answer, BOUNDS) == "Blocked"
@@ -140,6 +153,14 @@ def test_within_the_bounds_the_operator_opens_what_is_declared(
         as_operator.call(
             "PATCH", DENY, network_policy(egress=[{"to": within}]), content_type=MERGE, dryRun="All"
         ).ok()
+
+
+def test_within_the_bounds_the_operator_says_who_queues_where(as_operator: Api, admin: Api) -> None:
+    """Else the refusals above would prove nothing. An answer of 409 comes after all rules."""
+    body = flow(("Group", "north-devs"), ("User", "jane"))
+    with bounds(admin, groups=["north-*"], users=["jane"]):
+        answer = as_operator.create(kinds.FLOW_SCHEMA, body, dryRun="All")
+    assert answer.status in (201, 409), answer
 
 
 def test_bounds_that_exclude_a_tenant_take_nothing_away(admin: Api) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+import denials_fairness
 import denials_guards
 import denials_nodes
 import denials_tier
@@ -15,7 +16,7 @@ from attack_harness import Policy, verdict
 from harness import ROOT, Api, wait_for
 from securetenant.api import kinds
 
-ROWS = {**denials_guards.ROWS, **denials_workloads.ROWS}
+ROWS = {**denials_fairness.ROWS, **denials_guards.ROWS, **denials_workloads.ROWS}
 """Each group of policies has a table of its own; they meet here."""
 GOLDEN = ROOT / "tests" / "golden" / "denials.yaml"
 RULES = {

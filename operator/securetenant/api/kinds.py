@@ -127,6 +127,20 @@ POD = Kind(name="Pod", group="", version="v1", plural="pods", namespaced=True)
 DAEMON_SET = Kind(
     name="DaemonSet", group="apps", version="v1", plural="daemonsets", namespaced=True
 )
+FLOW_SCHEMA = Kind(
+    name="FlowSchema",
+    group="flowcontrol.apiserver.k8s.io",
+    version="v1",
+    plural="flowschemas",
+    namespaced=False,
+)
+PRIORITY_LEVEL = Kind(
+    name="PriorityLevelConfiguration",
+    group="flowcontrol.apiserver.k8s.io",
+    version="v1",
+    plural="prioritylevelconfigurations",
+    namespaced=False,
+)
 EVENT = Kind(name="Event", group="events.k8s.io", version="v1", plural="events", namespaced=True)
 
 BY_NAME = {
@@ -137,6 +151,7 @@ BY_NAME = {
         CLUSTER_ROLE_BINDING,
         DAEMON_SET,
         EVENT,
+        FLOW_SCHEMA,
         LIMIT_RANGE,
         MUTATING_BINDING,
         MUTATING_POLICY,
@@ -144,6 +159,7 @@ BY_NAME = {
         NETWORK_POLICY,
         NODE,
         POD,
+        PRIORITY_LEVEL,
         RESOURCE_QUOTA,
         ROLE_BINDING,
         SECURE_TENANT,

@@ -70,6 +70,13 @@ QUOTA = "securetenant"
 LIMITS = "securetenant"
 SETTINGS_NAME = "default"
 """The one TenancySettings."""
+PRIORITY_LEVEL = f"{MANAGED_PREFIX}tenants"
+"""The PriorityLevelConfiguration of every tenant; the platform team installs it."""
+FLOWS = 64
+"""How many FlowSchemas there are at most, whatever the number of tenants."""
+ACCOUNTS_OF = "system:serviceaccounts:"
+"""And a namespace: the group of its ServiceAccounts."""
+_FLOW_PREFIX = f"{MANAGED_PREFIX}flow-"
 
 
 def opening(direction: str, name: str) -> str:
@@ -95,6 +102,19 @@ def tenant_of_tier(name: str) -> str:
 def pids_label(bound: int) -> str:
     """Return the label of nodes that let no pod have more processes than ``bound``."""
     return f"{NODE_PREFIX}pids-at-most-{bound}"
+
+
+def flow(number: int) -> str:
+    """Return the name of a FlowSchema of tenants."""
+    return f"{_FLOW_PREFIX}{number:02}"
+
+
+def number_of_flow(name: str) -> int | None:
+    """Return the number of the flow whose FlowSchema has this name; none for a name not ours."""
+    return _NUMBERS.get(name)
+
+
+_NUMBERS = {flow(number): number for number in range(FLOWS)}
 
 
 def role_binding(role: str) -> str:

@@ -89,7 +89,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-managed",
-        "ee6d3fa1b83f4ec27196ea27304da1ca",
+        "a02b134db6580dc0c1b6fbf74e85ea7e",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -114,12 +114,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-bounds",
-        "02e6e12465745cfc40704844218c7a4f",
+        "3ebb0133d88a536487139fb7b0e30f97",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-fence",
-        "f0875527ca2d2a1d42f5eccf02d83ac9",
+        "1686757af071d12b435af62086bccfab",
     ),
     (
         "ValidatingAdmissionPolicy",

@@ -169,12 +169,17 @@ class Bounds(Model):
                 return f"access {grant.name} grants {grant.role}, the bound is {_told(self.roles)}"
             for subject in grant.subjects:
                 allowed = {"Group": self.groups, "User": self.users}.get(subject.kind)
-                if allowed is not None and not any(_fits(each, subject.name) for each in allowed):
+                if allowed is not None and not self.admits(subject.kind, subject.name):
                     return (
                         f"access {grant.name} names {subject.kind} {subject.name}, the bound is"
                         f" {_told(allowed)}"
                     )
         return self._network_problem(spec.network) if spec.network else ""
+
+    def admits(self, kind: str, name: str) -> bool:
+        """Tell whether a User or Group of that name may be granted access."""
+        allowed = {"Group": self.groups, "User": self.users}.get(kind)
+        return allowed is None or any(_fits(each, name) for each in allowed)
 
     def _network_problem(self, asked: TenantNetwork) -> str:
         if self.cidrs is not None:

@@ -30,6 +30,8 @@ _CRD_POLL_SECONDS = 2.0
 _TIER_POLL_SECONDS = 20.0
 """How often the API server is asked for ClusterNetworkPolicies while it does not know them. Their
 CRD is not watched: the operator has no right on CRDs."""
+_FLOWS_SECONDS = 10.0
+"""How long to wait for FlowSchemas before going on without: fairness must not keep walls away."""
 _DRAIN_SECONDS = 5.0
 """How long requests that were begun may take to end."""
 _STALE_SECONDS = 180.0
@@ -106,6 +108,17 @@ class Operator:
                 known=lambda kind: [Ref(kind, "", names.SETTINGS_NAME)],
             ),
         ]
+        self._fairness = (
+            Informer(
+                client,
+                kinds.FLOW_SCHEMA,
+                selector=names.MANAGED_SELECTOR,
+                seen=self.engine.flow_seen,
+                gone=self.engine.flow_gone,
+                known=self.engine.store.refs,
+            ),
+            self._platform_informer(kinds.PRIORITY_LEVEL, names.PACK_SELECTOR),
+        )
         self._watch: TenantsWatch | None = None
         self._work: asyncio.Task[None] | None = None
 
@@ -169,6 +182,8 @@ class Operator:
             for informer in informers:
                 await informer.synced.wait()
             await looked.wait()
+            flows = group.create_task(self._begin_flows(group))
+            await asyncio.wait((flows,), timeout=_FLOWS_SECONDS)
             await self._look_at_tenants()
             sweep = asyncio.Event()
             self._watch = TenantsWatch(
@@ -285,6 +300,15 @@ class Operator:
         _log.info("ClusterNetworkPolicies are not served any more")
         self._informers.remove(informer)
         self.engine.tiers_gone()
+
+    async def _begin_flows(self, group: asyncio.TaskGroup) -> None:
+        """Keep FlowSchemas once all are seen, which a missing right may put off."""
+        for informer in self._fairness:
+            group.create_task(informer.run())
+        for informer in self._fairness:
+            await informer.synced.wait()
+        self._informers += self._fairness
+        self.engine.flows_seen()
 
     async def _look_at_tenants(self) -> None:
         """See every SecureTenant once: a peer that is not known yet looks like one that is gone."""

@@ -7,7 +7,7 @@ keys are ours, so it is compared by its labels (:mod:`drift`) and has no digest.
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from securetenant.api import kinds, names
@@ -54,7 +54,14 @@ class PolicyFacts(NamedTuple):
     transitions: tuple[Transition, ...]
 
 
-Facts = NamespaceFacts | QuotaFacts | PolicyFacts
+class FlowFacts(NamedTuple):
+    """What is remembered of a FlowSchema."""
+
+    namespaces: frozenset[str]
+    """Those whose ServiceAccounts are in the flow: by them a tenant is found again in it."""
+
+
+Facts = NamespaceFacts | QuotaFacts | PolicyFacts | FlowFacts
 
 
 class Observed(NamedTuple):
@@ -94,6 +101,9 @@ def observe(body: Body) -> Observed:
         case kinds.TENANT_POLICY.name:
             content = digest(body)
             facts = _policy_facts(body)
+        case kinds.FLOW_SCHEMA.name:
+            content = digest(body)
+            facts = FlowFacts(frozenset(_namespaces_of(body)))
         case _:
             content = digest(body)
     return Observed(int(metadata["resourceVersion"]), metadata["uid"], content, facts)
@@ -115,6 +125,14 @@ def _policy_facts(body: Body) -> PolicyFacts:
             for each in status.get("conditions", ())
         ),
     )
+
+
+def _namespaces_of(flow: Body) -> Iterator[str]:
+    for rule in flow["spec"].get("rules") or ():
+        for subject in rule.get("subjects") or ():
+            name = (subject.get("group") or {}).get("name", "")
+            if name.startswith(names.ACCOUNTS_OF):
+                yield sys.intern(name.removeprefix(names.ACCOUNTS_OF))
 
 
 def _interned(values: Mapping[str, Any] | None, longest: int = 1 << 20) -> dict[str, str]:

@@ -22,6 +22,7 @@ from securetenant.reconcile.errors import (
     RefusedError,
     UnavailableError,
 )
+from securetenant.reconcile.flows import Flows
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.nodes import Nodes, Surroundings
 from securetenant.reconcile.platform import Platform
@@ -38,6 +39,8 @@ from securetenant.status.tenant import Subject
 
 _PROGRESS_SECONDS = 2.0
 """How often a status tells of progress while something is still to be worked on."""
+_GATHER_SECONDS = 1.0
+"""How long a flow waits for more tenants to change, since many may share it."""
 _HOUR_SECONDS = 3600.0
 _UNREAD_SECONDS = 0.2
 """How soon a node is looked at again of which somebody else has to be heard first."""
@@ -82,6 +85,7 @@ class Engine:
                 owner_of=store.owner_of, is_retained=self._is_retained, is_held=self._is_held
             ),
         )
+        self.flows = Flows(store, self.tenants)
         self._teardowns: deque[float] = deque()
         self._torn_down: set[str] = set()
 
@@ -116,6 +120,7 @@ class Engine:
             self._wake(Ref(kinds.NAMESPACE.name, "", namespace))
         self._wake_tier(_tier_ref(name))
         self._wake_nodes(self.nodes.ask(name, None) | self.nodes.of(name))
+        self._look_at_flow(name)
 
     def settings_seen(self, _: Ref, body: Body) -> None:
         """Take the TenancySettings as they now are.
@@ -194,6 +199,33 @@ class Engine:
         for ref in self.store.refs(kinds.CLUSTER_NETWORK_POLICY.name):
             self._wake_tier(ref)
 
+    def flows_seen(self) -> None:
+        """Take note that all FlowSchemas were seen: from now on they are kept."""
+        self.flows.begin()
+        self._look_at_flows()
+        self.queue.add(keys.Settings())
+
+    def flow_seen(self, ref: Ref, body: Body) -> None:
+        """Take a FlowSchema as it now is."""
+        if self.store.put(ref, ownership.observe(body)):
+            self.queue.add(keys.Flow(ref.name))
+
+    def flow_gone(self, ref: Ref, version: int) -> None:
+        """Take note that a FlowSchema was deleted, or lost our label."""
+        if self.store.drop(ref, version):
+            self.queue.add(keys.Flow(ref.name))
+
+    def _look_at_flow(self, tenant: str) -> None:
+        """Queue the flow that a tenant is in, or was."""
+        name = self.flows.look(tenant)
+        if name:
+            self.queue.add_after(keys.Flow(name), _GATHER_SECONDS)
+
+    def _look_at_flows(self) -> None:
+        known = [ref.name for ref in self.store.refs(kinds.FLOW_SCHEMA.name)]
+        for name in {*known, *self.flows.names()}:
+            self.queue.add(keys.Flow(name))
+
     def _platform_changed(self) -> None:
         self.queue.add(keys.Settings())
         problem = self.platform.policies_problem
@@ -205,22 +237,31 @@ class Engine:
         """Take an object as it now is."""
         if self.store.put(ref, ownership.observe(body)):
             self._wake(ref)
+            self._follow_moves()
 
     def object_gone(self, ref: Ref, version: int) -> None:
         """Take note that an object was deleted."""
         owner = self.store.owner_of(ref.name) if ref.kind == kinds.NAMESPACE.name else ""
         if self.store.drop(ref, version):
             self._wake(ref)
+            self._follow_moves()
             if owner:
                 self._wake_tenant(owner)
                 self._wake_tier(_tier_ref(owner))
                 self._wake_nodes(self.nodes.of(owner))
+
+    def _follow_moves(self) -> None:
+        """Look at the flows of tenants that gained or lost a namespace."""
+        if self.flows.has_begun:
+            for tenant in self.store.moved():
+                self._look_at_flow(tenant)
 
     def _look_again(self) -> None:
         for name in self.tenants.names():
             self._wake_tenant(name)
         self._look_at_tiers()
         self._wake_nodes(self.nodes.names())
+        self._look_at_flows()
 
     def _wake_tenant(self, name: str) -> None:
         record = self.tenants.get(name)
@@ -360,6 +401,8 @@ class Engine:
                 _log.exception("%s failed unexpectedly and is tried again", key)
             finally:
                 self.queue.done(key, failed=failed, retry_after=retry_after)
+                # What was written is known at once, and its echo is no news.
+                self._follow_moves()
                 self._meter.reconciled(type(key).__name__, time.monotonic() - began, failed=failed)
 
     async def _reconcile(self, key: Key) -> bool:
@@ -377,6 +420,8 @@ class Engine:
                 return await self._look_at_pods(key)
             case keys.DaemonSets():
                 return await self._look_at_daemons(key)
+            case keys.Flow():
+                return await self._reconcile_flow(key)
             case keys.Tenant():
                 failed = await self._reconcile_tenant(key)
                 self._note(key.tenant)
@@ -448,6 +493,7 @@ class Engine:
             changed = self._read(key.tenant, record, self.platform.settings)
             for peer in self.tenants.redeclare(key.tenant):
                 self._wake_tenant(peer)
+            self._look_at_flow(key.tenant)
         if record.is_deleted and not record.is_suspended:
             return await self._tear_down(key.tenant, record, self.platform.settings)
         if record.spec is not None and not record.is_suspended:
@@ -467,7 +513,13 @@ class Engine:
         if wait and not record.is_suspended:
             self.queue.add_after(key, wait)
             return bool(missing)
-        findings = (*record.findings, *missing, *self._policy_findings(), *_turn_findings(record))
+        findings = (
+            *record.findings,
+            *missing,
+            *self.flows.findings(key.tenant),
+            *self._policy_findings(),
+            *_turn_findings(record),
+        )
         await self._write_status(key.tenant, record, findings)
         return bool(missing) and not record.is_suspended
 
@@ -527,6 +579,60 @@ class Engine:
             return False
         await self._worker.delete(Ref(kinds.CLUSTER_NETWORK_POLICY.name, "", key.name), known.uid)
         return False
+
+    # --- fairness ---------------------------------------------------------------------------
+
+    async def _reconcile_flow(self, key: keys.Flow) -> bool:
+        """Make a FlowSchema what it should be; tell the tenants in it what keeps it from that."""
+        newest = self.platform.settings
+        if not self.flows.has_begun or newest is None or self.flows.is_left_alone(key.name):
+            return False
+        ref = Ref(kinds.FLOW_SCHEMA.name, "", key.name)
+        known, manifest = self.store.get(ref), self.flows.build(key.name, newest)
+        if manifest is None:
+            self.flows.forget(key.name)
+            if known is not None:
+                await self._worker.delete(ref, known.uid)
+            return False
+        wanted = ownership.digest(manifest.body)
+        reason, message = "", ""
+        if known is None or known.digest != wanted:
+            stood = self.flows.is_changed_by_others(key.name, known)
+            if stood:
+                self._meter.drifted(ref.kind)
+            name, uid = self.flows.spokesman(key.name)
+            try:
+                await self._worker.apply(manifest, name, uid, stood=bool(stood and name))
+            except RefusedError as error:
+                reason, message = status.REFUSED, f"the API server refused a write: {error}"
+            except UnavailableError as error:
+                reason, message = status.UNAVAILABLE, f"the API server is unavailable: {error}"
+            except ClusterError as error:
+                # Somebody changed it meanwhile: it is seen again.
+                reason, message = status.PROGRESSING, str(error)
+        for member in self.flows.note(key.name, wanted, reason, message):
+            self.queue.add(keys.Tenant(member))
+        return bool(reason)
+
+    def _fairness_finding(self) -> Finding | None:
+        """Say what keeps tenants from queueing apart, or nothing."""
+        reason, message = "", ""
+        if not self.flows.has_begun:
+            reason = status.UNAVAILABLE
+            message = (
+                "FlowSchemas or PriorityLevelConfigurations cannot be watched. Give the operator"
+                " its rights: kubectl apply -k manifests/operator"
+            )
+        elif not self.platform.has_level:
+            reason = status.PRIORITY_LEVEL_MISSING
+            message = (
+                f"There is no PriorityLevelConfiguration {names.PRIORITY_LEVEL}, so requests of"
+                " tenants queue with those of all other ServiceAccounts. Install it: kubectl apply"
+                " -k manifests/fairness"
+            )
+        if not reason:
+            return None
+        return Finding(type=status.FAIRNESS_IN_FORCE, reason=reason, message=message)
 
     # --- the roll-out of settings -----------------------------------------------------------
 
@@ -605,6 +711,7 @@ class Engine:
             policies_problem=self.platform.policies_problem,
             remark=self.platform.remark,
             holders=self.platform.override_holders,
+            fairness=self._fairness_finding(),
             progress=self.rollout.progress(
                 len(self.tenants.records), self.platform.settings_problem
             ),

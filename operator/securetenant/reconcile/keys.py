@@ -59,10 +59,23 @@ class DaemonSets(NamedTuple):
     daemon_sets: str = "DaemonSets"
 
 
+class Flow(NamedTuple):
+    """Make a FlowSchema what it should be for the tenants in it; delete one that is nobody's."""
+
+    name: str
+    # As above: not equal to a Tenant of the same name.
+    flow: bool = True
+
+    @property
+    def tenant(self) -> str:
+        """Return the line in which it waits: one of its own, since tenants share it."""
+        return self.name
+
+
 class Settings(NamedTuple):
     """Tell how the platform stands."""
 
     tenant: str = ""
 
 
-Key = Tenant | Unit | Leftover | Stray | Node | Pods | DaemonSets | Settings
+Key = Tenant | Unit | Leftover | Stray | Flow | Node | Pods | DaemonSets | Settings

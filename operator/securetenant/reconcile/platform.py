@@ -1,6 +1,6 @@
 """What holds for all tenants: settings, admission policies, and who may get around them."""
 
-from securetenant.api import kinds
+from securetenant.api import kinds, names
 from securetenant.api.objects import Body, Ref
 from securetenant.api.tenancysettings import SETTINGS_NAME_RULE, SettingsSpec
 from securetenant.plan import override, pack
@@ -26,6 +26,8 @@ class Platform:
         """Whether the API server knows mutating policies (Kubernetes 1.36 or newer)."""
         self.has_tiers = False
         """Whether the API server knows ClusterNetworkPolicies, and all of them were seen."""
+        self.has_level = False
+        """Whether the priority level of tenants is installed."""
         self._policies: dict[Ref, str] = {}
         self._granting: set[str] = set()
         self._bindings: dict[str, Binding] = {}
@@ -81,8 +83,10 @@ class Platform:
         return known
 
     def take(self, ref: Ref, body: Body) -> bool:
-        """Take a policy, a binding of one, a ClusterRole or a ClusterRoleBinding."""
+        """Take a policy, a binding of one, a role, a binding of one, or a priority level."""
         match ref.kind:
+            case kinds.PRIORITY_LEVEL.name:
+                return self._take_level(ref.name, present=True)
             case kinds.CLUSTER_ROLE.name:
                 return self._take_role(ref.name, grants=override.grants(body))
             case kinds.CLUSTER_ROLE_BINDING.name:
@@ -95,12 +99,20 @@ class Platform:
     def lose(self, ref: Ref) -> bool:
         """Take note that one of these is gone."""
         match ref.kind:
+            case kinds.PRIORITY_LEVEL.name:
+                return self._take_level(ref.name, present=False)
             case kinds.CLUSTER_ROLE.name:
                 return self._take_role(ref.name, grants=False)
             case kinds.CLUSTER_ROLE_BINDING.name:
                 return self._take_binding(ref.name, None)
             case _:
                 return self._policies.pop(ref, None) is not None
+
+    def _take_level(self, name: str, *, present: bool) -> bool:
+        if name != names.PRIORITY_LEVEL or self.has_level == present:
+            return False
+        self.has_level = present
+        return True
 
     def _take_role(self, name: str, *, grants: bool) -> bool:
         changed = grants != (name in self._granting)
@@ -121,6 +133,8 @@ class Platform:
     def known(self, kind: str) -> list[Ref]:
         """Return what is known of a kind: for the sweep after a list."""
         match kind:
+            case kinds.PRIORITY_LEVEL.name:
+                return [Ref(kind, "", names.PRIORITY_LEVEL)]
             case kinds.CLUSTER_ROLE.name:
                 return [Ref(kind, "", name) for name in self._granting]
             case kinds.CLUSTER_ROLE_BINDING.name:

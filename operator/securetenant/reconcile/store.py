@@ -19,6 +19,8 @@ class Store:
         self._objects: defaultdict[str, dict[Ref, Observed]] = defaultdict(dict)
         self._owned: defaultdict[str, set[str]] = defaultdict(set)
         """Namespaces by the tenant that their label names."""
+        self._moved: set[str] = set()
+        """Tenants that gained or lost a namespace."""
 
     def put(self, ref: Ref, observed: Observed) -> bool:
         """Remember an object; tell whether what we look at changed."""
@@ -57,6 +59,15 @@ class Store:
         """Return the namespaces whose label names the tenant."""
         return self._owned.get(tenant, set())
 
+    def owners(self) -> set[str]:
+        """Return every tenant that a namespace's label names."""
+        return set(self._owned)
+
+    def moved(self) -> set[str]:
+        """Return, once, the tenants that gained or lost a namespace, by whoever's doing."""
+        found, self._moved = self._moved, set()
+        return found
+
     def owner_of(self, namespace: str) -> str:
         """Return the tenant that the namespace's label names, or an empty string."""
         return _owner(self.get(Ref(kinds.NAMESPACE.name, "", namespace)))
@@ -68,6 +79,8 @@ class Store:
     def _index(self, ref: Ref, before: Observed | None, after: Observed | None) -> None:
         if ref.kind != kinds.NAMESPACE.name:
             return
+        if _owner(before) != _owner(after):
+            self._moved |= {_owner(before), _owner(after)} - {""}
         if old := _owner(before):
             self._owned[old].discard(ref.name)
             if not self._owned[old]:

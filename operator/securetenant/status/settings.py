@@ -9,6 +9,7 @@ from securetenant.api import names, status
 from securetenant.plan import override
 from securetenant.status import conditions
 from securetenant.status.conditions import Verdict
+from securetenant.status.outcome import Finding
 
 _SHOWN = 20
 _GO_ON = (
@@ -40,14 +41,16 @@ def summarize(
     policies_problem: str,
     remark: str,
     holders: Sequence[str],
+    fairness: Finding | None,
     progress: Progress,
     previous: Mapping[str, Any],
     now: datetime.datetime,
 ) -> dict[str, Any]:
-    """Return the whole status document."""
+    """Return the whole status document; ``fairness`` is what keeps tenants from queueing apart."""
     verdicts = [
         _policies(policies_problem, remark),
         _override(holders),
+        _fair(fairness),
         _rolled_out(progress, generation),
     ]
     ready = all(each.status == "True" for each in verdicts)
@@ -77,6 +80,16 @@ def _policies(problem: str, remark: str) -> Verdict:
             )
         ),
     )
+
+
+def _fair(finding: Finding | None) -> Verdict:
+    if finding is not None:
+        return Verdict(finding.type, "False", finding.reason, finding.message)
+    message = (
+        f"Requests of tenants queue apart, in at most {names.FLOWS} flows of the priority level"
+        f" {names.PRIORITY_LEVEL}"
+    )
+    return Verdict(status.FAIRNESS_IN_FORCE, "True", status.AS_SPECIFIED, message)
 
 
 def _rolled_out(progress: Progress, generation: int) -> Verdict:

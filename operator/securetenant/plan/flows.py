@@ -1,0 +1,87 @@
+"""Who queues where: each tenant belongs to one of a fixed number of flows.
+
+A FlowSchema costs every request of the cluster that it is compared with, so there are not as many
+as tenants. A tenant is found again in the flow that holds its namespaces already, so nothing has to
+be remembered over a restart; a new one gets the flow with the fewest tenants, its own while there
+is an empty one. Nobody is moved when others come and go.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from securetenant.api import names
+from securetenant.api.access import Subject
+from securetenant.api.tenancysettings import Bounds
+
+_EVERYBODY = "*"
+"""To a FlowSchema this is no name: as a User or Group it means whoever asks."""
+
+
+class Person(NamedTuple):
+    """A User or a Group that works in a tenant."""
+
+    kind: str
+    name: str
+
+
+def place(
+    tenants: Mapping[str, Collection[str]],
+    seen: Mapping[int, Collection[str]],
+    placed: Mapping[str, int],
+) -> dict[str, int]:
+    """Return the flow of each tenant, by its namespaces; who is placed stays.
+
+    ``seen`` are the namespaces in each flow, as the API server has it.
+    """
+    result = {tenant: number for tenant, number in placed.items() if tenant in tenants}
+    new = sorted(tenants.keys() - result.keys())
+    for tenant in new:
+        held = {number: len({*tenants[tenant]} & {*inside}) for number, inside in seen.items()}
+        if any(held.values()):
+            result[tenant] = min(held, key=lambda number: (-held[number], number))
+    count = Counter(result.values())
+    for tenant in new:
+        if tenant not in result:
+            number = min(range(names.FLOWS), key=lambda each: (count[each], each))
+            result[tenant] = number
+            count[number] += 1
+    return result
+
+
+def accounts(namespaces: Iterable[str]) -> tuple[str, ...]:
+    """Return the namespaces whose ServiceAccounts belong into a flow, sorted.
+
+    Never the cluster's own, whatever label somebody puts on them: its controllers would wait
+    behind a tenant.
+    """
+    return tuple(
+        sorted(
+            {
+                each
+                for each in namespaces
+                if each not in names.PROTECTED_NAMES
+                and not each.startswith(names.PROTECTED_PREFIXES)
+            }
+        )
+    )
+
+
+def people(subjects: Iterable[Subject], bounds: Bounds | None) -> tuple[Person, ...]:
+    """Return the users and groups of grants that belong into a flow, sorted.
+
+    Left out is whom the bounds refuse, since one such name would keep the whole flow from being
+    written, its neighbours with it. ServiceAccounts come with their namespaces.
+    """
+    return tuple(
+        sorted(
+            {
+                Person(each.kind, each.name)
+                for each in subjects
+                if each.kind != "ServiceAccount"
+                and each.name != _EVERYBODY
+                and not each.name.startswith("system:")
+                and (bounds is None or bounds.admits(each.kind, each.name))
+            }
+        )
+    )
