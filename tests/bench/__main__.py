@@ -5,12 +5,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import converge, guards, openings, reach
+from bench import converge, fairness, guards, openings, reach
 from securetenant.sandbox import components
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS: dict[str, Callable[[], str]] = {
     "converge": lambda: converge.run((100, 1000)),
+    "fairness": lambda: fairness.run(ROUNDS),
     "guards": lambda: guards.run(ROUNDS),
     "openings": lambda: openings.run((100, 1000)),
     "reach": lambda: reach.run((1000, 10_000)),

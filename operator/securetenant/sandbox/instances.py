@@ -40,6 +40,8 @@ class Options:
     """The API server's port; 0 picks a free one."""
     restart: bool = False
     """Start a program again when it ends, as a kubelet would: for fault tests."""
+    in_flight: int = 0
+    """How many requests the API server works on at a time; 0 leaves it at its own limits."""
     default_rates: bool = False
     """Leave the controller-manager at its own client limits: for measurements."""
 

@@ -141,6 +141,13 @@ def api_server(
         "--allow-privileged=true",
         "--shutdown-delay-duration=0s",
     ]
+    if options.in_flight:
+        # The server adds both up and shares the sum among its priority levels.
+        mutating = options.in_flight // 3
+        command += [
+            f"--max-requests-inflight={options.in_flight - mutating}",
+            f"--max-mutating-requests-inflight={mutating}",
+        ]
     if options.emulated_version:
         command.append(f"--emulated-version=kube={options.emulated_version}")
     if options.audit:
