@@ -73,6 +73,10 @@ def scopes(
     own = tuple(sorted(entry.name for entry in spec.namespaces))
     network = spec.network or TenantNetwork()
     opened = openings.build(network, settings)
+    # One tuple for all, where all are alike: a thousand namespaces are compared at each look.
+    alike = all(each.namespaces is None for each in opened)
+    involving = _by_namespace(agreements, tenant, own)
+    every = frozenset(own)
     return tuple(
         Scope(
             tenant=tenant,
@@ -86,8 +90,10 @@ def scopes(
             lockdown=spec.lockdown or "None",
             same_tenant=network.same_tenant or "Allow",
             api_server=network.api_server or "Deny",
-            openings=tuple(each for each in opened if each.holds_in(entry.name)),
-            agreements=_involving(agreements, tenant, entry.name),
+            openings=opened
+            if alike
+            else tuple(each for each in opened if each.holds_in(entry.name)),
+            agreements=tuple(sorted(involving[entry.name])),
             own_namespaces=own,
             limits=effective,
             workloads=allowed,
@@ -96,32 +102,34 @@ def scopes(
                 key: quantities.canonical(key, count)
                 for key, count in sorted(shares[entry.name].items())
             },
-            grants=_grants(spec, entry.name),
+            grants=_grants(spec, entry.name, every),
             settings=settings,
         )
         for entry in sorted(spec.namespaces, key=lambda entry: entry.name)
     )
 
 
-def _involving(
-    agreements: Iterable[Agreement], tenant: str, namespace: str
-) -> tuple[Agreement, ...]:
-    return tuple(
-        sorted(
-            each
-            for each in agreements
-            if (each.source == tenant and namespace in each.source_namespaces)
-            or (each.target == tenant and namespace in each.target_namespaces)
-        )
-    )
+def _by_namespace(
+    agreements: Iterable[Agreement], tenant: str, own: Iterable[str]
+) -> dict[str, set[Agreement]]:
+    """Return, for each namespace of the tenant, the flows in which it takes part."""
+    found: dict[str, set[Agreement]] = {namespace: set() for namespace in own}
+    for each in agreements:
+        here = each.source_namespaces if each.source == tenant else ()
+        there = each.target_namespaces if each.target == tenant else ()
+        for namespace in (*here, *there):
+            if namespace in found:
+                found[namespace].add(each)
+    return found
 
 
-def _grants(spec: TenantSpec, namespace: str) -> tuple[tuple[Role, tuple[Subject, ...]], ...]:
+def _grants(
+    spec: TenantSpec, namespace: str, own: Collection[str]
+) -> tuple[tuple[Role, tuple[Subject, ...]], ...]:
     """Return who holds which role in the namespace: each subject once, sorted.
 
     ServiceAccounts of namespaces that are not the tenant's are left out: unknown means no.
     """
-    own = {entry.name for entry in spec.namespaces}
     holders: dict[Role, set[Subject]] = {role: set() for role in access.ROLES}
     for grant in spec.access or ():
         if grant.namespaces is None or namespace in grant.namespaces:
