@@ -230,5 +230,6 @@ ROWS: dict[tuple[str, int], Denial] = {
     ),
     ("securetenant-operator-fence", 19): _stolen("cordon a node"),
     ("securetenant-operator-fence", 20): _stolen("evict everybody by a taint of others"),
+    ("securetenant-operator-fence", 26): _stolen("a node reader's token for a day"),
     ("securetenant-operator-bounds", 8): Denial(who="operator", path=_NODE, body=TAKEN),
 }

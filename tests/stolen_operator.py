@@ -244,6 +244,20 @@ STOLEN: list[Any] = [
         None,
         FENCE,
     ),
+    (
+        "declare a limit of processes",
+        "PATCH",
+        "/api/v1/nodes/node-0",
+        {"metadata": {"labels": {names.DECLARED_PIDS_LABEL: "128"}}},
+        FENCE,
+    ),
+    (
+        "a node reader's token for a day",
+        "POST",
+        f"/api/v1/namespaces/{names.OPERATOR_NAMESPACE}/serviceaccounts/{names.NODE_READER}/token",
+        {"spec": {"expirationSeconds": 86400}},
+        FENCE,
+    ),
 ]
 TAKEN: dict[str, Any] = {
     "spec": {"taints": [{"key": names.NODE_TAINT, "value": "north", "effect": "NoSchedule"}]}

@@ -43,7 +43,12 @@ _NORTH = (
 )
 NOBODY = Identity(title="Anybody without a credential", user="system:anonymous", places=_ANY)
 EVERYBODY = Identity(title="Anybody with a credential", user="somebody", places=_ANY)
-OPERATOR = Identity.account("The operator", _SYSTEM, "securetenant-operator", places=_ANY)
+OPERATOR = Identity.account(
+    "The operator",
+    _SYSTEM,
+    "securetenant-operator",
+    places=(*_ANY, (_SYSTEM, "its own namespace")),
+)
 CANARY_USER = Identity(title="The canary", user=names.CANARY_USER, places=_ANY)
 OTHERS = (
     Identity.account("The verifier", _SYSTEM, "securetenant-verifier", places=_ANY),
@@ -417,9 +422,10 @@ ABOUT = {
     NOBODY.title: "Whoever reaches the API server.",
     EVERYBODY.title: "Discovery, and questions about oneself.",
     OPERATOR.title: (
-        "ServiceAccount `securetenant-operator`. No Secret, no pod, no node, no policy; `bind` for"
-        " our own roles alone. Within these bounds a stolen token opens and deletes tenants, see"
-        " the [threat model](threat-model.md). Where ClusterNetworkPolicies are served, which is"
+        "ServiceAccount `securetenant-operator`. No Secret, no policy, of pods and DaemonSets"
+        " lists, of nodes our own marks; `bind` for our own roles alone, tokens of the node reader"
+        " alone. Within these bounds a stolen token opens and deletes tenants, see the"
+        " [threat model](threat-model.md). Where ClusterNetworkPolicies are served, which is"
         " not the case here, it may create, delete, get, list, patch and watch them; the fence"
         " leaves its own, whose rules only deny. Of FlowSchemas the fence leaves its own too, about"
         " tenants' ServiceAccounts and people within the bounds."

@@ -99,9 +99,16 @@ def tenant_of_tier(name: str) -> str:
     return name.removeprefix(MANAGED_PREFIX) if name.startswith(MANAGED_PREFIX) else ""
 
 
+PIDS_PREFIX = f"{NODE_PREFIX}pids-at-most-"
+"""Of the labels on nodes whose kubelet was read: which bounds of processes it keeps."""
+DECLARED_PIDS_LABEL = "node-restriction.kubernetes.io/pod-pids-limit"
+"""On a node, by the platform team: its podPidsLimit, where the kubelet cannot be read. A kubelet
+cannot write it (NodeRestriction); everybody else who may patch nodes can."""
+
+
 def pids_label(bound: int) -> str:
     """Return the label of nodes that let no pod have more processes than ``bound``."""
-    return f"{NODE_PREFIX}pids-at-most-{bound}"
+    return f"{PIDS_PREFIX}{bound}"
 
 
 def flow(number: int) -> str:
@@ -128,6 +135,8 @@ def cluster_role(role: str) -> str:
 
 
 OPERATOR_NAMESPACE = "securetenant-system"
+NODE_READER = f"{MANAGED_PREFIX}node-reader"
+"""The ServiceAccount whose token kubelets are shown."""
 
 TENANT_NAME_LENGTH = 40
 """Leaves room for the tenant's name within other names of at most 63 characters."""

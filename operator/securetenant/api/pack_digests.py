@@ -119,7 +119,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-fence",
-        "1686757af071d12b435af62086bccfab",
+        "05508dad0ce6ce523f585a91e28f79eb",
     ),
     (
         "ValidatingAdmissionPolicy",

@@ -1,6 +1,7 @@
 """TenancySettings: what the platform team says once for every tenant."""
 
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
@@ -108,6 +109,27 @@ class MirrorPods(Model):
         Field(max_length=32, json_schema_extra=listed("set")),
     ]
     """Label keys that they may not carry, since the platform finds its own pods by them."""
+
+
+_PEM = r"^(-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=]{1,76}\n)+-----END CERTIFICATE-----(\n|$))+$"
+
+
+class Kubelets(Model):
+    """How kubelets are read."""
+
+    ca_bundle: Annotated[str, Field(min_length=1, max_length=65536)]
+    """Certificates, PEM, of the authorities that sign the kubelets' serving certificates. Absent,
+    that of the API server has to."""
+
+    rules = (
+        Rule(
+            cel=f"self.caBundle.matches('{_PEM}')",
+            holds=lambda self: re.search(_PEM.replace("$", r"\Z"), self.ca_bundle) is not None,
+            message="caBundle is one or more certificates in PEM and nothing else: no comments, no"
+            " blank lines, no key",
+            path=".caBundle",
+        ),
+    )
 
 
 Pattern = Annotated[str, Field(min_length=1, max_length=253)]
@@ -267,6 +289,8 @@ class SettingsSpec(Model):
     """Upper bounds that no SecureTenant may pass; what is absent has no bound."""
     mirror_pods: MirrorPods
     """Pods by which nodes show their static pods."""
+    kubelets: Kubelets | None = None
+    """How kubelets are read, where tenants ask for a limit of processes."""
     teardowns_per_hour: Annotated[int, Field(ge=0, le=1000, json_schema_extra={"format": "int32"})]
     """How many SecureTenants with deletionPolicy Delete are torn down in an hour at most; the
     next ones wait. 0 stops all tearing down."""

@@ -5,6 +5,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Manifest, Ref
+from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.plan.pids import Kubelet, Reading
 
 
 class Cluster(Protocol):
@@ -33,6 +35,13 @@ class Cluster(Protocol):
 
     async def apply_status(self, ref: Ref, status: Body) -> Body:
         """Apply the status under the status field manager."""
+
+
+class Kubelets(Protocol):
+    """Reads kubelets, which are not trusted: it takes a few seconds at most, and never fails."""
+
+    async def read(self, kubelet: Kubelet, settings: SettingsSpec) -> Reading:
+        """Ask a kubelet how many processes a pod may have there."""
 
 
 class Meter(Protocol):
