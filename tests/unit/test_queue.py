@@ -18,21 +18,21 @@ class Clock:
         return self.now
 
 
-def run(test: Callable[[Queue, Clock], Coroutine[Any, Any, None]]) -> None:
+def run(test: Callable[[Queue[Key], Clock], Coroutine[Any, Any, None]]) -> None:
     async def body() -> None:
         clock = Clock()
-        await test(Queue(clock=clock, chance=random.Random(1)), clock)
+        await test(Queue[Key](clock=clock, chance=random.Random(1)), clock)
 
     asyncio.run(body())
 
 
-async def take(queue: Queue) -> Key:
+async def take(queue: Queue[Key]) -> Key:
     key = await queue.take()
     assert key is not None
     return key
 
 
-async def drain(queue: Queue) -> list[Key]:
+async def drain(queue: Queue[Key]) -> list[Key]:
     taken = []
     while len(queue):
         key = await take(queue)
@@ -42,7 +42,7 @@ async def drain(queue: Queue) -> list[Key]:
 
 
 def test_a_key_that_is_added_twice_is_worked_on_once() -> None:
-    async def test(queue: Queue, _: Clock) -> None:
+    async def test(queue: Queue[Key], _: Clock) -> None:
         queue.add(Tenant("a"))
         queue.add(Tenant("a"))
         assert await drain(queue) == [Tenant("a")]
@@ -51,7 +51,7 @@ def test_a_key_that_is_added_twice_is_worked_on_once() -> None:
 
 
 def test_a_key_that_is_added_during_its_work_is_worked_on_again() -> None:
-    async def test(queue: Queue, _: Clock) -> None:
+    async def test(queue: Queue[Key], _: Clock) -> None:
         queue.add(Tenant("a"))
         key = await take(queue)
         queue.add(key)
@@ -63,7 +63,7 @@ def test_a_key_that_is_added_during_its_work_is_worked_on_again() -> None:
 
 
 def test_a_tenant_with_many_namespaces_does_not_delay_another() -> None:
-    async def test(queue: Queue, _: Clock) -> None:
+    async def test(queue: Queue[Key], _: Clock) -> None:
         for number in range(1000):
             queue.add(Unit("large", f"n{number}"))
         queue.add(Unit("small", "n"))
@@ -73,7 +73,7 @@ def test_a_tenant_with_many_namespaces_does_not_delay_another() -> None:
 
 
 def test_failures_wait_longer_each_time_and_success_forgets_them() -> None:
-    async def test(queue: Queue, clock: Clock) -> None:
+    async def test(queue: Queue[Key], clock: Clock) -> None:
         key = Tenant("a")
         waits = []
         queue.add(key)
@@ -94,7 +94,7 @@ def test_failures_wait_longer_each_time_and_success_forgets_them() -> None:
 
 
 def test_the_api_servers_wish_to_be_left_alone_is_respected() -> None:
-    async def test(queue: Queue, clock: Clock) -> None:
+    async def test(queue: Queue[Key], clock: Clock) -> None:
         queue.add(Tenant("a"))
         queue.done(await take(queue), failed=True, retry_after=30)
         clock.now += 29
@@ -108,7 +108,7 @@ def test_the_api_servers_wish_to_be_left_alone_is_respected() -> None:
 
 
 def test_what_is_asked_for_now_does_not_wait_for_its_delay() -> None:
-    async def test(queue: Queue, clock: Clock) -> None:
+    async def test(queue: Queue[Key], clock: Clock) -> None:
         queue.add_after(Tenant("a"), 60)
         queue.add(Tenant("a"))
         assert await drain(queue) == [Tenant("a")]
@@ -120,7 +120,7 @@ def test_what_is_asked_for_now_does_not_wait_for_its_delay() -> None:
 
 
 def test_a_closed_queue_hands_out_nothing_more() -> None:
-    async def test(queue: Queue, _: Clock) -> None:
+    async def test(queue: Queue[Key], _: Clock) -> None:
         queue.add(Tenant("a"))
         queue.close()
         assert await queue.take() is None

@@ -8,7 +8,9 @@ from typing import Any
 from factory import seen, settings, settings_spec, tenant
 from securetenant.api import kinds, names
 from securetenant.api.objects import Body, Manifest, Ref
+from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import ownership, rollout
+from securetenant.plan.pids import Kubelet, Reading
 from securetenant.reconcile import keys
 from securetenant.reconcile.engine import Engine
 from securetenant.reconcile.errors import RefusedError, UnavailableError
@@ -81,6 +83,13 @@ class Cluster:
         return self._keep(ref, {**self.objects[ref], "status": status})
 
 
+class NoKubelets:
+    """There are no nodes, so nobody asks."""
+
+    async def read(self, kubelet: Kubelet, settings: SettingsSpec) -> Reading:
+        raise AssertionError((kubelet, settings))
+
+
 class Silent:
     """Counts and tells nothing but how far the roll-out is."""
 
@@ -114,6 +123,7 @@ class Fleet:
             announcer=self.told,
             now=lambda: datetime.datetime(2026, 11, 25, tzinfo=datetime.UTC),
             store=Store(),
+            kubelets=NoKubelets(),
             workers=2,
         )
 

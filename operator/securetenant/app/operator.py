@@ -19,6 +19,7 @@ from securetenant.kube import credentials
 from securetenant.kube.client import Client
 from securetenant.kube.events import Events
 from securetenant.kube.informer import Informer
+from securetenant.kube.kubelet import Kubelets
 from securetenant.reconcile.engine import Engine
 from securetenant.reconcile.errors import ClusterError, MissingError
 from securetenant.reconcile.store import Store
@@ -76,7 +77,9 @@ class Settings:
 class Operator:
     """Everything that runs, and what it knows of its own health."""
 
-    def __init__(self, client: Client, metrics: Metrics, events: Events) -> None:
+    def __init__(
+        self, client: Client, metrics: Metrics, events: Events, kubelets: Kubelets
+    ) -> None:
         self._client = client
         self._served = False
         self.engine = Engine(
@@ -85,6 +88,7 @@ class Operator:
             announcer=events,
             now=lambda: datetime.datetime.now(datetime.UTC),
             store=Store(),
+            kubelets=kubelets,
         )
         self._informers = [
             self._informer(kinds.NAMESPACE, ""),
@@ -348,7 +352,8 @@ async def run(settings: Settings) -> None:
     metrics = Metrics()
     async with Client(login, requested=metrics.requested) as client:
         events = Events(client)
-        operator = Operator(client, metrics, events)
+        kubelets = Kubelets(client, server=login.server, authority=login.certificate_authority)
+        operator = Operator(client, metrics, events, kubelets)
         runner = await health.serve(
             settings.address,
             settings.port,

@@ -13,7 +13,7 @@ from securetenant.api import kinds, names, objects, status
 from securetenant.api.nodes import TenantNodes
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.api.tenancysettings import SettingsSpec
-from securetenant.plan import expected, ownership
+from securetenant.plan import expected, ownership, pids
 from securetenant.reconcile import keys
 from securetenant.reconcile.errors import (
     ClusterError,
@@ -25,8 +25,9 @@ from securetenant.reconcile.errors import (
 from securetenant.reconcile.flows import Flows
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.nodes import Nodes, Surroundings
+from securetenant.reconcile.pids import Pids
 from securetenant.reconcile.platform import Platform
-from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
+from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Kubelets, Meter
 from securetenant.reconcile.queue import Queue
 from securetenant.reconcile.rollout import Rollout
 from securetenant.reconcile.store import Store
@@ -44,6 +45,8 @@ _GATHER_SECONDS = 1.0
 _HOUR_SECONDS = 3600.0
 _UNREAD_SECONDS = 0.2
 """How soon a node is looked at again of which somebody else has to be heard first."""
+_NEWS_SECONDS = 0.2
+"""How long news of kubelets are gathered before tenants tell of them."""
 _DAEMON_SETS_SECONDS = 600.0
 """How often DaemonSets are looked at while tenants have nodes of their own."""
 _YIELD_EVERY = 50
@@ -63,11 +66,12 @@ class Engine:
         announcer: Announcer,
         now: Callable[[], datetime.datetime],
         store: Store,
+        kubelets: Kubelets,
         workers: int = 32,
     ) -> None:
         self.store = store
         self.tenants = Tenants()
-        self.queue = Queue(clock=time.monotonic, chance=random.Random())  # noqa: S311 - jitter.
+        self.queue = Queue[Key](clock=time.monotonic, chance=random.Random())  # noqa: S311 - jitter.
         self._cluster = cluster
         self._meter = meter
         self._announcer = announcer
@@ -86,6 +90,13 @@ class Engine:
             ),
         )
         self.flows = Flows(store, self.tenants)
+        self.pids = Pids(
+            kubelets=kubelets,
+            cluster=cluster,
+            meter=meter,
+            # Many nodes at once are one piece of news.
+            changed=lambda owner: self.queue.add_after(keys.Limits("", owner), _NEWS_SECONDS),
+        )
         self._teardowns: deque[float] = deque()
         self._torn_down: set[str] = set()
 
@@ -121,6 +132,7 @@ class Engine:
         self._wake_tier(_tier_ref(name))
         self._wake_nodes(self.nodes.ask(name, None) | self.nodes.of(name))
         self._look_at_flow(name)
+        self.pids.ask(name, None)
 
     def settings_seen(self, _: Ref, body: Body) -> None:
         """Take the TenancySettings as they now are.
@@ -128,6 +140,7 @@ class Engine:
         Every tenant is judged by them at once; what they shape is rolled out in waves.
         """
         if self.platform.take_settings(body):
+            self.pids.take_settings(self.platform.settings)
             if self.platform.settings is not None:
                 self.rollout.begin(self.platform.settings, body, self.tenants.records)
             self._look_again()
@@ -138,6 +151,7 @@ class Engine:
     def settings_gone(self, ref: Ref, _: int) -> None:
         """Take note that the TenancySettings are gone."""
         if self.platform.lose_settings(ref):
+            self.pids.take_settings(None)
             self._look_again()
 
     def platform_seen(self, ref: Ref, body: Body) -> None:
@@ -294,11 +308,13 @@ class Engine:
 
     def node_seen(self, ref: Ref, body: Body) -> None:
         """Take a Node as it now is."""
+        self.pids.node_seen(body)
         if self.nodes.seen(ref.name, body):
             self._wake_nodes((ref.name,))
 
     def node_gone(self, ref: Ref, version: int) -> None:
         """Take note that a Node was deleted."""
+        self.pids.node_gone(ref.name, version)
         for name in self.nodes.gone(ref.name, version):
             self.queue.add(keys.Tenant(name))
 
@@ -381,10 +397,12 @@ class Engine:
         async with asyncio.TaskGroup() as group:
             for number in range(self._workers):
                 group.create_task(self._work(), name=f"worker {number}")
+            group.create_task(self.pids.run(), name="kubelets")
 
     def stop(self) -> None:
         """Take no more work; :meth:`run` returns when what was begun is done."""
         self.queue.close()
+        self.pids.stop()
 
     async def _work(self) -> None:
         while (key := await self.queue.take()) is not None:
@@ -422,6 +440,10 @@ class Engine:
                 return await self._look_at_daemons(key)
             case keys.Flow():
                 return await self._reconcile_flow(key)
+            case keys.Limits():
+                for name in self.pids.asking(key.owner):
+                    self.queue.add(keys.Tenant(name))
+                return False
             case keys.Tenant():
                 failed = await self._reconcile_tenant(key)
                 self._note(key.tenant)
@@ -509,7 +531,7 @@ class Engine:
         if record.spec is not None and not record.is_suspended:
             self._let_go_of_leftovers(key.tenant, record)
         missing = () if record.tier_finding is None else (record.tier_finding,)
-        wait = self._unfinished(record)
+        wait = self._unfinished(key.tenant, record)
         if wait and not record.is_suspended:
             self.queue.add_after(key, wait)
             return bool(missing)
@@ -646,6 +668,8 @@ class Engine:
         changed = self.tenants.read(name, settings, self.store, followed=followed)
         if record.spec is not None:
             self._wake_nodes(self.nodes.ask(name, record.spec.nodes))
+            asked = record.spec.nodes or TenantNodes()
+            self.pids.ask(name, pids.asked(name, asked, settings.nodes))
             if self.nodes.has(name):
                 self.queue.add(keys.Pods(name))
         if record.awaits_turn:
@@ -748,7 +772,7 @@ class Engine:
         self._meter.wrote("apply", ref.kind)
         self.tenants.see(name, made)
 
-    def _unfinished(self, record: Record) -> float:
+    def _unfinished(self, name: str, record: Record) -> float:
         """Return how long to hold the status back, since most of it is about to change.
 
         While namespaces were not worked on yet, the status is written now and then only: a
@@ -757,9 +781,14 @@ class Engine:
         """
         now = time.monotonic()
         missing = record.tier_finding
-        if (missing is None or conditions.is_stalled(missing.reason)) and all(
-            unit.outcome.ready or (unit.attempted and is_worth_telling(unit.outcome))
-            for unit in record.units.values()
+        told = missing is None or conditions.is_stalled(missing.reason)
+        if (
+            told
+            and not self.pids.is_under_way(name)
+            and all(
+                unit.outcome.ready or (unit.attempted and is_worth_telling(unit.outcome))
+                for unit in record.units.values()
+            )
         ):
             record.told_at = float("-inf")
             return 0.0
@@ -905,7 +934,11 @@ class Engine:
         """Write the status if it says something new, and announce when Ready changed."""
         tier = self._told_of_tier(record)
         extra = self._judge_nodes(name, record)
-        subject = _subject(record, findings, self.platform.remark, tier, extra)
+        reports = self.pids.judge(name)
+        if record.spec and record.spec.nodes and record.spec.nodes.required_pids:
+            # Its pods land nowhere while no node keeps the bound.
+            extra, reports = (*extra, *reports), ()
+        subject = _subject(record, findings, self.platform.remark, tier, extra, reports)
         document = tenant.summarize(subject, record.status, self._now())
         if document == record.status:
             return
@@ -993,6 +1026,7 @@ def _subject(
     remark: str,
     tier: str,
     extra: tuple[Verdict, ...],
+    reports: tuple[Verdict, ...],
 ) -> Subject:
     """Return what the status of a tenant is about."""
     exception = ""
@@ -1006,5 +1040,6 @@ def _subject(
         remarks=tuple(each for each in (record.remark, remark) if each),
         tier=tier,
         extra=extra,
+        reports=reports,
         suspended=record.is_suspended,
     )

@@ -72,10 +72,27 @@ class Flow(NamedTuple):
         return self.name
 
 
+class Limits(NamedTuple):
+    """Let those tell anew who ask for limits of processes on the nodes of this owner."""
+
+    tenant: str
+    """Nobody: there may be many."""
+    owner: str
+    # As above.
+    limits: str = "Limits"
+
+
 class Settings(NamedTuple):
     """Tell how the platform stands."""
 
     tenant: str = ""
 
 
-Key = Tenant | Unit | Leftover | Stray | Flow | Node | Pods | DaemonSets | Settings
+class Kubelet(NamedTuple):
+    """Read the kubelet of a node, and label the node by what it says: in a queue of its own."""
+
+    node: str
+    tenant: str = ""
+
+
+Key = Tenant | Unit | Leftover | Stray | Flow | Node | Pods | DaemonSets | Limits | Settings

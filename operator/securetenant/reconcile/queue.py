@@ -5,14 +5,25 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Callable
-
-from securetenant.reconcile.keys import Key
+from typing import Any, Generic, Protocol, TypeVar
 
 _FIRST_DELAY_SECONDS = 0.25
 _LONGEST_DELAY_SECONDS = 120.0
 
 
-class Queue:
+class _InLine(Protocol):
+    @property
+    def tenant(self) -> str: ...
+
+    def __hash__(self) -> int: ...
+
+    def __lt__(self, other: Any, /) -> bool: ...
+
+
+K = TypeVar("K", bound=_InLine)
+
+
+class Queue(Generic[K]):
     """A fair, deduplicating queue.
 
     A key that is added while it is being worked on is worked on once more afterwards. Each
@@ -23,21 +34,21 @@ class Queue:
     def __init__(self, *, clock: Callable[[], float], chance: random.Random) -> None:
         self._clock = clock
         self._chance = chance
-        self._lines: dict[str, deque[Key]] = {}
+        self._lines: dict[str, deque[K]] = {}
         self._turn: deque[str] = deque()
-        self._waiting: set[Key] = set()
-        self._active: set[Key] = set()
-        self._again: set[Key] = set()
-        self._failures: dict[Key, int] = {}
-        self._due: dict[Key, float] = {}
-        self._heap: list[tuple[float, Key]] = []
+        self._waiting: set[K] = set()
+        self._active: set[K] = set()
+        self._again: set[K] = set()
+        self._failures: dict[K, int] = {}
+        self._due: dict[K, float] = {}
+        self._heap: list[tuple[float, K]] = []
         self._wake = asyncio.Event()
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._active)
 
-    def add(self, key: Key) -> None:
+    def add(self, key: K) -> None:
         """Ask for work on ``key``, now."""
         self._due.pop(key, None)
         if key in self._active:
@@ -51,7 +62,7 @@ class Queue:
             line.append(key)
             self._wake.set()
 
-    def add_after(self, key: Key, seconds: float) -> None:
+    def add_after(self, key: K, seconds: float) -> None:
         """Ask for work on ``key`` in a while; sooner if it is asked for sooner."""
         if key in self._waiting:
             return
@@ -61,7 +72,7 @@ class Queue:
             heapq.heappush(self._heap, (due, key))
             self._wake.set()
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: K) -> None:
         """Drop delays and failures of a key that no longer exists."""
         self._due.pop(key, None)
         self._failures.pop(key, None)
@@ -71,7 +82,7 @@ class Queue:
         self._closed = True
         self._wake.set()
 
-    async def take(self) -> Key | None:
+    async def take(self) -> K | None:
         """Wait for the next key; the caller must end it with :meth:`done`.
 
         Returns nothing once the queue is closed.
@@ -89,7 +100,7 @@ class Queue:
                 continue
         return None
 
-    def done(self, key: Key, *, failed: bool, retry_after: float = 0) -> None:
+    def done(self, key: K, *, failed: bool, retry_after: float = 0) -> None:
         """End the work on ``key``; a failure is tried again with growing delay and jitter."""
         self._active.discard(key)
         if not failed:
@@ -103,7 +114,7 @@ class Queue:
             delay = min(_FIRST_DELAY_SECONDS * 2**count, _LONGEST_DELAY_SECONDS)
             self.add_after(key, max(retry_after, delay * self._chance.uniform(0.8, 1.2)))
 
-    def _next(self) -> Key:
+    def _next(self) -> K:
         tenant = self._turn.popleft()
         line = self._lines[tenant]
         key = line.popleft()

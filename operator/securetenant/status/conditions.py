@@ -29,11 +29,14 @@ _STALLED = (
     status.NODE_CONFLICT,
     status.UNKNOWN_NODE,
     status.PODS_ELSEWHERE,
+    status.NOT_LIMITED,
+    status.NO_NODES,
 )
 """Reasons that wait for somebody; the first that occurs is the one that is told."""
 _WAITING = (
     status.EVICTION_WAITING,
     status.NODE_IN_USE,
+    status.KUBELET_UNREAD,
     status.AWAITING_TURN,
     status.UNAVAILABLE,
     status.TEARDOWN_DELAYED,

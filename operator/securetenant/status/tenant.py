@@ -29,6 +29,8 @@ class Subject:
     extra: Sequence[Verdict] = ()
     """Conditions that this tenant has beside those of all; what is not True there keeps it from
     being ready."""
+    reports: Sequence[Verdict] = ()
+    """Conditions that it has too, for which Ready does not wait."""
     suspended: bool = False
     """Whether the operator is asked to change nothing."""
 
@@ -65,7 +67,12 @@ def _verdicts(subject: Subject) -> list[Verdict]:
     findings = [*subject.findings, *(each.finding for each in subject.extra)]
     verdicts = conditions.judge(subject.outcomes, findings, platform=True)
     pair = [each for each in verdicts if each.type in (status.RECONCILING, status.STALLED)]
-    verdicts = [*(each for each in verdicts if each not in pair), *subject.extra, *pair]
+    verdicts = [
+        *(each for each in verdicts if each not in pair),
+        *subject.extra,
+        *subject.reports,
+        *pair,
+    ]
     if subject.suspended:
         verdicts = _suspended(verdicts)
     return [
