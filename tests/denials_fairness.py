@@ -13,10 +13,10 @@ def _row(body: dict[str, Any], **fields: Any) -> Denial:
 
 
 ROWS: dict[tuple[str, int], Denial] = {
-    ("securetenant-operator-fence", 22): _row(flow(name="first-of-all")),
-    ("securetenant-operator-fence", 23): _row(flow(matchingPrecedence=2)),
-    ("securetenant-operator-fence", 24): _row(flow(rules=[])),
-    ("securetenant-operator-fence", 25): _row(
+    ("securetenant-operator-fence-flows", 0): _row(flow(name="first-of-all")),
+    ("securetenant-operator-fence-flows", 1): _row(flow(matchingPrecedence=2)),
+    ("securetenant-operator-fence-flows", 2): _row(flow(rules=[])),
+    ("securetenant-operator-fence-flows", 3): _row(
         dict(fairness.build(0, ["kube-system"], ()).body),
     ),
 }

@@ -29,6 +29,14 @@ def _stolen(title: str) -> Denial:
     return Denial(who="operator", method=row[1], path=row[2], body=row[3])
 
 
+def _fence(part: str, *titles: str, first: int = 0) -> dict[tuple[str, int], Denial]:
+    """Return one row for each rule of a part of the fence."""
+    return {
+        (f"securetenant-operator-fence{part}", index): _stolen(title)
+        for index, title in enumerate(titles, first)
+    }
+
+
 _NORTH = "/api/v1/namespaces/north-1"
 _NODE = "/api/v1/nodes/node-0"
 _SETTINGS_DNS = {"mirrorPods": {"namespaces": ["kube-system"], "refusedLabels": []}}
@@ -146,29 +154,26 @@ ROWS: dict[tuple[str, int], Denial] = {
         path="/api/v1/namespaces/unready/configmaps",
         body={"metadata": {"name": "x"}},
     ),
-    **{
-        ("securetenant-operator-fence", index): _stolen(title)
-        for index, title in enumerate(
-            (
-                "raise a tenant's quota",
-                "events in kube-system",
-                "wall elsewhere",
-                "under another name",
-                "another tenant's policy",
-                "open to everybody",
-                "open to what is labelled like the platform",
-                "give to everybody",
-                "take default",
-                "delete a foreign one",
-                "move to another tenant",
-                "take a foreign one",
-                "write consent",
-                "privileged",
-                "admin access to devices",
-            ),
-            start=1,
-        )
-    },
+    **_fence("", "raise a tenant's quota", "events in kube-system", first=1),
+    **_fence(
+        "-walls",
+        "wall elsewhere",
+        "under another name",
+        "another tenant's policy",
+        "open to everybody",
+        "open to what is labelled like the platform",
+        "give to everybody",
+    ),
+    **_fence(
+        "-namespaces",
+        "take default",
+        "delete a foreign one",
+        "move to another tenant",
+        "take a foreign one",
+        "write consent",
+        "privileged",
+        "admin access to devices",
+    ),
     ("securetenant-operator-bounds", 0): Denial(
         who="operator",
         method="POST",
@@ -228,8 +233,8 @@ ROWS: dict[tuple[str, int], Denial] = {
         body=network_policy(egress=[{"to": [tenant_peer("south")]}]),
         settings={"bounds": {"peers": ["nor*"]}},
     ),
-    ("securetenant-operator-fence", 19): _stolen("cordon a node"),
-    ("securetenant-operator-fence", 20): _stolen("evict everybody by a taint of others"),
-    ("securetenant-operator-fence", 26): _stolen("a node reader's token for a day"),
+    ("securetenant-operator-fence-nodes", 0): _stolen("cordon a node"),
+    ("securetenant-operator-fence-nodes", 1): _stolen("evict everybody by a taint of others"),
+    ("securetenant-operator-fence", 3): _stolen("a node reader's token for a day"),
     ("securetenant-operator-bounds", 8): Denial(who="operator", path=_NODE, body=TAKEN),
 }

@@ -7,7 +7,7 @@ from attack_harness import Denial
 
 NODE = "n-fort"
 ROWS: dict[tuple[str, int], Denial] = {
-    ("securetenant-operator-fence", 21): Denial(
+    ("securetenant-operator-fence-nodes", 2): Denial(
         who="operator", path=f"/api/v1/nodes/{NODE}", body={"spec": {"taints": None}}
     ),
 }

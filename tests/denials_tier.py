@@ -39,13 +39,15 @@ def accept(action: str) -> dict[str, Any]:
 
 
 ROWS: dict[tuple[str, int], Denial] = {
-    ("securetenant-operator-fence", 16): Denial(
+    ("securetenant-operator-fence-tiers", 0): Denial(
         who="operator", method="POST", path=_KIND.path(), body=tier("securetenant-south")
     ),
-    ("securetenant-operator-fence", 17): Denial(
+    ("securetenant-operator-fence-tiers", 1): Denial(
         who="operator",
         path=_PATH,
         body={"spec": {"subject": {"namespaces": {"matchLabels": None}}}},
     ),
-    ("securetenant-operator-fence", 18): Denial(who="operator", path=_PATH, body=accept("Accept")),
+    ("securetenant-operator-fence-tiers", 2): Denial(
+        who="operator", path=_PATH, body=accept("Accept")
+    ),
 }

@@ -11,7 +11,13 @@ from securetenant.api import kinds, names
 from securetenant.desired import fairness
 
 RBAC = "rbac.authorization.k8s.io"
-FENCE = Policy("securetenant-operator-fence")
+FENCE = Policy(
+    "securetenant-operator-fence",
+    also=tuple(
+        f"securetenant-operator-fence-{part}"
+        for part in ("flows", "namespaces", "nodes", "tiers", "walls")
+    ),
+)
 NETPOL = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 DENY = NETPOL.format("north-1") + f"/{names.DEFAULT_DENY}"
 BINDINGS = f"/apis/{RBAC}/v1/namespaces/{{}}/rolebindings"

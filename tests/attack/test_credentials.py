@@ -396,7 +396,7 @@ def document(
         NOBODY.title: access_reviews.table(nobody) + _paths(court, NOBODY, paths),
         EVERYBODY.title: access_reviews.table(anybody) + _paths(court, EVERYBODY, paths),
         OPERATOR.title: access_reviews.table(beyond(OPERATOR, anybody))
-        + "\nOf the writes, the policy `securetenant-operator-fence` leaves these:\n\n"
+        + "\nOf the writes, the policies `securetenant-operator-fence*` leave these:\n\n"
         + left_by_the_fence(as_operator, admin)
         + "\nAnd each of these is refused, though RBAC allows it:\n\n"
         + tried_as_the_operator(),

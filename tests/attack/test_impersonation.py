@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from attack_harness import Control, Policy, verdict
+from attack_harness import Control, verdict
 from harness import Api
 from securetenant.api import kinds, names
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
+from stolen_operator import FENCE
 
 OPERATOR_USER = "system:serviceaccount:securetenant-system:securetenant-operator"
 BREAK_GLASS = "securetenant:break-glass"
-FENCE = Policy("securetenant-operator-fence")
 
 pytestmark = pytest.mark.usefixtures("tenants", "bystander")
 

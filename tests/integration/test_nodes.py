@@ -608,7 +608,7 @@ def test_the_operators_token_takes_no_wall_off_a_node(
     said = answer.message.partition("denied request: ")[2]
     golden = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
     if request.config.getoption("--update-golden"):
-        golden[policy][index] = said
+        golden.setdefault(policy, {})[index] = said
         GOLDEN.write_text(yaml.safe_dump(golden, width=100), encoding="utf-8")
     assert golden[policy][index] == said
 

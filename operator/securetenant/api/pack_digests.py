@@ -119,7 +119,32 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-fence",
-        "05508dad0ce6ce523f585a91e28f79eb",
+        "a351bea2746ebb1d340f7c09beb8cf4c",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-operator-fence-flows",
+        "c884e8026b2f372897035c4548de49b4",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-operator-fence-namespaces",
+        "0b5296974b74e8dc01a797be482b6906",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-operator-fence-nodes",
+        "940d35061197f3b448ae83144e24ca8b",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-operator-fence-tiers",
+        "f2f4ef8932da29d0a0e9d37bde5b9b12",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-operator-fence-walls",
+        "b848225708c2dcf89e7e6484e85443b2",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -255,6 +280,31 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-operator-fence",
         "6b9acb9fe6a7f6b88ba139ad08c6d772",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-operator-fence-flows",
+        "3873e42944824eb50376f1197596cfa0",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-operator-fence-namespaces",
+        "9f8e6e7064569d09174e7c8d7b279e6e",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-operator-fence-nodes",
+        "36c690a19097e3ed125940d7ccacdbe5",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-operator-fence-tiers",
+        "245ba981b685abbbb7f83c4be9159016",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-operator-fence-walls",
+        "6ac103e0d0e046cec5180c82154a98d6",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
