@@ -1,4 +1,8 @@
-"""``securetenant run``: the operator itself."""
+"""``securetenant run``: the operator itself.
+
+A program of its own too (``python -m securetenant.cli.run``): the image holds no other command,
+and none of the packages that the others need.
+"""
 
 import asyncio
 from pathlib import Path
@@ -10,7 +14,7 @@ from securetenant.app.operator import Settings
 from securetenant.telemetry import logs
 
 
-@click.command()
+@click.command(context_settings={"auto_envvar_prefix": "SECURETENANT_RUN"})
 @click.option(
     "--kubeconfig",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -38,3 +42,7 @@ def run(kubeconfig: Path | None, address: str, port: int, log_style: str, log_le
     """
     logs.configure(style=log_style, level=log_level)
     asyncio.run(operator.run(Settings(kubeconfig=kubeconfig, address=address, port=port)))
+
+
+if __name__ == "__main__":
+    run()
