@@ -28,14 +28,15 @@ _NODES = _TOLD.replace("NetworkIsolated", "NodesDedicated")
 _TAINTS = "get node node-1 -o jsonpath={.spec.taints}"
 _TENANCY = "node-restriction.kubernetes.io/tenancy"
 _OPTIONS = Options(
-    nodes=2,
+    nodes=3,
     node_labels=(
         f"0:{_TENANCY}=shared",
         f"1:{_TENANCY}=dedicated",
         "1:node-restriction.kubernetes.io/pool=beta",
+        "2:node-role.kubernetes.io/control-plane=",
     ),
 )
-"""Two nodes: one for all, one that may be given to beta."""
+"""Three nodes: one for all, one that may be given to beta, one for the platform's own pods."""
 _BIG = '{"spec":{"containers":[{"name":"x","image":"x","resources":{"limits":{"cpu":"99"}}}]}}'
 _UID = f"get networkpolicy {_WALL} -n acme-prod -o jsonpath={{.metadata.uid}}"
 

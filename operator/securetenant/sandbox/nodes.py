@@ -62,6 +62,11 @@ def _node(index: int, labels: dict[str, str]) -> dict[str, object]:
         "metadata": {
             "name": name(index),
             "annotations": {"kwok.x-k8s.io/node": "fake"},
-            "labels": {"kubernetes.io/hostname": name(index), "type": "kwok", **labels},
+            "labels": {
+                "kubernetes.io/hostname": name(index),
+                "kubernetes.io/os": "linux",
+                "type": "kwok",
+                **labels,
+            },
         },
     }

@@ -1,0 +1,99 @@
+"""Installing and removing, as the documentation says: on a control plane of its own each time."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from conftest import install, operating, settled
+from factory import tenant
+from harness import JSON_PATCH, Api, conditions, kubectl, wait_for
+from securetenant.api import kinds, names
+from securetenant.sandbox import control, instances, kubeconfigs
+from securetenant.sandbox.instances import Instance, Options
+
+SYSTEM = "securetenant-system"
+DEPLOYMENT = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/securetenant-operator"
+
+
+@pytest.fixture
+def installed() -> Iterator[Instance]:
+    """A control plane with one fake node, on which everything was installed once."""
+    instance = instances.named(f"test-{os.getpid()}-install")
+    control.up(instance, Options(nodes=1), lambda _: None)
+    try:
+        install(instance)
+        yield instance
+    finally:
+        with instances.starting(instance):
+            instances.stop(instance)
+
+
+def pods(admin: Api) -> list[Any]:
+    """Return the operator's pods as they are scheduled; none of them runs a container here."""
+    found: list[Any] = admin.list(kinds.POD, SYSTEM)
+    return found
+
+
+def test_a_second_apply_changes_nothing(installed: Instance) -> None:
+    for folder in ("crds", "manifests"):
+        lines = kubectl(installed, "apply", "-k", folder).splitlines()
+        assert lines
+        assert [line for line in lines if not line.endswith(" unchanged")] == []
+
+
+def test_the_operators_pod_is_admitted_in_its_own_namespace_and_keeps_off_tenants_nodes(
+    installed: Instance,
+) -> None:
+    """Pod Security holds pods, not Deployments: only the pod tells that the manifest is right."""
+    admin = Api(installed.admin_kubeconfig)
+    groups = ("system:masters", "securetenant:break-glass")
+    breaker = Api(kubeconfigs.for_user(installed, "breaker", groups))
+    wait_for(
+        lambda: [each["spec"].get("nodeName") for each in pods(admin)] == ["node-0"],
+        what=f"one pod on the only node: {admin.call('GET', DEPLOYMENT).body['status']}",
+        seconds=30,
+    )
+    (first,) = pods(admin)
+    assert first["spec"]["priority"] == 2_000_000_000
+    label = f"/metadata/labels/{names.NODE_LABEL.replace('/', '~1')}"
+    mark = [{"op": "add", "path": label, "value": names.SHARED}]
+    breaker.patch(kinds.NODE, "node-0", mark, content_type=JSON_PATCH).ok()
+    admin.delete(kinds.POD, first["metadata"]["name"], SYSTEM).ok()
+
+    def waits() -> bool:
+        found = [each for each in pods(admin) if each["metadata"]["uid"] != first["metadata"]["uid"]]
+        return [conditions(each).get("PodScheduled", {}).get("reason") for each in found] == [
+            "Unschedulable"
+        ]
+
+    wait_for(waits, what="a pod that no node takes", seconds=30)
+
+
+def test_it_is_removed_in_the_order_that_the_documentation_says(
+    installed: Instance, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Namespaces and walls stay, and are ordinary objects then."""
+    admin = Api(installed.admin_kubeconfig)
+    with operating(installed, tmp_path_factory.mktemp("operator") / "log"):
+        body = tenant("goes", namespaces=[{"name": "goes-1"}])
+        admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
+        settled(admin, "goes")
+        kubectl(installed, "delete", "securetenants", "--all", "--timeout=30s")
+    kubectl(installed, "delete", "-k", "manifests/policies", "--timeout=60s")
+    kubectl(installed, "delete", "-k", "manifests", "--ignore-not-found", "--timeout=60s")
+    kubectl(installed, "delete", "-k", "crds", "--timeout=60s")
+    kubectl(installed, "delete", "networkpolicy", "securetenant-default-deny", "-n", "goes-1")
+    left = kubectl(
+        installed,
+        "get",
+        "clusterroles,clusterrolebindings,crds,namespaces,validatingadmissionpolicies,"
+        "validatingadmissionpolicybindings,mutatingadmissionpolicies,mutatingadmissionpolicybindings",
+        "-l",
+        "app.kubernetes.io/part-of=securetenant",
+        "-o",
+        "name",
+    )
+    assert left == ""
+    assert admin.get(kinds.NAMESPACE, "goes-1")["metadata"]["labels"][names.TENANT_LABEL] == "goes"
