@@ -17,15 +17,18 @@ COPY operator/securetenant /app/securetenant
 RUN ["python3", "-m", "compileall", "-q", "/app/securetenant"]
 COPY LICENSE /app/
 
+# Compiled modules fit one minor version of Python. A stage of its own, since a RUN leaves files behind.
+FROM ${RUNTIME_BASE} AS tried
+COPY --from=build /app /app
+ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1
+RUN ["/usr/bin/python3", "-m", "securetenant.cli.run", "--help"]
+
 FROM ${RUNTIME_BASE}
 LABEL org.opencontainers.image.title="securetenant-operator" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=build /app /app
+COPY --from=tried /app /app
 # By number, so that a kubelet can see that it is not root.
 USER 65532:65532
 WORKDIR /app
-# Whatever PYTHON* variables a base sets: nothing but this is added to the search path.
 ENV PYTHONPATH=/app PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1
-# Compiled modules fit one minor version of Python; this fails where the two bases differ.
-RUN ["/usr/bin/python3", "-m", "securetenant.cli.run", "--help"]
 ENTRYPOINT ["/usr/bin/python3", "-m", "securetenant.cli.run"]

@@ -1,0 +1,230 @@
+"""The operator's rights are those that it uses: no verb more, no verb less.
+
+Everything that a right is there for is made to happen once, on a control plane of its own; then the
+audit log is compared with manifests/operator/rbac.yaml.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from conftest import install, operating, settled
+from factory import pod, tenant
+from harness import (
+    OPERATOR,
+    ROOT,
+    Api,
+    audit_events,
+    conditions,
+    kubectl,
+    settle,
+    wait_for,
+    wait_for_account,
+)
+from securetenant.api import kinds, names
+from securetenant.plan import ownership
+from securetenant.sandbox import control, instances, kubeconfigs
+from securetenant.sandbox.instances import Instance, Options
+
+USER = f"system:serviceaccount:{':'.join(OPERATOR)}"
+CRD = "tests/clusternetworkpolicies.yaml"
+TIER = kinds.CLUSTER_NETWORK_POLICY
+TENANCY = "node-restriction.kubernetes.io/tenancy"
+LABELS = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
+ACCESS = [
+    {"name": role.lower(), "role": role, "subjects": [{"kind": "Group", "name": f"used-{role}"}]}
+    for role in ("Admin", "Developer", "Viewer")
+]
+USED = tenant(
+    "used", namespaces=[{"name": "used-1"}, {"name": "used-2"}], access=ACCESS, deletionPolicy="Delete"
+)
+
+
+class Right(NamedTuple):
+    """One verb on one resource, of one name where the rule names some."""
+
+    group: str
+    resource: str
+    verb: str
+    name: str = ""
+
+
+@pytest.fixture(scope="module")
+def audited() -> Iterator[Instance]:
+    """A control plane after a life in which every right was needed."""
+    instance = instances.named(f"test-{os.getpid()}-rights")
+    control.up(instance, Options(audit=True, nodes=1), lambda _: None)
+    try:
+        install(instance)
+        kubectl(instance, "apply", "-f", CRD)
+        kubectl(instance, "wait", "--for=condition=Established", "-f", CRD, "--timeout=30s")
+        yield instance
+    finally:
+        with instances.starting(instance):
+            instances.stop(instance)
+
+
+@pytest.fixture(scope="module")
+def used(audited: Instance, tmp_path_factory: pytest.TempPathFactory) -> set[Right]:
+    """Every right that the operator used."""
+    admin = Api(audited.admin_kubeconfig)
+    groups = ("system:masters", "securetenant:break-glass")
+    breaker = Api(kubeconfigs.for_user(audited, "breaker", groups))
+    bound: set[str] = set()
+    with operating(audited, tmp_path_factory.mktemp("operator") / "log"):
+        admin.apply(kinds.SECURE_TENANT, USED, manager="test").ok()
+        settled(admin, "used")
+        bound |= {each["roleRef"]["name"] for each in admin.list(kinds.ROLE_BINDING, "used-1")}
+        drift(admin, breaker)
+        impostors(admin, breaker)
+        nodes(audited, admin)
+        settled(admin, "used")
+        admin.delete(kinds.SECURE_TENANT, "used").ok()
+        wait_for(lambda: admin.get(kinds.SECURE_TENANT, "used") is None, what="the end", seconds=60)
+        settle(audited)
+    return {*requested(audited), *implied(audited, bound)}
+
+
+def drift(admin: Api, breaker: Api) -> None:
+    """Change and delete one object of each kind; a deletion is done twice, to be told twice."""
+    changes: list[tuple[kinds.Kind, str, Any]] = [
+        (kinds.NETWORK_POLICY, names.DEFAULT_DENY, {"spec": {"ingress": [{}]}}),
+        (kinds.RESOURCE_QUOTA, names.QUOTA, {"spec": {"hard": {"pods": "1"}}}),
+        (kinds.LIMIT_RANGE, names.LIMITS, {"spec": {"limits": []}}),
+        (kinds.TENANT_POLICY, names.POLICY_NAME, {"metadata": {"labels": {names.TENANT_LABEL: "x"}}}),
+        (kinds.ROLE_BINDING, names.role_binding("Viewer"), {"subjects": []}),
+    ]
+    for kind, name, change in changes:
+        before = ownership.owned(admin.get(kind, name, "used-1"))
+        attacks: tuple[Callable[..., Any], ...] = (
+            lambda *what, change=change: breaker.patch(what[0], what[1], change, what[2]).ok(),
+            lambda *what: breaker.delete(*what).ok(),
+            lambda *what: breaker.delete(*what).ok(),
+        )
+        for attack in attacks:
+            attack(kind, name, "used-1")
+            wait_for(
+                lambda kind=kind, name=name, before=before: is_as(
+                    admin.get(kind, name, "used-1"), before
+                ),
+                what=f"{kind.name} {name} to be as before",
+            )
+    tier = names.admin_tier("used")
+    wanted = ownership.owned(admin.get(TIER, tier))
+    breaker.patch(TIER, tier, {"spec": {"egress": []}}).ok()
+    wait_for(lambda: is_as(admin.get(TIER, tier), wanted), what="the ClusterNetworkPolicy")
+    label = {"metadata": {"labels": {names.STATE_LABEL: None, "pod-security.kubernetes.io/warn": None}}}
+    before = ownership.owned(admin.get(kinds.NAMESPACE, "used-1"))
+    breaker.patch(kinds.NAMESPACE, "used-1", label).ok()
+    wait_for(lambda: is_as(admin.get(kinds.NAMESPACE, "used-1"), before), what="its labels")
+
+
+def is_as(body: Any, before: Any) -> bool:
+    return body is not None and ownership.owned(body) == before
+
+
+def impostors(admin: Api, breaker: Api) -> None:
+    """Put an object of each kind beside ours that only claims to be ours."""
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+    policy = admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, "used-1")
+    bodies: list[tuple[kinds.Kind, Any]] = [
+        (kinds.NETWORK_POLICY, {"spec": {"podSelector": {}, "ingress": [{}]}}),
+        (kinds.RESOURCE_QUOTA, {"spec": {"hard": {"pods": "1"}}}),
+        (kinds.LIMIT_RANGE, {"spec": {"limits": []}}),
+        (kinds.TENANT_POLICY, {key: policy[key] for key in ("apiVersion", "kind", "spec")}),
+        (kinds.ROLE_BINDING, {"roleRef": role, "subjects": []}),
+    ]
+    for kind, body in bodies:
+        body["metadata"] = {"name": "sneaky", "labels": LABELS}
+        breaker.create(kind, body, "used-1").ok()
+        wait_for(
+            lambda kind=kind: admin.get(kind, "sneaky", "used-1") is None,
+            what=f"the {kind.name} to go",
+        )
+
+
+def nodes(instance: Instance, admin: Api) -> None:
+    """Give a node to a tenant while a pod of somebody else's runs there."""
+    kubectl(instance, "label", "node", "node-0", f"{TENANCY}=dedicated")
+    wait_for_account(admin, "default")
+    body = pod()
+    body["spec"]["nodeName"] = "node-0"
+    name = admin.create_pod("default", body).ok()["metadata"]["name"]
+    asked = {"dedicable": {"matchLabels": {TENANCY: "dedicated"}}}
+    asked["shared"] = {"matchLabels": {TENANCY: "shared"}}
+    admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"nodes": asked}}).ok()
+    noded = tenant("noded", nodes={"dedication": "Dedicated", "names": ["node-0"]})
+    admin.apply(kinds.SECURE_TENANT, noded, manager="test").ok()
+
+    def told() -> str:
+        body = admin.get(kinds.SECURE_TENANT, "noded")
+        return str(conditions(body).get("NodesDedicated", {}).get("message"))
+
+    wait_for(lambda: f"default/{name}" in told(), what=f"the pod to be named: {told()}", seconds=60)
+
+
+def requested(instance: Instance) -> Iterator[Right]:
+    """Yield the rights that requests of the operator needed.
+
+    A server-side apply that made an object was asked for both verbs.
+    """
+    for event in audit_events(instance):
+        if event["user"]["username"] != USER or "objectRef" not in event:
+            continue
+        what = event["objectRef"]
+        resource = "/".join(each for each in (what["resource"], what.get("subresource")) if each)
+        group = what.get("apiGroup", "")
+        yield Right(group, resource, event["verb"])
+        if event["verb"] == "patch" and event.get("responseStatus", {}).get("code") == 201:
+            yield Right(group, resource, "create")
+
+
+def implied(instance: Instance, bound: set[str]) -> Iterator[Right]:
+    """Yield the rights that are asked for by no request of their own.
+
+    RBAC wants ``bind`` on a role for a RoleBinding to it, from whoever does not hold all of the role.
+    The policies let nobody touch a managed object without ``override``.
+    """
+    for role in bound:
+        yield Right("rbac.authorization.k8s.io", "clusterroles", "bind", role)
+    if any(right.resource == "networkpolicies" and right.verb == "patch" for right in requested(instance)):
+        yield Right("securetenant.io", "securetenants", "override")
+
+
+def granted() -> set[Right]:
+    """Return the rights of the manifest."""
+    text = (ROOT / "manifests/operator/rbac.yaml").read_text(encoding="utf-8")
+    (role,) = (
+        each
+        for each in yaml.safe_load_all(text)
+        if (each["kind"], each["metadata"]["name"]) == ("ClusterRole", OPERATOR[1])
+    )
+    return {
+        Right(group, resource, verb, name)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [""])
+    }
+
+
+def test_every_right_is_used(used: set[Right]) -> None:
+    assert sorted(granted() - used) == []
+
+
+def test_nothing_else_is_asked_for(used: set[Right]) -> None:
+    assert sorted(used - granted()) == []
+
+
+def test_nothing_is_refused(audited: Instance, used: set[Right]) -> None:
+    refused = [
+        (event["verb"], event["requestURI"], event["responseStatus"].get("message"))
+        for event in audit_events(audited)
+        if event["user"]["username"] == USER
+        and event.get("responseStatus", {}).get("code") in (401, 403)
+    ]
+    assert refused == []
