@@ -83,7 +83,9 @@ def specification(
     assert mount["mountPath"] == _ACCOUNT
     assert limits["capabilities"] == {"drop": ["ALL"]}
     assert container["resources"]["limits"] == {"memory": "512Mi"}
-    known = {each["name"]: env[each["valueFrom"]["fieldRef"]["fieldPath"]] for each in container["env"]}
+    known = {
+        each["name"]: env[each["valueFrom"]["fieldRef"]["fieldPath"]] for each in container["env"]
+    }
     known |= {key: value for key, value in env.items() if key.isupper()}
     return {
         "ociVersion": "1.0.2",

@@ -1,8 +1,8 @@
 """Base images out of Debian's own packages: without a registry, a daemon, or a shell in them.
 
-They stand in for the two that the Dockerfile names, so that it is built for real where neither can be
-pulled. The packages are those of the same Debian release, taken apart without running anything of
-them, and are kept in the cache.
+They stand in for the two that the Dockerfile names, so that it is built for real where neither can
+be pulled. The packages are those of the same Debian release, taken apart without running anything
+of them, and are kept in the cache.
 """
 
 import os
@@ -93,7 +93,7 @@ def _unpack(packages: tuple[str, ...], root: Path) -> None:
 
 
 def _fetch(packages: list[str], cache: Path) -> None:
-    """Download packages, verified by the archive's signature, with an apt that knows nothing else."""
+    """Download packages, with the signature verified, by an apt that knows nothing else."""
     state = cache / f"apt-{os.getpid()}"
     for folder in ("lists/partial", "archives/partial", "debs"):
         (state / folder).mkdir(parents=True)

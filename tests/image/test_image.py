@@ -1,7 +1,7 @@
 """The image, built for real: what is in it, and that it runs as the Deployment says.
 
-Its bases here are stand-ins made of the same Debian release: a registry is not asked. So this says what
-the Dockerfile adds to a base, not what is in the bases that it names.
+Its bases here are stand-ins made of the same Debian release: a registry is not asked. So this says
+what the Dockerfile adds to a base, not what is in the bases that it names.
 """
 
 import json
@@ -57,9 +57,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         RUNTIME_BASE=images.pack(folder / "runtime", "runtime"),
     )
     with images.mounted(image) as files:
-        yield Built(
-            files=files, base=folder / "runtime", configuration=images.configuration(image)
-        )
+        yield Built(files=files, base=folder / "runtime", configuration=images.configuration(image))
 
 
 def listed(root: Path) -> set[str]:
@@ -146,7 +144,7 @@ def deployed() -> dict[str, Any]:
 def test_it_makes_a_tenant_ready_as_the_deployment_runs_it(
     built: Built, installed: Instance, tmp_path: Path
 ) -> None:
-    """Not root, no capability, nothing that can be written to, the token where a kubelet puts it."""
+    """Not root, no capability, nothing to write to, the token where a kubelet puts it."""
     pod, account, bundle = deployed(), tmp_path / "account", tmp_path / "bundle"
     user = pod["securityContext"]["runAsUser"]
     account.mkdir()

@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from conftest import install, operating, settled
 from factory import tenant
-from harness import JSON_PATCH, Api, conditions, kubectl, wait_for
+from harness import JSON_PATCH, ROOT, Api, conditions, kubectl, wait_for
 from securetenant.api import kinds, names
 from securetenant.sandbox import control, instances, kubeconfigs
 from securetenant.sandbox.instances import Instance, Options
@@ -43,6 +45,32 @@ def test_a_second_apply_changes_nothing(installed: Instance) -> None:
         assert [line for line in lines if not line.endswith(" unchanged")] == []
 
 
+def test_an_overlay_names_the_registry(installed: Instance, tmp_path: Path) -> None:
+    """As docs/operations.md writes it; the tag stays that of this version."""
+    overlay = {
+        "resources": [os.path.relpath(ROOT / "manifests", tmp_path)],
+        "images": [{"name": "securetenant-operator", "newName": "registry.example/tenants"}],
+        "patches": [{"path": "settings.yaml"}],
+    }
+    settings = {
+        "apiVersion": "securetenant.io/v1alpha1",
+        "kind": "TenancySettings",
+        "metadata": {"name": "default"},
+        "spec": {"protectedNames": ["platform"]},
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings))
+    made = list(yaml.safe_load_all(kubectl(installed, "kustomize", str(tmp_path))))
+    (deployment,) = (each for each in made if each["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"].startswith("registry.example/tenants:")
+    changed = kubectl(installed, "apply", "-k", str(tmp_path)).splitlines()
+    assert sorted(line for line in changed if not line.endswith(" unchanged")) == [
+        "deployment.apps/securetenant-operator configured",
+        "tenancysettings.securetenant.io/default configured",
+    ]
+
+
 def test_the_operators_pod_is_admitted_in_its_own_namespace_and_keeps_off_tenants_nodes(
     installed: Instance,
 ) -> None:
@@ -63,7 +91,9 @@ def test_the_operators_pod_is_admitted_in_its_own_namespace_and_keeps_off_tenant
     admin.delete(kinds.POD, first["metadata"]["name"], SYSTEM).ok()
 
     def waits() -> bool:
-        found = [each for each in pods(admin) if each["metadata"]["uid"] != first["metadata"]["uid"]]
+        found = [
+            each for each in pods(admin) if each["metadata"]["uid"] != first["metadata"]["uid"]
+        ]
         return [conditions(each).get("PodScheduled", {}).get("reason") for each in found] == [
             "Unschedulable"
         ]

@@ -5,7 +5,7 @@ audit log is compared with manifests/operator/rbac.yaml.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -39,7 +39,10 @@ ACCESS = [
     for role in ("Admin", "Developer", "Viewer")
 ]
 USED = tenant(
-    "used", namespaces=[{"name": "used-1"}, {"name": "used-2"}], access=ACCESS, deletionPolicy="Delete"
+    "used",
+    namespaces=[{"name": "used-1"}, {"name": "used-2"}],
+    access=ACCESS,
+    deletionPolicy="Delete",
 )
 
 
@@ -94,36 +97,42 @@ def drift(admin: Api, breaker: Api) -> None:
         (kinds.NETWORK_POLICY, names.DEFAULT_DENY, {"spec": {"ingress": [{}]}}),
         (kinds.RESOURCE_QUOTA, names.QUOTA, {"spec": {"hard": {"pods": "1"}}}),
         (kinds.LIMIT_RANGE, names.LIMITS, {"spec": {"limits": []}}),
-        (kinds.TENANT_POLICY, names.POLICY_NAME, {"metadata": {"labels": {names.TENANT_LABEL: "x"}}}),
+        (
+            kinds.TENANT_POLICY,
+            names.POLICY_NAME,
+            {"metadata": {"labels": {names.TENANT_LABEL: "x"}}},
+        ),
         (kinds.ROLE_BINDING, names.role_binding("Viewer"), {"subjects": []}),
     ]
     for kind, name, change in changes:
         before = ownership.owned(admin.get(kind, name, "used-1"))
-        attacks: tuple[Callable[..., Any], ...] = (
-            lambda *what, change=change: breaker.patch(what[0], what[1], change, what[2]).ok(),
-            lambda *what: breaker.delete(*what).ok(),
-            lambda *what: breaker.delete(*what).ok(),
-        )
-        for attack in attacks:
-            attack(kind, name, "used-1")
-            wait_for(
-                lambda kind=kind, name=name, before=before: is_as(
-                    admin.get(kind, name, "used-1"), before
-                ),
-                what=f"{kind.name} {name} to be as before",
-            )
+        breaker.patch(kind, name, change, "used-1").ok()
+        wait_to_return(admin, kind, name, before)
+        for _ in range(2):
+            breaker.delete(kind, name, "used-1").ok()
+            wait_to_return(admin, kind, name, before)
     tier = names.admin_tier("used")
     wanted = ownership.owned(admin.get(TIER, tier))
     breaker.patch(TIER, tier, {"spec": {"egress": []}}).ok()
-    wait_for(lambda: is_as(admin.get(TIER, tier), wanted), what="the ClusterNetworkPolicy")
-    label = {"metadata": {"labels": {names.STATE_LABEL: None, "pod-security.kubernetes.io/warn": None}}}
+    wait_to_return(admin, TIER, tier, wanted, "")
+    label = "pod-security.kubernetes.io/warn"
     before = ownership.owned(admin.get(kinds.NAMESPACE, "used-1"))
-    breaker.patch(kinds.NAMESPACE, "used-1", label).ok()
-    wait_for(lambda: is_as(admin.get(kinds.NAMESPACE, "used-1"), before), what="its labels")
+    breaker.patch(kinds.NAMESPACE, "used-1", {"metadata": {"labels": {label: None}}}).ok()
+    wait_to_return(admin, kinds.NAMESPACE, "used-1", before, "")
 
 
-def is_as(body: Any, before: Any) -> bool:
-    return body is not None and ownership.owned(body) == before
+def wait_to_return(
+    admin: Api, kind: kinds.Kind, name: str, before: Any, namespace: str = "used-1"
+) -> None:
+    def is_back() -> bool:
+        body = admin.get(kind, name, namespace)
+        return body is not None and ownership.owned(body) == before
+
+    wait_for(is_back, what=f"{kind.name} {name} to be as before", seconds=30)
+
+
+def wait_to_go(admin: Api, kind: kinds.Kind, name: str, namespace: str) -> None:
+    wait_for(lambda: admin.get(kind, name, namespace) is None, what=f"{kind.name} {name} to go")
 
 
 def impostors(admin: Api, breaker: Api) -> None:
@@ -140,10 +149,7 @@ def impostors(admin: Api, breaker: Api) -> None:
     for kind, body in bodies:
         body["metadata"] = {"name": "sneaky", "labels": LABELS}
         breaker.create(kind, body, "used-1").ok()
-        wait_for(
-            lambda kind=kind: admin.get(kind, "sneaky", "used-1") is None,
-            what=f"the {kind.name} to go",
-        )
+        wait_to_go(admin, kind, "sneaky", "used-1")
 
 
 def nodes(instance: Instance, admin: Api) -> None:
@@ -185,12 +191,15 @@ def requested(instance: Instance) -> Iterator[Right]:
 def implied(instance: Instance, bound: set[str]) -> Iterator[Right]:
     """Yield the rights that are asked for by no request of their own.
 
-    RBAC wants ``bind`` on a role for a RoleBinding to it, from whoever does not hold all of the role.
-    The policies let nobody touch a managed object without ``override``.
+    RBAC wants ``bind`` on a role for a RoleBinding to it, from whoever does not hold all of the
+    role. The policies let nobody touch a managed object without ``override``.
     """
     for role in bound:
         yield Right("rbac.authorization.k8s.io", "clusterroles", "bind", role)
-    if any(right.resource == "networkpolicies" and right.verb == "patch" for right in requested(instance)):
+    if any(
+        right.resource == "networkpolicies" and right.verb == "patch"
+        for right in requested(instance)
+    ):
         yield Right("securetenant.io", "securetenants", "override")
 
 

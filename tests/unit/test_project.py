@@ -3,8 +3,10 @@
 import operator
 import re
 import sys
+import tomllib
 
 import pytest
+import yaml
 
 from harness import ROOT
 from securetenant.sandbox import components
@@ -39,3 +41,10 @@ def test_production_ships_no_client_that_kopf_would_prefer() -> None:
     """Kopf logs in by any client library that it finds, pykube-ng first."""
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert not re.search(r"^(pykube-ng|pytest|rich|cryptography)==", text, re.MULTILINE)
+
+
+def test_the_deployment_asks_for_the_image_of_this_version() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    version = tomllib.loads(text)["project"]["version"]
+    text = (ROOT / "manifests/operator/kustomization.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["images"] == [{"name": "securetenant-operator", "newTag": version}]
