@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import install, operating, settled
+from conftest import install, settled
 from factory import tenant
-from harness import JSON_PATCH, ROOT, Api, conditions, kubectl, wait_for
+from harness import JSON_PATCH, ROOT, Api, Operator, conditions, kubectl, wait_for
 from securetenant.api import kinds, names
 from securetenant.sandbox import control, instances, kubeconfigs
 from securetenant.sandbox.instances import Instance, Options
@@ -102,15 +102,19 @@ def test_the_operators_pod_is_admitted_in_its_own_namespace_and_keeps_off_tenant
 
 
 def test_it_is_removed_in_the_order_that_the_documentation_says(
-    installed: Instance, tmp_path_factory: pytest.TempPathFactory
+    installed: Instance, tmp_path: Path
 ) -> None:
     """Namespaces and walls stay, and are ordinary objects then."""
     admin = Api(installed.admin_kubeconfig)
-    with operating(installed, tmp_path_factory.mktemp("operator") / "log"):
+    operator = Operator(installed, tmp_path / "log")
+    operator.start()
+    try:
         body = tenant("goes", namespaces=[{"name": "goes-1"}])
         admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
         settled(admin, "goes")
         kubectl(installed, "delete", "securetenants", "--all", "--timeout=30s")
+    finally:
+        operator.stop()
     kubectl(installed, "delete", "-k", "manifests/policies", "--timeout=60s")
     kubectl(installed, "delete", "-k", "manifests", "--ignore-not-found", "--timeout=60s")
     kubectl(installed, "delete", "-k", "crds", "--timeout=60s")
