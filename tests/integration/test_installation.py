@@ -116,6 +116,7 @@ def test_it_is_removed_in_the_order_that_the_documentation_says(
     finally:
         operator.stop()
     kubectl(installed, "delete", "-k", "manifests/policies", "--timeout=60s")
+    kubectl(installed, "delete", "flowschemas", "-l", f"{names.MANAGED_BY_LABEL}=securetenant")
     kubectl(installed, "delete", "-k", "manifests", "--ignore-not-found", "--timeout=60s")
     kubectl(installed, "delete", "-k", "crds", "--timeout=60s")
     kubectl(installed, "delete", "networkpolicy", "securetenant-default-deny", "-n", "goes-1")

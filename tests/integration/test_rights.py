@@ -1,7 +1,7 @@
 """The operator's rights are those that it uses: no verb more, no verb less.
 
 Everything that a right is there for is made to happen once, on a control plane of its own; then the
-audit log is compared with manifests/operator/rbac.yaml.
+audit log is compared with the roles in manifests/operator.
 """
 
 import os
@@ -28,12 +28,15 @@ from securetenant.api import kinds, names
 from securetenant.plan import ownership
 from securetenant.sandbox import control, instances, kubeconfigs
 from securetenant.sandbox.instances import Instance, Options
+from stolen_operator import flow
 
 USER = f"system:serviceaccount:{':'.join(OPERATOR)}"
 CRD = "tests/clusternetworkpolicies.yaml"
 TIER = kinds.CLUSTER_NETWORK_POLICY
+FLOW = kinds.FLOW_SCHEMA
 TENANCY = "node-restriction.kubernetes.io/tenancy"
 LABELS = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
+SELECTOR = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
 ACCESS = [
     {"name": role.lower(), "role": role, "subjects": [{"kind": "Group", "name": f"used-{role}"}]}
     for role in ("Admin", "Developer", "Viewer")
@@ -119,6 +122,9 @@ def drift(admin: Api, breaker: Api) -> None:
     before = ownership.owned(admin.get(kinds.NAMESPACE, "used-1"))
     breaker.patch(kinds.NAMESPACE, "used-1", {"metadata": {"labels": {label: None}}}).ok()
     wait_to_return(admin, kinds.NAMESPACE, "used-1", before, "")
+    found = wait_for(lambda: admin.list(FLOW, labelSelector=SELECTOR), what="a FlowSchema")[0]
+    breaker.patch(FLOW, found["metadata"]["name"], {"spec": {"matchingPrecedence": 2}}).ok()
+    wait_to_return(admin, FLOW, found["metadata"]["name"], ownership.owned(found), "")
 
 
 def wait_to_return(
@@ -150,6 +156,8 @@ def impostors(admin: Api, breaker: Api) -> None:
         body["metadata"] = {"name": "sneaky", "labels": LABELS}
         breaker.create(kind, body, "used-1").ok()
         wait_to_go(admin, kind, "sneaky", "used-1")
+    breaker.create(FLOW, flow(name="sneaky")).ok()
+    wait_to_go(admin, FLOW, "sneaky", "")
 
 
 def nodes(instance: Instance, admin: Api) -> None:
@@ -177,15 +185,16 @@ def requested(instance: Instance) -> Iterator[Right]:
 
     A server-side apply that made an object was asked for both verbs.
     """
+    named = {(right.group, right.resource) for right in granted() if right.name}
     for event in audit_events(instance):
         if event["user"]["username"] != USER or "objectRef" not in event:
             continue
         what = event["objectRef"]
         resource = "/".join(each for each in (what["resource"], what.get("subresource")) if each)
-        group = what.get("apiGroup", "")
-        yield Right(group, resource, event["verb"])
+        kind = (what.get("apiGroup", ""), resource)
+        yield Right(*kind, event["verb"], what.get("name", "") if kind in named else "")
         if event["verb"] == "patch" and event.get("responseStatus", {}).get("code") == 201:
-            yield Right(group, resource, "create")
+            yield Right(*kind, "create")
 
 
 def implied(instance: Instance, bound: set[str]) -> Iterator[Right]:
@@ -204,16 +213,23 @@ def implied(instance: Instance, bound: set[str]) -> Iterator[Right]:
 
 
 def granted() -> set[Right]:
-    """Return the rights of the manifest."""
-    text = (ROOT / "manifests/operator/rbac.yaml").read_text(encoding="utf-8")
-    (role,) = (
+    """Return the rights of every role that the manifests bind to the operator."""
+    objects = [
         each
-        for each in yaml.safe_load_all(text)
-        if (each["kind"], each["metadata"]["name"]) == ("ClusterRole", OPERATOR[1])
-    )
+        for path in sorted((ROOT / "manifests/operator").glob("*.yaml"))
+        for each in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    ]
+    operator = {"kind": "ServiceAccount", "namespace": OPERATOR[0], "name": OPERATOR[1]}
+    bound = {
+        (each["roleRef"]["kind"], each["roleRef"]["name"])
+        for each in objects
+        if operator in each.get("subjects", ())
+    }
     return {
         Right(group, resource, verb, name)
-        for rule in role["rules"]
+        for each in objects
+        if (each["kind"], each.get("metadata", {}).get("name")) in bound
+        for rule in each["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
