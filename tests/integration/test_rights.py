@@ -14,6 +14,7 @@ import yaml
 from conftest import install, operating, settled
 from factory import pod, tenant
 from harness import (
+    MERGE,
     OPERATOR,
     ROOT,
     Api,
@@ -170,14 +171,25 @@ def nodes(instance: Instance, admin: Api) -> None:
     asked = {"dedicable": {"matchLabels": {TENANCY: "dedicated"}}}
     asked["shared"] = {"matchLabels": {TENANCY: "shared"}}
     admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"nodes": asked}}).ok()
-    noded = tenant("noded", nodes={"dedication": "Dedicated", "names": ["node-0"]})
-    admin.apply(kinds.SECURE_TENANT, noded, manager="test").ok()
+    # An address for documentation: the token is taken, and nobody answers who could be shown it.
+    elsewhere = {"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.10"}]}}
+    path = kinds.NODE.path("", "node-0", "status")
+    admin.call("PATCH", path, elsewhere, content_type=MERGE).ok()
+    own = {"dedication": "Dedicated", "names": ["node-0"], "podPidsLimit": 1024}
+    admin.apply(kinds.SECURE_TENANT, tenant("noded", nodes=own), manager="test").ok()
 
-    def told() -> str:
-        body = admin.get(kinds.SECURE_TENANT, "noded")
-        return str(conditions(body).get("NodesDedicated", {}).get("message"))
+    def told(type: str) -> str:
+        found = conditions(admin.get(kinds.SECURE_TENANT, "noded")).get(type, {})
+        return f"{found.get('reason')}: {found.get('message')}"
 
-    wait_for(lambda: f"default/{name}" in told(), what=f"the pod to be named: {told()}", seconds=60)
+    wait_for(
+        lambda: f"default/{name}" in told("NodesDedicated"), what="the pod to be named", seconds=60
+    )
+    wait_for(
+        lambda: "192.0.2.10" in told("PidsLimited"),
+        what=f"the kubelet to be asked: {told('PidsLimited')}",
+        seconds=60,
+    )
 
 
 def requested(instance: Instance) -> Iterator[Right]:
