@@ -213,8 +213,9 @@ def wait_for_account(admin: Api, namespace: str) -> None:
 class Operator:
     """The operator as a process of its own, with its own rights."""
 
-    def __init__(self, instance: Instance, log: Path) -> None:
-        self._login = kubeconfigs.for_service_account(instance, *OPERATOR)
+    def __init__(self, instance: Instance, log: Path, *, login: Path | None = None) -> None:
+        """``login`` is another kubeconfig of the same ServiceAccount."""
+        self._login = login or kubeconfigs.for_service_account(instance, *OPERATOR)
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
 

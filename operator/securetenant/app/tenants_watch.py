@@ -8,6 +8,7 @@ object replacing an older one that was not looked at yet.
 """
 
 import asyncio
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator
@@ -85,7 +86,9 @@ class TenantsWatch:
         """Stop kopf and wait for the thread, for a bounded time."""
         self._stopping.set()
         if self._loop is not None and self._flag is not None:
-            self._loop.call_soon_threadsafe(self._flag.set)
+            # kopf may have died a moment ago, and its loop with it.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._flag.set)
         await asyncio.to_thread(self._thread.join, _STOP_SECONDS)
 
     # --- kopf's thread ----------------------------------------------------------------------

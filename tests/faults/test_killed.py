@@ -1,0 +1,150 @@
+"""Programs that are killed, frozen and emptied under the operator, and the operator itself."""
+
+import contextlib
+import http.client
+import json
+import os
+import random
+import re
+import signal
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+
+from faults import world
+from faults.conftest import Apply, settle
+from harness import MERGE, Api, Operator, wait_for
+from securetenant.api import kinds, names
+from securetenant.sandbox import pki
+from securetenant.sandbox.instances import Instance
+
+FROZEN_SECONDS = 60
+KILLS = 8
+
+
+def pid(target: Instance, program: str) -> int:
+    return int(target.record()["programs"][program])
+
+
+def kill(target: Instance, program: str) -> None:
+    """Kill a program and wait until the supervisor has started it again."""
+    before = pid(target, program)
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: pid(target, program) != before, what=f"another {program}", seconds=60)
+
+
+def answers(admin: Api) -> bool:
+    try:
+        return admin.call("GET", "/readyz").status == 200
+    except OSError:
+        return False
+
+
+def back(admin: Api) -> None:
+    wait_for(lambda: answers(admin), what="the API server to be back", seconds=120)
+
+
+@pytest.mark.parametrize("program", ["kube-apiserver", "etcd"])
+def test_a_killed_program_comes_back_and_the_operator_goes_on(
+    program: str, target: Instance, admin: Api, operator: Operator, apply: Apply
+) -> None:
+    """Killed while it works on a change: nothing is lost."""
+    prefix = program.replace("-", "")
+    apply(prefix)
+    wait_for(lambda: admin.get(kinds.NAMESPACE, f"{prefix}-1-a"), what="work to begin")
+    kill(target, program)
+    back(admin)
+    settle(admin, prefix)
+    apply(prefix, pods=60, opened=True)
+    kill(target, program)
+    back(admin)
+    settle(admin, prefix)
+
+
+def compact(target: Instance) -> None:
+    """Drop etcd's history: every version but the newest is too old from now on."""
+    authority = pki.Authority(target.pki, "etcd-ca")
+    pair = authority.issue("compactor", name="compactor")
+    context = ssl.create_default_context(cafile=authority.files.certificate)
+    context.load_cert_chain(pair.certificate, pair.key)
+    line = Path(f"/proc/{pid(target, 'etcd')}/cmdline").read_text(encoding="utf-8")
+    (server,) = re.findall(r"--listen-client-urls=([^\0]+)", line)
+
+    port = int(server.rpartition(":")[2])
+
+    def ask(path: str, body: dict[str, object]) -> dict[str, dict[str, str]]:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
+        with contextlib.closing(connection):
+            connection.request("POST", f"/v3/{path}", json.dumps(body))
+            found: dict[str, dict[str, str]] = json.load(connection.getresponse())
+        return found
+
+    newest = ask("kv/range", {"key": "AA=="})["header"]["revision"]
+    ask("kv/compaction", {"revision": newest, "physical": True})
+
+
+def test_a_compacted_history_is_listed_again(
+    target: Instance, admin: Api, breaker: Api, operator: Operator, apply: Apply
+) -> None:
+    """The operator slept; meanwhile its version became too old, on watches too (410)."""
+    apply("sleeper")
+    settle(admin, "sleeper")
+    assert operator.process is not None
+    operator.process.send_signal(signal.SIGSTOP)
+    try:
+        apply("sleeper", pods=64, opened=True)
+        breaker.delete(kinds.NETWORK_POLICY, names.DEFAULT_DENY, "sleeper-2-a").ok()
+        admin.delete(kinds.SECURE_TENANT, "sleeper-3").ok()
+        compact(target)
+        # Its cache of recent events goes with it.
+        kill(target, "kube-apiserver")
+        back(admin)
+    finally:
+        operator.process.send_signal(signal.SIGCONT)
+    wait_for(
+        lambda: admin.get(kinds.SECURE_TENANT, "sleeper-3") is None, what="the deletion", seconds=60
+    )
+    settle(admin, "sleeper")
+    state = admin.get(kinds.NAMESPACE, "sleeper-3-a")["metadata"]["labels"][names.STATE_LABEL]
+    assert state == names.RETAINED
+
+
+def test_an_api_server_that_is_frozen_for_a_minute_is_waited_for(
+    target: Instance, admin: Api, operator: Operator, apply: Apply
+) -> None:
+    apply("frozen")
+    wait_for(lambda: admin.get(kinds.NAMESPACE, "frozen-0-a"), what="work to begin")
+    os.kill(pid(target, "kube-apiserver"), signal.SIGSTOP)
+    try:
+        time.sleep(FROZEN_SECONDS)  # The frost itself.
+    finally:
+        os.kill(pid(target, "kube-apiserver"), signal.SIGCONT)
+    back(admin)
+    apply("frozen", pods=62, opened=True)
+    settle(admin, "frozen")
+
+
+def test_an_operator_that_is_killed_at_any_moment_ends_where_the_specs_say(
+    target: Instance, admin: Api, operator: Operator, apply: Apply
+) -> None:
+    """And at no moment was a namespace ready without its walls."""
+    version = admin.call("GET", "/api/v1/namespaces").ok()["metadata"]["resourceVersion"]
+    chance = random.Random(7)
+    for number in range(KILLS):
+        if number == KILLS // 2:
+            patch = {"spec": {"deletionPolicy": "Delete"}}
+            admin.patch(kinds.SECURE_TENANT, "killed-3", patch, content_type=MERGE).ok()
+            admin.delete(kinds.SECURE_TENANT, "killed-3").ok()
+        count = 3 if number >= KILLS // 2 else 4
+        apply("killed", count=count, pods=40 + number, opened=number % 2 == 0)
+        time.sleep(chance.uniform(0.0, 1.5))  # Any moment.
+        assert operator.process is not None
+        operator.stop(by=signal.SIGKILL)
+        operator.start()
+    wait_for(
+        lambda: admin.get(kinds.NAMESPACE, "killed-3-a") is None, what="the deletion", seconds=60
+    )
+    settle(admin, "killed")
+    assert world.unguarded(admin, "killed", version) == []
