@@ -125,7 +125,7 @@ class TenantsWatch:
             return kopf.AiohttpSession(
                 server=self._login.server,
                 aiohttp_session=credentials.session(
-                    self._login, user_agent=f"{USER_AGENT}/kopf", limit=0
+                    self._login, user_agent=f"{USER_AGENT}/kopf", limit=0, closes_in_distrust=True
                 ),
             )
 

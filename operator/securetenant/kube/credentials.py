@@ -123,10 +123,15 @@ def _token_file_of(path: Path) -> Path | None:
     return path.parent / name if name else None
 
 
-def session(credentials: Credentials, *, user_agent: str, limit: int) -> aiohttp.ClientSession:
+def session(
+    credentials: Credentials, *, user_agent: str, limit: int, closes_in_distrust: bool = False
+) -> aiohttp.ClientSession:
     """Return an HTTP session that authenticates each request; the caller closes it.
 
-    ``limit`` is how many connections it may hold; 0 means any number.
+    ``limit`` is how many connections it may hold; 0 means any number. ``closes_in_distrust``: it
+    closes when the server's certificate is not trusted, since the authority may have been rotated
+    and only a new session reads it again. kopf logs in anew when its session is closed, and for no
+    other reason that has to do with certificates.
     """
 
     async def authorize(
@@ -135,15 +140,21 @@ def session(credentials: Credentials, *, user_agent: str, limit: int) -> aiohttp
         header = await credentials.authorize()
         if header:
             request.headers["Authorization"] = header
-        response = await handler(request)
+        try:
+            response = await handler(request)
+        except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError):
+            if closes_in_distrust:
+                await made.close()
+            raise
         if response.status == HTTPStatus.UNAUTHORIZED:
             credentials.reread()
         return response
 
-    return aiohttp.ClientSession(
+    made = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=limit, ssl=credentials.tls()),
         headers={"User-Agent": user_agent},
         middlewares=(authorize,),
         # aiohttp would look for a netrc file at every request.
         trust_env=False,
     )
+    return made
