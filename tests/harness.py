@@ -276,15 +276,20 @@ class StatusRecorder:
     def _watch(self, kind: kinds.Kind) -> None:
         with contextlib.suppress(OSError, http.client.HTTPException):
             while True:
+                # Between two watches something may have happened unseen.
+                self._seen.append(None)
                 for event in self._api.watch(kind):
                     if event.get("type") in ("ADDED", "MODIFIED"):
                         self._seen.append(event["object"])
 
     def judge(self) -> None:
         """Fail on a status that breaks the conventions of Kubernetes or of kstatus."""
-        assert self._seen, "nothing was watched"
+        assert any(self._seen), "nothing was watched"
         before: dict[str, Any] = {}
         for body in self._seen:
+            if body is None:
+                before.clear()
+                continue
             problem = status_problem(body, before.get(body["metadata"]["uid"]))
             assert not problem, f"{problem}: {json.dumps(body['status'], indent=1)}"
             before[body["metadata"]["uid"]] = body

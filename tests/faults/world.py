@@ -54,7 +54,9 @@ def fleet(prefix: str, count: int = 4, *, pods: int = 40, opened: bool = False) 
             {"name": "devs", "role": "Developer", "subjects": [{"kind": "Group", "name": name}]}
         ]
         quota = {"pods": pods, "requests.cpu": 4}
-        bodies.append(tenant(name, network=network, access=grants, quota=quota))
+        # None where it is empty: an apply that empties an object makes null of it, which the API
+        # server itself then refuses (1.37.1).
+        bodies.append(tenant(name, network=network or None, access=grants, quota=quota))
     return bodies
 
 

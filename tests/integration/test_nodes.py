@@ -676,8 +676,19 @@ def test_without_a_word_of_nodes_in_the_settings_none_is_dedicated(
         )
         assert policy["spec"]["nodes"]["selector"] == {names.NODE_LABEL: "early"}
     finally:
-        admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"nodes": SETTINGS}}).ok()
+        body = admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"nodes": SETTINGS}}).ok()
     wait_for_owner(admin, node, "early")
+    # Until every tenant follows them again, other tests' pods would be let go anywhere.
+    wait_for(
+        lambda: _rolled_out(admin) == ("True", body["metadata"]["generation"]),
+        what="every tenant to follow the settings",
+        seconds=120,
+    )
+
+
+def _rolled_out(admin: Api) -> tuple[str, int]:
+    found = conditions(admin.get(kinds.TENANCY_SETTINGS, "default"))["RolledOut"]
+    return found["status"], found["observedGeneration"]
 
 
 def _nodes(**fields: Any) -> dict[str, Any]:
