@@ -30,7 +30,7 @@ def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str, s
             inner = child["items"]
             kind = f"list of {inner.get('type')}, at most {child['maxItems']}"
         elif "additionalProperties" in child:
-            kind = f"map of {child['additionalProperties'].get('type')}"
+            kind = f"map of {child['additionalProperties'].get('type', 'integer or string')}"
         must = ", required" if name in schema.get("required", ()) else ""
         yield f"{where}{'[]' if inner is not child else ''}", kind + must, child["description"]
         yield from fields(inner, f"{where}{'[]' if inner is not child else ''}")
