@@ -102,6 +102,9 @@ def test_who_else_could_get_around_the_policies_is_listed(admin: Api, operator: 
     admin.call("POST", path, body).ok()
     wait_for(lambda: found()["status"] == "False", what="the stranger to be listed")
     assert "ServiceAccount velero/backup" in found()["message"]
+    # It opens nothing by itself.
+    ready = conditions(admin.get(kinds.TENANCY_SETTINGS, "default"))["Ready"]
+    assert ready["status"] == "True"
     admin.call("DELETE", f"{path}/too-much").ok()
     wait_for(lambda: found()["status"] == "True", what="the stranger to be gone")
 

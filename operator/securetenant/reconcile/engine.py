@@ -643,7 +643,7 @@ class Engine:
             reason = status.UNAVAILABLE
             message = (
                 "FlowSchemas or PriorityLevelConfigurations cannot be watched. Give the operator"
-                " its rights: kubectl apply -k manifests/operator"
+                " its rights: apply the manifests of this version again"
             )
         elif not self.platform.has_level:
             reason = status.PRIORITY_LEVEL_MISSING
