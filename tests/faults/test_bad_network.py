@@ -46,7 +46,7 @@ def test_a_fleet_changes_through_a_bad_network(
     apply: Apply,
 ) -> None:
     """Made, changed and drifted while it lasts; in the end everything is as the specs say."""
-    version = admin.call("GET", "/api/v1/namespaces").ok()["metadata"]["resourceVersion"]
+    history = world.History(admin)
     chosen = some(*faults, part=part)
     # What ends kopf, and that it is started again, is a test of its own.
     proxy.choose = lambda request: None if is_kopf(request) else chosen(request)
@@ -61,7 +61,7 @@ def test_a_fleet_changes_through_a_bad_network(
     finally:
         proxy.choose = nothing
     settle(admin, prefix)
-    assert world.unguarded(admin, prefix, version) == []
+    assert history.unguarded(prefix) == []
 
 
 def test_a_storm_of_429_is_waited_out(

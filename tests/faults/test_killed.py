@@ -130,7 +130,7 @@ def test_an_operator_that_is_killed_at_any_moment_ends_where_the_specs_say(
     target: Instance, admin: Api, operator: Operator, apply: Apply
 ) -> None:
     """And at no moment was a namespace ready without its walls."""
-    version = admin.call("GET", "/api/v1/namespaces").ok()["metadata"]["resourceVersion"]
+    history = world.History(admin)
     chance = random.Random(7)
     for number in range(KILLS):
         if number == KILLS // 2:
@@ -147,4 +147,4 @@ def test_an_operator_that_is_killed_at_any_moment_ends_where_the_specs_say(
         lambda: admin.get(kinds.NAMESPACE, "killed-3-a") is None, what="the deletion", seconds=60
     )
     settle(admin, "killed")
-    assert world.unguarded(admin, "killed", version) == []
+    assert history.unguarded("killed") == []

@@ -1,5 +1,8 @@
 """What must hold after any fault: all as the specs say, and no gate open without its walls."""
 
+import contextlib
+import http.client
+import threading
 from typing import Any
 
 from factory import tenant
@@ -112,38 +115,47 @@ def _unit_differences(admin: Api, namespace: str, manifests: Any) -> list[str]:
     return found + [f"{ref} is there" for ref in objects]
 
 
-def unguarded(admin: Api, prefix: str, version: str) -> list[str]:
-    """Return every moment since ``version`` at which a namespace was ready without its walls.
+class History:
+    """Every version of namespaces and of what is in them, from now on, as watches tell it."""
 
-    Read from the history that a watch replays, in the order of resourceVersions.
-    """
-    events = []
-    for kind in (kinds.NAMESPACE, *INSIDE):
-        events += [
-            (int(event["object"]["metadata"]["resourceVersion"]), kind, event)
-            for event in admin.history(kind, version)
-            if event["type"] in ("ADDED", "MODIFIED", "DELETED")
+    def __init__(self, admin: Api) -> None:
+        self._events: list[tuple[int, Kind, Any]] = []
+        self._threads = [
+            threading.Thread(target=self._watch, args=(admin, kind), daemon=True)
+            for kind in (kinds.NAMESPACE, *INSIDE)
         ]
-    ready: dict[str, str] = {}
-    there: dict[str, dict[tuple[str, str], Any]] = {}
-    found = []
-    for number, kind, event in sorted(events, key=lambda each: each[0]):
-        body, gone = event["object"], event["type"] == "DELETED"
-        namespace = _take(kind, body, gone, ready, there)
-        if not namespace.startswith(f"{prefix}-") or namespace not in ready:
-            continue
-        walls = there.get(namespace, {})
-        missing = WALLS - walls.keys()
-        if missing:
-            found.append(f"{number}: {namespace} is ready without {sorted(missing)}")
-            continue
-        policy = walls[kinds.TENANT_POLICY.name, names.POLICY_NAME]
-        quota = walls[kinds.RESOURCE_QUOTA.name, names.QUOTA]
-        if ready[namespace] != policy["metadata"]["uid"]:
-            found.append(f"{number}: {namespace} is ready for another policy")
-        if not quota.get("status", {}).get("hard"):
-            found.append(f"{number}: the quota of {namespace} is not counted")
-    return found
+        for each in self._threads:
+            each.start()
+
+    def _watch(self, admin: Api, kind: Kind) -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            for event in admin.watch(kind):
+                version = int(event["object"]["metadata"]["resourceVersion"])
+                self._events.append((version, kind, event))
+
+    def unguarded(self, prefix: str) -> list[str]:
+        """Return every moment at which a namespace was ready without its walls."""
+        assert all(each.is_alive() for each in self._threads), "a watch ended: nothing is known"
+        ready: dict[str, str] = {}
+        there: dict[str, dict[tuple[str, str], Any]] = {}
+        found = []
+        for number, kind, event in sorted(self._events, key=lambda each: each[0]):
+            body, gone = event["object"], event["type"] == "DELETED"
+            namespace = _take(kind, body, gone, ready, there)
+            if not namespace.startswith(f"{prefix}-") or namespace not in ready:
+                continue
+            walls = there.get(namespace, {})
+            missing = WALLS - walls.keys()
+            if missing:
+                found.append(f"{number}: {namespace} is ready without {sorted(missing)}")
+                continue
+            policy = walls[kinds.TENANT_POLICY.name, names.POLICY_NAME]
+            quota = walls[kinds.RESOURCE_QUOTA.name, names.QUOTA]
+            if ready[namespace] != policy["metadata"]["uid"]:
+                found.append(f"{number}: {namespace} is ready for another policy")
+            if not quota.get("status", {}).get("hard"):
+                found.append(f"{number}: the quota of {namespace} is not counted")
+        return found
 
 
 def _take(

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import Ready
 from factory import tenant
-from harness import JSON_PATCH, Api, Operator, wait_for, writes_by_operator
+from harness import JSON_PATCH, Api, Operator, settle, wait_for, writes_by_operator
 from securetenant.api import kinds, names
 from securetenant.plan import ownership
 from securetenant.sandbox.instances import Instance
@@ -147,6 +147,13 @@ def test_a_changed_wall_is_put_back(
     wait_for(back, what=f"{what[1]} to be as before")
 
 
+def _is_ready(admin: Api, namespace: str) -> bool:
+    """Tell whether the namespace's gate is open for the TenantPolicy that lies there."""
+    policy = admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, namespace)
+    labels = admin.get(kinds.NAMESPACE, namespace)["metadata"]["labels"]
+    return bool(policy and labels.get(names.READY_FOR_LABEL) == policy["metadata"]["uid"])
+
+
 @pytest.mark.parametrize(
     "labels",
     [
@@ -163,6 +170,8 @@ def test_a_changed_wall_is_put_back(
 def test_a_changed_label_of_a_namespace_is_put_back(
     labels: dict[str, str | None], admin: Api, breaker: Api, namespace: str
 ) -> None:
+    # What another test did may still be on its way back.
+    wait_for(lambda: _is_ready(admin, namespace), what="the namespace to be ready")
     before = admin.get(kinds.NAMESPACE, namespace)["metadata"]["labels"]
     breaker.patch(kinds.NAMESPACE, namespace, {"metadata": {"labels": labels}}).ok()
     wait_for(
@@ -242,7 +251,7 @@ def test_a_repair_costs_few_writes(
     sandbox: Instance, admin: Api, breaker: Api, namespace: str
 ) -> None:
     """One apply for one deletion: the repair does not echo."""
-    before = len(writes_by_operator(sandbox))
+    before = settle(sandbox)
     breaker.delete(*WALL, namespace).ok()
     wait_for(lambda: admin.get(*WALL, namespace), what="the wall")
     breaker.delete(*WALL, namespace).ok()
