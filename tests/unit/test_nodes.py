@@ -176,3 +176,9 @@ def test_what_is_worth_knowing_keeps_the_condition_true() -> None:
     )
     assert (found.status, found.reason) == ("True", "DaemonSetsKeptOut")
     assert found.finding.informs
+
+
+def test_a_shared_tenant_is_told_of_nodes_that_its_pods_have_not_left() -> None:
+    found = placement.judge(Placement(dedicated=False, leaving=(Place("a", ("acme-1/x",)),)))
+    assert (found.status, found.reason) == ("True", "NodeInUse")
+    assert found.message.endswith("Given back once the tenant's pods are gone: a (acme-1/x)")

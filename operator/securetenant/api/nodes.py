@@ -109,8 +109,8 @@ class TenantNodes(Model):
     """With Dedicated: what the nodes' taint does to others' pods; NoSchedule and NoExecute by
     default. Without NoExecute pods that were there stay, and a pod that names the node runs."""
     eviction: Eviction | None = None
-    """With NoExecute: Wait (the default) until no pod of others but those of DaemonSets is left on
-    a node; Evict: they are evicted at once."""
+    """With NoExecute: Wait (the default) until no pod that it would evict is left on a node, the
+    tenant's own from before among them, those of DaemonSets aside; Evict: evicted at once."""
     pod_pids_limit: (
         Annotated[
             Literal[128, 256, 512, 1024, 2048, 4096, 8192, 16384],

@@ -8,6 +8,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from securetenant.api import kinds, names, objects, status
 from securetenant.api.nodes import TenantNodes
@@ -457,7 +458,12 @@ class Engine:
         if record is None or unit is None or self.platform.settings is None or record.is_deleted:
             return False
         if record.is_suspended or record.awaits_turn:
-            self._take_outcome(key, unit, self._worker.judge(unit.scope, unit.wanted))
+            outcome = self._worker.judge(unit.scope, unit.wanted)
+            if outcome.pending and not outcome.message:
+                # Nobody is at work on it, so it is named.
+                listed = conditions.listed(map(str, outcome.pending))
+                outcome = replace(outcome, message=f"Not as it should be: {listed}")
+            self._take_outcome(key, unit, outcome)
             return False
         task = Task(
             scope=unit.scope,

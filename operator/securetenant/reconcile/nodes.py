@@ -243,11 +243,12 @@ class Nodes:
             tenant = self._around.owner_of(pod.namespace)
             if tenant and tenant in verdict.former:
                 left.append(str(pod))
-            if verdict.standing is not Standing.OWN or tenant == owner or pod.daemon:
+            if verdict.standing is not Standing.OWN or pod.daemon:
                 continue
             if not pod.stays(owner):
+                # The tenant's own too, from before the node was its own: they are no less lost.
                 evicted.append(str(pod))
-            elif not pod.mirror:
+            elif tenant != owner and not pod.mirror:
                 guests.append(str(pod))
         asked = self._claims.asked(owner)
         effects: Collection[Effect] = (
@@ -365,9 +366,14 @@ class Nodes:
         self, tenant: str, asked: TenantNodes, settings: SettingsNodes | None
     ) -> Placement:
         """Return what is known of the nodes of a tenant."""
-        if not asked.is_dedicated:
-            return Placement(dedicated=False)
         concerned = [(name, self._known[name]) for name in sorted(self._concerned.get(tenant, ()))]
+        leaving = tuple(
+            Place(name, known.left)
+            for name, known in concerned
+            if tenant in known.verdict.former and known.left
+        )
+        if not asked.is_dedicated:
+            return Placement(dedicated=False, leaving=leaving)
         own = [(name, known) for name, known in concerned if known.verdict.owner == tenant]
         strays = self._strays.get(tenant, Strays())
         return Placement(
@@ -389,11 +395,7 @@ class Nodes:
             failed=tuple(Place(name, (known.problem,)) for name, known in own if known.problem),
             waiting=_places(own, lambda known: known.evicted),
             left=_places(own, lambda known: known.left),
-            leaving=tuple(
-                Place(name, known.left)
-                for name, known in concerned
-                if tenant in known.verdict.former and known.left
-            ),
+            leaving=leaving,
             elsewhere=strays.elsewhere,
             pending=strays.pending,
             guests=_places(own, lambda known: known.guests),

@@ -39,7 +39,7 @@ class Placement:
     failed: tuple[Place, ...] = ()
     """Nodes that could not be written to, and why."""
     waiting: tuple[Place, ...] = ()
-    """Nodes on which NoExecute waits for pods of others."""
+    """Nodes on which NoExecute waits for pods that it would evict."""
     left: tuple[Place, ...] = ()
     """Nodes on which pods of a former tenant run."""
     leaving: tuple[Place, ...] = ()
@@ -61,11 +61,8 @@ class _Point(NamedTuple):
 
 def judge(placement: Placement) -> Verdict:
     """Return the condition."""
-    if not placement.dedicated:
-        message = "Pods run on the nodes for shared tenants alone (TenancySettings, nodes.shared)"
-        return Verdict(status.NODES_DEDICATED, "True", status.AS_SPECIFIED, message)
-    problems, remarks = list(_problems(placement)), list(_remarks(placement))
     told = _told(placement)
+    problems, remarks = list(_problems(placement)), list(_remarks(placement))
     if problems:
         message = "; ".join((*(each.message for each in problems), told))
         return Verdict(status.NODES_DEDICATED, "False", problems[0].reason, message)
@@ -75,6 +72,8 @@ def judge(placement: Placement) -> Verdict:
 
 
 def _told(placement: Placement) -> str:
+    if not placement.dedicated:
+        return "Pods run on the nodes for shared tenants alone (TenancySettings, nodes.shared)"
     if not placement.nodes:
         return "No node is the tenant's yet: its pods wait, and run nowhere else"
     effects = [each for each in placement.effects if each != "NoExecute" or not placement.waiting]
@@ -120,8 +119,8 @@ def _problems(placement: Placement) -> Iterator[_Point]:
     if placement.waiting:
         yield _Point(
             status.EVICTION_WAITING,
-            f"NoExecute waits for pods of others: {_places(placement.waiting)}. Move them, or write"
-            " spec.nodes.eviction: Evict",
+            f"NoExecute waits for pods that it would evict: {_places(placement.waiting)}. Move"
+            " them, or write spec.nodes.eviction: Evict",
         )
     if placement.elsewhere:
         yield _Point(
@@ -136,7 +135,7 @@ def _remarks(placement: Placement) -> Iterator[_Point]:
     """Yield what is worth knowing."""
     if placement.pending:
         yield _Point(status.PODS_PENDING, f"No node takes: {conditions.listed(placement.pending)}")
-    if not placement.nodes:
+    if placement.dedicated and not placement.nodes:
         yield _Point(status.NO_NODES, "no node matches what spec.nodes asks for")
     if placement.leaving:
         yield _Point(
