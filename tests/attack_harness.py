@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from harness import MERGE, Answer, Api
+import yaml
+
+from harness import MERGE, ROOT, Answer, Api
 
 
 class Control(Enum):
@@ -136,3 +138,16 @@ def mutate(body: Any, path: str, value: Any) -> Any:
         return items
     found = body.get(head, [] if rest[:1].isdecimal() else {}) if rest else None
     return {**body, head: mutate(found, rest, value) if rest else value}
+
+
+GOLDEN = ROOT / "tests" / "golden" / "denials.yaml"
+
+
+def judge_message(said: str, rule: tuple[str, int], *, update: bool) -> None:
+    """Hold a refusal against the page of messages; ``update`` writes it there first."""
+    policy, index = rule
+    golden = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
+    if update:
+        golden.setdefault(policy, {})[index] = said
+        GOLDEN.write_text(yaml.safe_dump(golden, width=100), encoding="utf-8")
+    assert golden[policy][index] == said

@@ -15,24 +15,31 @@ from securetenant.sandbox import control, instances, kubeconfigs
 from securetenant.sandbox.instances import Instance, Options
 
 
-@pytest.fixture(scope="session")
-def sandbox() -> Iterator[Instance]:
-    """A control plane with an audit log and our manifests installed, as a user installs them."""
-    instance = instances.named(f"test-{os.getpid()}")
-    control.up(instance, Options(audit=True, nodes=3), lambda _: None)
+@contextlib.contextmanager
+def control_plane(name: str, *, manifests: str = "manifests", **options: Any) -> Iterator[Instance]:
+    """Run a control plane, with our manifests installed as a user installs them."""
+    instance = instances.named(name)
+    control.up(instance, Options(**options), lambda _: None)
     try:
-        install(instance)
+        install(instance, manifests)
         yield instance
     finally:
         with instances.starting(instance):
             instances.stop(instance)
 
 
-def install(instance: Instance) -> None:
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Instance]:
+    """A control plane with an audit log, for all tests that need none of their own."""
+    with control_plane(f"test-{os.getpid()}", audit=True, nodes=3) as instance:
+        yield instance
+
+
+def install(instance: Instance, manifests: str = "manifests") -> None:
     """Install everything as the README says."""
     kubectl(instance, "apply", "-k", "crds")
     kubectl(instance, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    kubectl(instance, "apply", "-k", "manifests")
+    kubectl(instance, "apply", "-k", manifests)
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ import denials_workloads
 import factory
 import validating_half
 from attack_harness import mutate
-from conftest import settled
-from harness import JSON_PATCH, OPERATOR, Api, Operator, kubectl, wait_for, wait_for_account
+from conftest import control_plane, settled
+from harness import JSON_PATCH, OPERATOR, Api, Operator, wait_for, wait_for_account
 from securetenant.api import kinds, names
-from securetenant.sandbox import control, instances, kubeconfigs
-from securetenant.sandbox.instances import Instance, Options
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
 from stolen_operator import RBAC
 
 
@@ -193,12 +193,9 @@ def strange(admin: Api, breaker: Api, tenants: None) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def half() -> Iterator[Instance]:
     """A control plane as Kubernetes 1.34 is: no mutating policies, so the rules are alone."""
-    instance = instances.named(f"half-{os.getpid()}")
-    control.up(instance, Options(emulated_version="1.34"), lambda _: None)
-    try:
-        kubectl(instance, "apply", "-k", "crds")
-        kubectl(instance, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        kubectl(instance, "apply", "-k", "manifests/kubernetes-1.34")
+    with control_plane(
+        f"half-{os.getpid()}", manifests="manifests/kubernetes-1.34", emulated_version="1.34"
+    ) as instance:
         validating_half.furnish(instance)
         api = Api(instance.admin_kubeconfig)
         # Policies come into force within a second or two, each by itself.
@@ -207,9 +204,6 @@ def half() -> Iterator[Instance]:
                 functools.partial(_is_refused, api, path, body), what=f"the policy about {path}"
             )
         yield instance
-    finally:
-        with instances.starting(instance):
-            instances.stop(instance)
 
 
 def _is_refused(api: Api, path: str, body: Any) -> bool:

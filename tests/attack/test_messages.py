@@ -12,13 +12,12 @@ import denials_guards
 import denials_nodes
 import denials_tier
 import denials_workloads
-from attack_harness import Policy, verdict
+from attack_harness import GOLDEN, Policy, judge_message, verdict
 from harness import ROOT, Api, wait_for
 from securetenant.api import kinds
 
 ROWS = {**denials_fairness.ROWS, **denials_guards.ROWS, **denials_workloads.ROWS}
 """Each group of policies has a table of its own; they meet here."""
-GOLDEN = ROOT / "tests" / "golden" / "denials.yaml"
 RULES = {
     (body["metadata"]["name"], index): rule
     for file in sorted((ROOT / "manifests" / "policies").glob("*.yaml"))
@@ -66,7 +65,7 @@ def test_a_denial_names_rule_value_remedy_and_command(
     request: pytest.FixtureRequest,
 ) -> None:
     """Written anew by `make test ARGS='-k denial --update-golden'`; read the diff."""
-    policy, index = rule
+    policy, _ = rule
     row = ROWS[rule]
     uid = speakers["admin"].call("GET", "/api/v1/nodes/node-0").ok()["metadata"]["uid"]
 
@@ -82,11 +81,7 @@ def test_a_denial_names_rule_value_remedy_and_command(
     assert said.startswith("securetenant: "), "the rule"
     assert ";" in said or ":" in said.removeprefix("securetenant: "), "what is allowed"
     assert re.search(r": kubectl ", said), "the command"
-    golden = yaml.safe_load(GOLDEN.read_text(encoding="utf-8")) if GOLDEN.exists() else {}
-    if request.config.getoption("--update-golden"):
-        golden.setdefault(policy, {})[index] = said
-        GOLDEN.write_text(yaml.safe_dump(golden, width=100), encoding="utf-8")
-    assert golden[policy][index] == said
+    judge_message(said, rule, update=request.config.getoption("--update-golden"))
 
 
 def opening(rule: tuple[str, int]) -> str:

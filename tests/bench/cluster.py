@@ -14,28 +14,14 @@ from typing import Any
 
 import aiohttp
 
-from conftest import install
 from harness import OPERATOR
 from securetenant.kube import credentials
-from securetenant.sandbox import control, instances, kubeconfigs
-from securetenant.sandbox.instances import Instance, Options
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 PORT = 18555
-
-
-@contextlib.contextmanager
-def sandbox(name: str, **options: Any) -> Any:
-    """Run a sandbox of its own with our manifests installed."""
-    instance = instances.named(name)
-    control.up(instance, Options(**options), lambda _: None)
-    try:
-        install(instance)
-        yield instance
-    finally:
-        with instances.starting(instance):
-            instances.stop(instance)
 
 
 class Raw:

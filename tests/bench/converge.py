@@ -5,7 +5,8 @@ import time
 from collections import deque
 from typing import Any
 
-from bench.cluster import APPLY, Operator, Raw, gather, percentile, raw, sandbox, spread, table
+from bench.cluster import APPLY, Operator, Raw, gather, percentile, raw, spread, table
+from conftest import control_plane
 from factory import seen, tenant
 from harness import kubectl
 from securetenant.api import kinds, names
@@ -266,7 +267,7 @@ def run(sizes: tuple[int, ...]) -> str:
     """Measure each size on a control plane of its own; return a Markdown table."""
     rows = [["Namespaces", "What", "Figure"]]
     for count in sizes:
-        with sandbox(f"bench-{count}") as instance:
+        with control_plane(f"bench-{count}") as instance:
             kubectl(instance, "get", "tenancysettings", "default")
             rows += asyncio.run(measure(instance, Operator(instance), count))
     return table(rows)

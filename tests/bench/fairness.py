@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import factory
-from bench.cluster import Operator, percentile, raw, sandbox, spread, table
+from bench.cluster import Operator, percentile, raw, spread, table
+from conftest import control_plane
 from harness import Api, kubectl, wait_for, wait_for_account
 from securetenant.api import kinds, names
 from securetenant.kube import credentials
@@ -170,7 +171,7 @@ def flows(instance: Instance, operator: Operator, login: Path, *, on: bool) -> N
 def compare() -> str:
     """Return the quiet tenant's waiting, alone and beside the flood, as a table."""
     alone, without, beside = Phase([], 0), Phase([], 0), Phase([], 0)
-    with sandbox("bench-fairness", in_flight=SEATS) as instance:
+    with control_plane("bench-fairness", in_flight=SEATS) as instance:
         operator = Operator(instance)
         try:
             operator.start()
@@ -295,6 +296,6 @@ async def costs(instance: Instance, rounds: int) -> str:
 
 def run(rounds: int) -> str:
     """Measure both; return the tables."""
-    with sandbox("bench-fairness-cost") as instance:
+    with control_plane("bench-fairness-cost") as instance:
         cost = asyncio.run(costs(instance, rounds * 2))
     return f"{compare()}\n\n{cost}"

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import factory
-from bench.cluster import Operator, Raw, gather, percentile, raw, sandbox, table
+from bench.cluster import Operator, Raw, gather, percentile, raw, table
+from conftest import control_plane
 from harness import Api, kubectl, wait_for, wait_for_account
 from securetenant.api import kinds, names
 from securetenant.sandbox import kubeconfigs
@@ -212,6 +213,6 @@ def _row(title: str, with_guards: Sequence[float], without: Sequence[float]) -> 
 def run(rounds: int) -> str:
     """Measure on two control planes side by side; return a Markdown table."""
     head = ["Create", "p50 without", "with", "added", "ratio", "p99 without", "with"]
-    with sandbox("bench-guards-a") as one, sandbox("bench-guards-b") as two:
+    with control_plane("bench-guards-a") as one, control_plane("bench-guards-b") as two:
         seconds = asyncio.run(measure((Side(one), Side(two)), rounds))
     return table([head, *(_row(title, *found) for title, found in seconds.items())])

@@ -4,7 +4,8 @@ import asyncio
 import time
 from typing import Any
 
-from bench.cluster import Operator, Raw, raw, sandbox, table
+from bench.cluster import Operator, Raw, raw, table
+from conftest import control_plane
 from factory import tenant
 from securetenant.api import kinds
 from securetenant.sandbox.instances import Instance
@@ -100,6 +101,6 @@ def run(sizes: tuple[int, ...]) -> str:
         ]
     ]
     for size in sizes:
-        with sandbox(f"bench-openings-{size}") as instance:
+        with control_plane(f"bench-openings-{size}") as instance:
             rows.append(asyncio.run(measure(instance, Operator(instance), size)))
     return f"{OPENINGS} openings, {PEERS} peers.\n\n{table(rows)}"

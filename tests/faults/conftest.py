@@ -9,28 +9,24 @@ from typing import Any
 
 import pytest
 
-from conftest import install
+from conftest import control_plane
 from faults import world
 from faults.proxy import Proxy
 from harness import Api, Operator, wait_for
 from kstatus import compute
 from securetenant.api import kinds
-from securetenant.sandbox import control, instances, kubeconfigs
-from securetenant.sandbox.instances import Instance, Options
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
 
 
 @pytest.fixture(scope="module")
 def target(request: pytest.FixtureRequest) -> Iterator[Instance]:
     """A control plane whose programs are started again, and that keeps what it says is written."""
     name = request.module.__name__.rpartition("_")[2]
-    instance = instances.named(f"test-{os.getpid()}-{name}")
-    control.up(instance, Options(audit=True, fsync=True, restart=True), lambda _: None)
-    try:
-        install(instance)
+    with control_plane(
+        f"test-{os.getpid()}-{name}", audit=True, fsync=True, restart=True
+    ) as instance:
         yield instance
-    finally:
-        with instances.starting(instance):
-            instances.stop(instance)
 
 
 @pytest.fixture(scope="module")

@@ -20,13 +20,12 @@ import pytest
 import yaml
 
 import debian_base
-from conftest import install, settled
+from conftest import control_plane, settled
 from containers import Images, specification
 from factory import tenant
 from harness import OPERATOR, ROOT, Api, kubectl, wait_for
 from securetenant.api import kinds
-from securetenant.sandbox import control, instances
-from securetenant.sandbox.instances import Instance, Options
+from securetenant.sandbox.instances import Instance
 
 pytestmark = [
     pytest.mark.skipif(bool(debian_base.missing()), reason=debian_base.missing()),
@@ -124,14 +123,8 @@ def test_it_is_of_a_size_that_a_node_pulls_in_seconds(built: Built) -> None:
 @pytest.fixture(scope="module")
 def installed() -> Iterator[Instance]:
     """A control plane on which nothing else runs the operator."""
-    instance = instances.named(f"test-{os.getpid()}-image")
-    control.up(instance, Options(), lambda _: None)
-    try:
-        install(instance)
+    with control_plane(f"test-{os.getpid()}-image") as instance:
         yield instance
-    finally:
-        with instances.starting(instance):
-            instances.stop(instance)
 
 
 def deployed() -> dict[str, Any]:

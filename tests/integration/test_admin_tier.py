@@ -5,17 +5,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 import denials_tier
-from attack_harness import Policy, verdict
-from conftest import install, operating, settled
+from attack_harness import Policy, judge_message, verdict
+from conftest import control_plane, operating, settled
 from denials_tier import accept, tier
 from factory import tenant
 from harness import (
     MERGE,
     OPERATOR,
-    ROOT,
     Api,
     Operator,
     conditions,
@@ -26,13 +24,12 @@ from harness import (
 )
 from securetenant.api import kinds, names
 from securetenant.plan import ownership
-from securetenant.sandbox import control, instances, kubeconfigs
-from securetenant.sandbox.instances import Instance, Options
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
 from stolen_operator import FENCE
 
 CRD = "tests/clusternetworkpolicies.yaml"
 KIND = kinds.CLUSTER_NETWORK_POLICY
-GOLDEN = ROOT / "tests" / "golden" / "denials.yaml"
 TOLD = (
     "and with a ClusterNetworkPolicy that no NetworkPolicy overrides, against other tenants and"
     " metadata addresses"
@@ -43,15 +40,9 @@ MANAGED = Policy("securetenant-managed")
 @pytest.fixture(scope="module")
 def tiered() -> Iterator[Instance]:
     """A control plane of its own with the CRD of ClusterNetworkPolicies."""
-    instance = instances.named(f"test-{os.getpid()}-tier")
-    control.up(instance, Options(audit=True), lambda _: None)
-    try:
-        install(instance)
+    with control_plane(f"test-{os.getpid()}-tier", audit=True) as instance:
         install_crd(instance)
         yield instance
-    finally:
-        with instances.starting(instance):
-            instances.stop(instance)
 
 
 def install_crd(instance: Instance) -> None:
@@ -221,16 +212,12 @@ def test_a_denial_names_rule_value_remedy_and_command(
     rule: tuple[str, int], tiered: Instance, north: Any, request: pytest.FixtureRequest
 ) -> None:
     """Written anew by `make test ARGS='-k denial --update-golden'`; read the diff."""
-    policy, index = rule
+    policy, _ = rule
     thief = Api(kubeconfigs.for_service_account(tiered, *OPERATOR))
     answer = denials_tier.ROWS[rule].sent({"operator": thief})
     assert verdict(answer, Policy(policy)) == "Blocked"
     said = answer.message.partition("denied request: ")[2]
-    golden = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
-    if request.config.getoption("--update-golden"):
-        golden.setdefault(policy, {})[index] = said
-        GOLDEN.write_text(yaml.safe_dump(golden, width=100), encoding="utf-8")
-    assert golden[policy][index] == said
+    judge_message(said, rule, update=request.config.getoption("--update-golden"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from attack_harness import Policy, verdict
-from conftest import install, operating, settled
+from conftest import control_plane, operating, settled
 from factory import tenant
 from harness import (
     Api,
@@ -26,8 +26,8 @@ from harness import (
 from securetenant.api import kinds, names
 from securetenant.desired import fairness
 from securetenant.plan import ownership
-from securetenant.sandbox import control, instances, kubeconfigs
-from securetenant.sandbox.instances import Instance, Options
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
 from stolen_operator import flow
 
 KIND = kinds.FLOW_SCHEMA
@@ -38,14 +38,8 @@ ACCOUNTS = "/api/v1/namespaces/{}/serviceaccounts"
 @pytest.fixture(scope="module")
 def plane() -> Iterator[Instance]:
     """A control plane with few tenants."""
-    instance = instances.named(f"test-{os.getpid()}-fair")
-    control.up(instance, Options(audit=True), lambda _: None)
-    try:
-        install(instance)
+    with control_plane(f"test-{os.getpid()}-fair", audit=True) as instance:
         yield instance
-    finally:
-        with instances.starting(instance):
-            instances.stop(instance)
 
 
 @pytest.fixture(scope="module")

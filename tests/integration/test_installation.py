@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import install, settled
+from conftest import control_plane, settled
 from factory import tenant
 from harness import JSON_PATCH, ROOT, Api, Operator, conditions, kubectl, wait_for
 from securetenant.api import kinds, names
-from securetenant.sandbox import control, instances, kubeconfigs
-from securetenant.sandbox.instances import Instance, Options
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
 
 SYSTEM = "securetenant-system"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/securetenant-operator"
@@ -22,14 +22,8 @@ DEPLOYMENT = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/securetenant-operat
 @pytest.fixture
 def installed() -> Iterator[Instance]:
     """A control plane with one fake node, on which everything was installed once."""
-    instance = instances.named(f"test-{os.getpid()}-install")
-    control.up(instance, Options(nodes=1), lambda _: None)
-    try:
-        install(instance)
+    with control_plane(f"test-{os.getpid()}-install", nodes=1) as instance:
         yield instance
-    finally:
-        with instances.starting(instance):
-            instances.stop(instance)
 
 
 def pods(admin: Api) -> list[Any]:

@@ -8,17 +8,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 import denials_nodes
-from attack_harness import Policy, verdict
-from conftest import install, operating, settled
+from attack_harness import Policy, judge_message, verdict
+from conftest import control_plane, operating, settled
 from factory import pod, tenant
 from harness import (
     JSON_PATCH,
     MERGE,
     OPERATOR,
-    ROOT,
     Api,
     Operator,
     conditions,
@@ -28,10 +26,9 @@ from harness import (
     writes_by_operator,
 )
 from securetenant.api import kinds, names
-from securetenant.sandbox import control, instances, kubeconfigs
-from securetenant.sandbox.instances import Instance, Options
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
 
-GOLDEN = ROOT / "tests" / "golden" / "denials.yaml"
 POOL = "node-restriction.kubernetes.io/pool"
 TENANCY = "node-restriction.kubernetes.io/tenancy"
 SETTINGS = {
@@ -47,17 +44,11 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 def noded() -> Iterator[Instance]:
     """A control plane of its own, whose TenancySettings say which nodes tenants get."""
-    instance = instances.named(f"test-{os.getpid()}-nodes")
     # One node, so that there is somebody who runs the pods of the others that tests add.
-    control.up(instance, Options(audit=True, nodes=1), lambda _: None)
-    try:
-        install(instance)
+    with control_plane(f"test-{os.getpid()}-nodes", audit=True, nodes=1) as instance:
         api = Api(instance.admin_kubeconfig)
         api.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"nodes": SETTINGS}}).ok()
         yield instance
-    finally:
-        with instances.starting(instance):
-            instances.stop(instance)
 
 
 @pytest.fixture(scope="module")
@@ -634,11 +625,7 @@ def test_the_operators_token_takes_no_wall_off_a_node(
     answer = denials_nodes.ROWS[policy, index].sent({"operator": thief})
     assert verdict(answer, Policy(policy)) == "Blocked"
     said = answer.message.partition("denied request: ")[2]
-    golden = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
-    if request.config.getoption("--update-golden"):
-        golden.setdefault(policy, {})[index] = said
-        GOLDEN.write_text(yaml.safe_dump(golden, width=100), encoding="utf-8")
-    assert golden[policy][index] == said
+    judge_message(said, (policy, index), update=request.config.getoption("--update-golden"))
 
 
 def test_pods_that_wait_for_a_node_are_told_with_the_reason(admin: Api, operator: Operator) -> None:

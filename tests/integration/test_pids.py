@@ -14,14 +14,14 @@ from pydantic import ValidationError
 
 import factory
 import fake_kubelet
-from conftest import install, operating
+from conftest import control_plane, operating
 from fake_kubelet import Kubelet, Respond, answering, configz
 from harness import MERGE, Api, Operator, conditions, wait_for, wait_for_account
 from securetenant.api import kinds, names
 from securetenant.api.nodes import PID_BOUNDS
 from securetenant.api.tenancysettings import SettingsSpec
-from securetenant.sandbox import control, instances, kubeconfigs
-from securetenant.sandbox.instances import Instance, Options
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
 from securetenant.sandbox.pki import Authority
 
 POOL = "node-restriction.kubernetes.io/pool"
@@ -44,10 +44,7 @@ def own_address() -> str:
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Instance]:
     """A control plane of its own, whose TenancySettings say which nodes tenants get."""
-    instance = instances.named(f"pids-{os.getpid()}")
-    control.up(instance, Options(nodes=1), lambda _: None)
-    try:
-        install(instance)
+    with control_plane(f"pids-{os.getpid()}", nodes=1) as instance:
         nodes = {
             "shared": {"matchLabels": {POOL: "shared"}},
             "dedicable": {"matchLabels": {POOL: "own"}},
@@ -55,9 +52,6 @@ def sandbox() -> Iterator[Instance]:
         admin = Api(instance.admin_kubeconfig)
         admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"nodes": nodes}}).ok()
         yield instance
-    finally:
-        with instances.starting(instance):
-            instances.stop(instance)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from conftest import install, operating, settled
+from conftest import control_plane, operating, settled
 from factory import pod, tenant
 from harness import (
     MERGE,
@@ -27,8 +27,8 @@ from harness import (
 )
 from securetenant.api import kinds, names
 from securetenant.plan import ownership
-from securetenant.sandbox import control, instances, kubeconfigs
-from securetenant.sandbox.instances import Instance, Options
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
 from stolen_operator import flow
 
 USER = f"system:serviceaccount:{':'.join(OPERATOR)}"
@@ -62,16 +62,10 @@ class Right(NamedTuple):
 @pytest.fixture(scope="module")
 def audited() -> Iterator[Instance]:
     """A control plane after a life in which every right was needed."""
-    instance = instances.named(f"test-{os.getpid()}-rights")
-    control.up(instance, Options(audit=True, nodes=1), lambda _: None)
-    try:
-        install(instance)
+    with control_plane(f"test-{os.getpid()}-rights", audit=True, nodes=1) as instance:
         kubectl(instance, "apply", "-f", CRD)
         kubectl(instance, "wait", "--for=condition=Established", "-f", CRD, "--timeout=30s")
         yield instance
-    finally:
-        with instances.starting(instance):
-            instances.stop(instance)
 
 
 @pytest.fixture(scope="module")
