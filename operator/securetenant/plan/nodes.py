@@ -9,8 +9,6 @@ from securetenant.api import names
 from securetenant.api.nodes import Effect, SettingsNodes, TenantNodes
 from securetenant.api.objects import Body
 
-KUBELET_PORT = 10250
-
 
 class Taint(NamedTuple):
     """A taint, without its time."""
@@ -27,13 +25,6 @@ class NodeFacts(NamedTuple):
     labels: Mapping[str, str]
     taints: tuple[Taint, ...]
     terminating: bool
-    address: str
-    """Its InternalIP, where its kubelet listens; empty where it has none."""
-    port: int
-    """The port of its kubelet."""
-    boot: str
-    """Another one after each boot."""
-    ready: bool
 
     @property
     def label(self) -> str:
@@ -48,8 +39,7 @@ class NodeFacts(NamedTuple):
 
 def observe(body: Body) -> NodeFacts:
     """Reduce a Node, as the API server returned it, to what is remembered."""
-    metadata, status = body["metadata"], body.get("status") or {}
-    endpoints = status.get("daemonEndpoints") or {}
+    metadata = body["metadata"]
     return NodeFacts(
         uid=metadata["uid"],
         labels=dict(sorted((metadata.get("labels") or {}).items())),
@@ -60,20 +50,6 @@ def observe(body: Body) -> NodeFacts:
             )
         ),
         terminating="deletionTimestamp" in metadata,
-        address=next(
-            (
-                str(each["address"])
-                for each in status.get("addresses") or ()
-                if each["type"] == "InternalIP"
-            ),
-            "",
-        ),
-        port=int((endpoints.get("kubeletEndpoint") or {}).get("Port") or KUBELET_PORT),
-        boot=str((status.get("nodeInfo") or {}).get("bootID", "")),
-        ready=any(
-            each["type"] == "Ready" and each["status"] == "True"
-            for each in status.get("conditions") or ()
-        ),
     )
 
 

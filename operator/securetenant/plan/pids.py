@@ -16,6 +16,8 @@ from securetenant.plan import nodes
 UNLIMITED = 0
 """A kubelet keeps no limit: podPidsLimit is -1, 0 or absent."""
 
+_KUBELET_PORT = 10250
+"""Where a kubelet listens that does not say."""
 _ROLES = "node-role.kubernetes.io/"
 _EFFECTS = ("NoSchedule", "NoExecute")
 
@@ -97,10 +99,20 @@ def look(body: Body) -> NodeLook:
     ready: Body = next(
         (each for each in status.get("conditions") or () if each.get("type") == "Ready"), {}
     )
+    address = next(
+        (
+            str(each["address"])
+            for each in status.get("addresses") or ()
+            if each["type"] == "InternalIP"
+        ),
+        "",
+    )
+    endpoint = (status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}
+    port = int(endpoint.get("Port") or _KUBELET_PORT)
     life = (
         facts.uid,
-        facts.boot,
-        str(facts.ready),
+        str(info.get("bootID", "")),
+        str(ready.get("status") == "True"),
         str(info.get("kubeletVersion", "")),
         str(ready.get("lastTransitionTime", "")),
     )
@@ -110,7 +122,7 @@ def look(body: Body) -> NodeLook:
         takes_tenants=not any(
             each.key.startswith(_ROLES) and each.effect in _EFFECTS for each in facts.taints
         ),
-        kubelet=Kubelet(metadata["name"], facts.address, facts.port, life),
+        kubelet=Kubelet(metadata["name"], address, port, life),
         labels={
             key: value
             for key, value in facts.labels.items()

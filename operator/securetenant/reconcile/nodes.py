@@ -120,28 +120,17 @@ class Nodes:
         """Return the names of all nodes."""
         return list(self._known)
 
-    def facts(self, name: str) -> NodeFacts | None:
-        """Return what is known of a node."""
-        known = self._known.get(name)
-        return known.facts if known is not None else None
-
     def ask(self, tenant: str, asked: TenantNodes | None) -> set[str]:
         """Take what a tenant asks for; return the nodes that this may concern."""
-        before = self._asked_for(tenant)
         if not self._claims.put(tenant, asked):
             return set()
         if tenant not in self._claims.tenants:
             self._strays.pop(tenant, None)
-        return before | self._asked_for(tenant) | self.of(tenant)
+        return self._asked_for(tenant) | self.of(tenant)
 
     def of(self, tenant: str) -> set[str]:
-        """Return the nodes that concern a tenant, or carry its marks."""
-        marked = {
-            name
-            for name, known in self._known.items()
-            if tenant in (known.facts.label, *(each.value for each in known.facts.our_taints))
-        }
-        return marked | self._concerned.get(tenant, set())
+        """Return the nodes that concern a tenant; those not looked at yet are queued anyway."""
+        return set(self._concerned.get(tenant, ()))
 
     def has(self, tenant: str) -> bool:
         """Tell whether a tenant asks for nodes of its own."""
