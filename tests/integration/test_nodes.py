@@ -357,6 +357,20 @@ def test_eviction_is_at_once_where_it_is_asked_for(
     wait_for(lambda: admin.get(kinds.POD, name, "default") is None, what="the eviction", seconds=30)
 
 
+def test_effects_are_those_of_the_spec_and_follow_it(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    node = register("mild")
+    make(admin, dedicated("mild", effects=["NoSchedule"]))
+    mild = {("securetenant.io/tenant", "NoSchedule")}
+    wait_for(lambda: (label(admin, node), taints(admin, node)) == ("mild", mild), what="the node")
+    wait_to_be_told(admin, "mild", "AsSpecified", "with label and taint (NoSchedule)")
+    make(admin, dedicated("mild"))
+    wait_for_owner(admin, node, "mild")
+    make(admin, dedicated("mild", effects=["NoSchedule"]))
+    wait_for(lambda: taints(admin, node) == mild, what="NoExecute to go")
+
+
 def test_the_taint_goes_last_when_a_node_is_given_back(
     admin: Api, operator: Operator, register: Register
 ) -> None:
@@ -573,6 +587,44 @@ def test_no_other_tenant_gets_there_by_an_update(
     assert "a toleration is for securetenant.io/tenant" in answer.message
 
 
+def test_a_pod_that_is_held_back_does_not_get_there_later(admin: Api, fort: str) -> None:
+    """With scheduling gates a pod's selector and tolerations may still be changed."""
+    body = pod()
+    body["spec"]["schedulingGates"] = [{"name": "example.com/wait"}]
+    name = admin.create_pod("intruder-1", body).ok()["metadata"]["name"]
+    selector = {"spec": {"nodeSelector": {names.NODE_LABEL: "fort"}}}
+    answer = admin.patch(kinds.POD, name, selector, "intruder-1")
+    assert answer.status == 422
+    assert "only additions to spec.nodeSelector are allowed" in answer.message
+    there = {"key": names.NODE_TAINT, "value": "fort"}
+    patch = [{"op": "add", "path": "/spec/tolerations/-", "value": there}]
+    path = kinds.POD.path("intruder-1", name)
+    answer = admin.call("PATCH", path, patch, content_type=JSON_PATCH)
+    assert answer.status == 403
+    assert "a toleration is for securetenant.io/tenant" in answer.message
+
+
+def test_placement_holds_in_audit_mode_too(
+    admin: Api, fort: str, operator: Operator, register: Register
+) -> None:
+    """Audit is for rules by which a tenant protects itself; this one protects others."""
+    register(tenancy="shared")
+    body = tenant("lax", namespaces=[{"name": "lax-1"}], enforcement="Audit")
+    admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
+    wait_for_account(admin, "lax-1")
+    wait_for(
+        lambda: names.READY_FOR_LABEL in admin.get(kinds.NAMESPACE, "lax-1")["metadata"]["labels"],
+        what="the gate to open",
+    )
+    intruder = pod()
+    intruder["spec"]["nodeSelector"] = {names.NODE_LABEL: "fort"}
+    answer = admin.create_pod("lax-1", intruder)
+    assert answer.status == 403
+    assert "lax-1 allows Shared" in answer.message
+    name = admin.create_pod("lax-1", pod()).ok()["metadata"]["name"]
+    assert label(admin, runs(admin, "lax-1", name)) == "Shared"
+
+
 def test_the_tenant_itself_gets_nowhere_else(admin: Api, fort: str) -> None:
     for selector in ({names.NODE_LABEL: "Shared"}, {names.NODE_LABEL: "polite"}):
         body = pod()
@@ -730,6 +782,10 @@ def _nodes(**fields: Any) -> dict[str, Any]:
         (_nodes(effects=["PreferNoSchedule"]), 'supported values: "NoSchedule", "NoExecute"'),
         (_nodes(effects=["NoExecute"]), "effects hold NoSchedule"),
         (_nodes(effects=[]), "should have at least 1 items"),
+        (
+            _nodes(effects=["NoSchedule"], eviction="Evict"),
+            "eviction is about NoExecute, which effects leave out",
+        ),
         (_nodes(names=["n"]), "name the nodes by selector or by names, not by both"),
         ({"dedication": "Dedicated"}, "dedication: Dedicated and the nodes go together"),
         ({"names": ["n"]}, "dedication: Dedicated and the nodes go together"),

@@ -152,6 +152,16 @@ class TenantNodes(Model):
             path=".effects",
         ),
         Rule(
+            cel="!has(self.eviction) || !has(self.effects)"
+            " || self.effects.exists(e, e == 'NoExecute')",
+            holds=lambda self: (
+                self.eviction is None or self.effects is None or "NoExecute" in self.effects
+            ),
+            message="eviction is about NoExecute, which effects leave out: write effects:"
+            " [NoSchedule, NoExecute], or leave eviction out",
+            path=".eviction",
+        ),
+        Rule(
             cel="!has(self.effects) || self.effects.exists(e, e == 'NoSchedule')",
             holds=lambda self: self.effects is None or "NoSchedule" in self.effects,
             message="effects hold NoSchedule, since without it the scheduler goes on placing"
