@@ -13,7 +13,6 @@ from pathlib import Path
 from securetenant.sandbox import folders
 
 _RELEASE = "trixie"
-_MIRROR = "http://deb.debian.org/debian"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _RUNTIME = (
     "libbz2-1.0",
@@ -46,9 +45,20 @@ def missing() -> str:
         absent.append(str(_KEYRING))
     if absent:
         return f"no {', '.join(absent)} here. On Debian, as root: apt-get install buildah runc"
+    if not _mirror():
+        return "apt knows no mirror of Debian here. Name one in its sources"
     if os.geteuid() != 0:
         return "an image is built and run by root alone. Run these tests as root"
     return ""
+
+
+def _mirror() -> str:
+    """Return where this machine's apt finds Debian, or nothing; another release lies beside it."""
+    asked = ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Created-By: Packages"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    # Updates of security have a mirror of their own, and further sources another end.
+    sites = (line.split()[0] for line in told.splitlines() if line)
+    return next((each for each in sites if each.rstrip("/").endswith("/debian")), "")
 
 
 def make_runtime(root: Path) -> None:
@@ -97,7 +107,7 @@ def _fetch(packages: list[str], cache: Path) -> None:
     state = cache / f"apt-{os.getpid()}"
     for folder in ("lists/partial", "archives/partial", "debs"):
         (state / folder).mkdir(parents=True)
-    (state / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {_MIRROR} {_RELEASE} main\n")
+    (state / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {_mirror()} {_RELEASE} main\n")
     (state / "status").touch()
     options = {
         "Acquire::Languages": "none",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import factory
 from securetenant.api import names, status
+from securetenant.api.kinds import Kind
 from securetenant.api.nodes import PID_BOUNDS, SettingsNodes, TenantNodes
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.api.tenancysettings import SettingsSpec
@@ -339,20 +340,20 @@ class World:
         return body
 
     async def create(self, manifest: Manifest) -> Body:
-        raise NotImplementedError
+        raise AssertionError(f"nothing is created here: {manifest.ref}")
 
     async def apply(self, manifest: Manifest) -> Body:
-        raise NotImplementedError
+        raise AssertionError(f"labels are patched, not applied: {manifest.ref}")
 
     async def delete(self, ref: Ref, uid: str) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"nothing is deleted here: {ref}, {uid}")
 
-    async def pages(self, *_: Any, **__: Any) -> AsyncIterator[Body]:
-        raise NotImplementedError
+    async def pages(self, kind: Kind, **_: Any) -> AsyncIterator[Body]:
+        raise AssertionError(f"nothing is listed here: {kind.name}")
         yield {}
 
     async def apply_status(self, ref: Ref, status: Body) -> Body:
-        raise NotImplementedError
+        raise AssertionError(f"no status is written here: {ref}, {status}")
 
     def wrote(self, verb: str, kind: str) -> None: ...
 
