@@ -70,7 +70,7 @@ class Settings:
 
     kubeconfig: Path | None = None
     """None: the pod's ServiceAccount, else the default kubeconfig."""
-    address: str = "0.0.0.0"  # noqa: S104 - probes come from the node, not from loopback.
+    address: str = "127.0.0.1"
     port: int = 8080
 
 

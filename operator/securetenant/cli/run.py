@@ -20,7 +20,12 @@ from securetenant.telemetry import logs
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="[default: the pod's ServiceAccount, else $KUBECONFIG]",
 )
-@click.option("--address", default="0.0.0.0", show_default=True, help="Where health is served.")  # noqa: S104 - probes come from the node.
+@click.option(
+    "--address",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where health is served; the Deployment names the pod's own address.",
+)
 @click.option("--port", default=8080, show_default=True, help="Where health is served.")
 @click.option(
     "--log-style",
