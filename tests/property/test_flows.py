@@ -30,7 +30,10 @@ def play(changes: list[tuple[bool, int]]) -> list[tuple[dict[str, int], dict[str
     history = []
     for comes, number in changes:
         present = present | {number} if comes else present - {number}
-        before, placed = placed, flows.place(spaces(present), inside(placed), placed)
+        before = placed
+        kept = {tenant: where for tenant, where in placed.items() if tenant in spaces(present)}
+        new = {each: held for each, held in spaces(present).items() if each not in kept}
+        placed = {**kept, **flows.place(new, {}, Counter(kept.values()))}
         history.append((before, placed))
     return history
 
@@ -79,6 +82,7 @@ def test_a_new_tenant_shares_only_when_no_flow_is_empty(
     history = play(changes)
     placed = history[-1][1] if history else {}
     tenants = {int(each[1:]) for each in placed} | {newcomer}
-    number = flows.place(spaces(tenants), inside(placed), placed)[f"t{newcomer}"]
+    new = {each: held for each, held in spaces(tenants).items() if each not in placed}
+    number = flows.place(new, {}, Counter(placed.values()))[f"t{newcomer}"]
     taken = set(placed.values())
     assert number not in taken or len(taken) == names.FLOWS

@@ -6,7 +6,7 @@ be remembered over a restart; a new one gets the flow with the fewest tenants, i
 is an empty one. Nobody is moved when others come and go.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
@@ -26,26 +26,34 @@ class Person(NamedTuple):
 
 
 def place(
-    tenants: Mapping[str, Collection[str]],
+    newcomers: Mapping[str, Collection[str]],
     seen: Mapping[int, Collection[str]],
-    placed: Mapping[str, int],
+    crowd: Mapping[int, int],
 ) -> dict[str, int]:
-    """Return the flow of each tenant, by its namespaces; who is placed stays.
+    """Return the flow of each newcomer, by its namespaces.
 
-    ``seen`` are the namespaces in each flow, as the API server has it.
+    ``seen`` are the namespaces in each flow, as the API server has it; ``crowd`` is how many
+    tenants are in each.
     """
-    result = {tenant: number for tenant, number in placed.items() if tenant in tenants}
-    new = sorted(tenants.keys() - result.keys())
-    for tenant in new:
-        held = {number: len({*tenants[tenant]} & {*inside}) for number, inside in seen.items()}
-        if any(held.values()):
-            result[tenant] = min(held, key=lambda number: (-held[number], number))
-    count = Counter(result.values())
-    for tenant in new:
-        if tenant not in result:
-            number = min(range(names.FLOWS), key=lambda each: (count[each], each))
+    holders: defaultdict[str, list[int]] = defaultdict(list)
+    for number, inside in seen.items():
+        for namespace in inside:
+            holders[namespace].append(number)
+    result, count = {}, Counter(crowd)
+    strangers = []
+    for tenant, namespaces in sorted(newcomers.items()):
+        held = Counter(number for each in namespaces for number in holders.get(each, ()))
+        if held:
+            number = min(held, key=lambda each: (-held[each], each))
             result[tenant] = number
             count[number] += 1
+        else:
+            strangers.append(tenant)
+    # After those who were somewhere: an empty flow is empty only when they have theirs.
+    for tenant in strangers:
+        number = min(range(names.FLOWS), key=lambda each: (count[each], each))
+        result[tenant] = number
+        count[number] += 1
     return result
 
 

@@ -44,8 +44,8 @@ _PROGRESS_SECONDS = 2.0
 _GATHER_SECONDS = 1.0
 """How long a flow waits for more tenants to change, since many may share it."""
 _HOUR_SECONDS = 3600.0
-_UNREAD_SECONDS = 0.2
-"""How soon a node is looked at again of which somebody else has to be heard first."""
+_CONFLICT_SECONDS = 0.2
+"""How soon a node is looked at again that somebody else wrote to at the same moment."""
 _NEWS_SECONDS = 0.2
 """How long news of kubelets are gathered before tenants tell of them."""
 _DAEMON_SETS_SECONDS = 600.0
@@ -90,6 +90,8 @@ class Engine:
                 owner_of=store.owner_of, is_retained=self._is_retained, is_held=self._is_held
             ),
         )
+        self._postponed: set[str] = set()
+        """Nodes that wait until every tenant was read."""
         self.flows = Flows(store, self.tenants)
         self.pids = Pids(
             kubelets=kubelets,
@@ -131,6 +133,7 @@ class Engine:
             # Another tenant may have been waiting for the name.
             self._wake(Ref(kinds.NAMESPACE.name, "", namespace))
         self._wake_tier(_tier_ref(name))
+        self._resume_nodes()
         self._wake_nodes(self.nodes.ask(name, None) | self.nodes.of(name))
         self._look_at_flow(name)
         self.pids.ask(name, None)
@@ -336,19 +339,25 @@ class Engine:
         record = self.tenants.get(name)
         return record is not None and (record.is_suspended or record.awaits_turn)
 
+    def _resume_nodes(self) -> None:
+        """Queue the nodes that waited until every tenant was read."""
+        if not self.tenants.unread:
+            waiting, self._postponed = self._postponed, set()
+            self._wake_nodes(waiting)
+
     async def _reconcile_node(self, key: keys.Node) -> bool:
         settings = self.platform.settings
         if settings is None:
             return False
         if self.tenants.unread:
             # Who has not been read may ask for it too.
-            self.queue.add_after(key, _UNREAD_SECONDS)
+            self._postponed.add(key.name)
             return False
         try:
             again, news, repair = await self.nodes.converge(key.name, settings.nodes)
         except ConflictError:
             # Somebody changed it at the same moment: nothing of theirs is lost, and it is seen.
-            self.queue.add_after(key, _UNREAD_SECONDS)
+            self.queue.add_after(key, _CONFLICT_SECONDS)
             return False
         if again:
             self.queue.add_after(key, again)
@@ -364,9 +373,8 @@ class Engine:
         record = self.tenants.get(key.tenant)
         if record is None or not self.nodes.has(key.tenant):
             return False
-        total = sum(
-            len(each.units) for name, each in self.tenants.records.items() if self.nodes.has(name)
-        )
+        asking = filter(None, map(self.tenants.get, self.nodes.asking()))
+        total = sum(len(each.units) for each in asking)
         again, news = await self.nodes.look_at_pods(key.tenant, list(record.units), total)
         if news:
             self.queue.add(keys.Tenant(key.tenant))
@@ -672,6 +680,7 @@ class Engine:
         record.awaits_turn = record.follows is None and name in self.rollout.waiting
         followed = self.rollout.followed(name, record)
         changed = self.tenants.read(name, settings, self.store, followed=followed)
+        self._resume_nodes()
         if record.spec is not None:
             self._wake_nodes(self.nodes.ask(name, record.spec.nodes))
             asked = record.spec.nodes or TenantNodes()

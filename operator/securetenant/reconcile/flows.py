@@ -1,6 +1,7 @@
 """The flows: which tenant is in which, and how each stands."""
 
 from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 
 from securetenant.api import kinds, names, status
 from securetenant.api.objects import Manifest, Ref
@@ -34,7 +35,7 @@ class Flows:
     def begin(self) -> None:
         """Find every tenant again in the flow that it was in."""
         self.has_begun = True
-        self._place(self._store.owners())
+        self._place(self._store.owners(), self._seen())
         self._store.moved()
 
     def names(self) -> list[str]:
@@ -47,7 +48,8 @@ class Flows:
             return ""
         if self._store.owned_by(tenant):
             if tenant not in self._placed:
-                self._place({tenant})
+                # Who comes later was in none.
+                self._place((tenant,), {})
             return names.flow(self._placed[tenant])
         number = self._placed.pop(tenant, None)
         if number is None:
@@ -129,13 +131,18 @@ class Flows:
         number = names.number_of_flow(name)
         return set() if number is None else self._members[number]
 
-    def _place(self, tenants: set[str]) -> None:
-        seen = {}
+    def _seen(self) -> dict[int, Collection[str]]:
+        """Return the namespaces in each flow, as the API server has it."""
+        found: dict[int, Collection[str]] = {}
         for number in range(names.FLOWS):
             known = self._store.get(Ref(kinds.FLOW_SCHEMA.name, "", names.flow(number)))
             if known is not None and isinstance(known.facts, FlowFacts):
-                seen[number] = known.facts.namespaces
-        spaces = {each: self._store.owned_by(each) for each in {*self._placed, *tenants}}
-        self._placed = flows.place(spaces, seen, self._placed)
-        for tenant in tenants:
-            self._members[self._placed[tenant]].add(tenant)
+                found[number] = known.facts.namespaces
+        return found
+
+    def _place(self, tenants: Iterable[str], seen: Mapping[int, Collection[str]]) -> None:
+        newcomers = {each: self._store.owned_by(each) for each in tenants}
+        crowd = {number: len(members) for number, members in self._members.items()}
+        for tenant, number in flows.place(newcomers, seen, crowd).items():
+            self._placed[tenant] = number
+            self._members[number].add(tenant)
