@@ -38,6 +38,8 @@ pytestmark = [
 class Built:
     """The image and the one under it, as files, and what the image says of itself."""
 
+    images: Images
+    name: str
     files: Path
     base: Path
     configuration: dict[str, Any]
@@ -56,7 +58,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         RUNTIME_BASE=images.pack(folder / "runtime", "runtime"),
     )
     with images.mounted(image) as files:
-        yield Built(files=files, base=folder / "runtime", configuration=images.configuration(image))
+        yield Built(
+            images=images,
+            name=image,
+            files=files,
+            base=folder / "runtime",
+            configuration=images.configuration(image),
+        )
 
 
 def listed(root: Path) -> set[str]:
@@ -127,6 +135,13 @@ def installed() -> Iterator[Instance]:
         yield instance
 
 
+@pytest.fixture
+def root(built: Built) -> Iterator[Path]:
+    """Files of the image of one's own: a runtime makes places for its mounts in them."""
+    with built.images.mounted(built.name) as files:
+        yield files
+
+
 def deployed() -> dict[str, Any]:
     """Return the pod of the Deployment, as it is written."""
     text = (ROOT / "manifests/operator/deployment.yaml").read_text(encoding="utf-8")
@@ -135,7 +150,7 @@ def deployed() -> dict[str, Any]:
 
 
 def test_it_makes_a_tenant_ready_as_the_deployment_runs_it(
-    built: Built, installed: Instance, tmp_path: Path
+    built: Built, installed: Instance, root: Path, tmp_path: Path
 ) -> None:
     """Not root, no capability, nothing to write to, the token where a kubelet puts it."""
     pod, account, bundle = deployed(), tmp_path / "account", tmp_path / "bundle"
@@ -155,7 +170,7 @@ def test_it_makes_a_tenant_ready_as_the_deployment_runs_it(
         # The machine's network is used, where port 8080 may be somebody's.
         "SECURETENANT_RUN_PORT": "0",
     }
-    asked = specification(pod, built.configuration, root=built.files, account=account, env=env)
+    asked = specification(pod, built.configuration, root=root, account=account, env=env)
     (bundle / "config.json").write_text(json.dumps(asked))
     log = tmp_path / "log"
     with log.open("wb") as out:

@@ -428,7 +428,7 @@ def test_without_the_right_to_see_flows_everything_else_works(
     with lacking(admin, {"list", "watch"}):
         operator.start()
         wait_for(lambda: in_force(admin)["status"] == "False", what="the condition", seconds=30)
-        assert in_force(admin)["message"].endswith("kubectl apply -k manifests/operator")
+        assert in_force(admin)["message"].endswith("apply the manifests of this version again")
         made(admin, tenant("blind", namespaces=[{"name": "blind-1"}]))
         assert found(admin, "blind-1") is None
     wait_for(lambda: found(admin, "blind-1"), what="its FlowSchema", seconds=60)

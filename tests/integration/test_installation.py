@@ -42,6 +42,7 @@ def test_a_second_apply_changes_nothing(installed: Instance) -> None:
 def test_an_overlay_names_the_registry(installed: Instance, tmp_path: Path) -> None:
     """As docs/operations.md writes it; the tag stays that of this version."""
     overlay = {
+        "sortOptions": {"order": "fifo"},
         "resources": [os.path.relpath(ROOT / "manifests", tmp_path)],
         "images": [{"name": "securetenant-operator", "newName": "registry.example/tenants"}],
         "patches": [{"path": "settings.yaml"}],
@@ -55,6 +56,8 @@ def test_an_overlay_names_the_registry(installed: Instance, tmp_path: Path) -> N
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
     (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings))
     made = list(yaml.safe_load_all(kubectl(installed, "kustomize", str(tmp_path))))
+    policies = [each["apiVersion"].startswith("admissionregistration.k8s.io/") for each in made]
+    assert policies == sorted(policies), "a new policy refuses what comes after it for a moment"
     (deployment,) = (each for each in made if each["kind"] == "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["image"].startswith("registry.example/tenants:")
