@@ -530,3 +530,28 @@ def test_a_restart_keeps_peers_open(
         if event["verb"] == "delete" and event["objectRef"].get("namespace") == "romulus-a"
     ]
     assert deleted == []
+
+
+def test_a_quota_is_made_after_what_it_counts_and_grows_before_what_needs_room(
+    ready: Ready, sandbox: Instance
+) -> None:
+    """Each NetworkPolicy that a quota sees being made costs the API server a write of its own."""
+
+    def written(seen: int) -> list[str]:
+        return [
+            event["objectRef"]["resource"]
+            for event in writes_by_operator(sandbox)[seen:]
+            if event["objectRef"].get("namespace") == "counted-a"
+            and event["objectRef"]["resource"] in ("networkpolicies", "resourcequotas")
+        ]
+
+    def body(number: int) -> dict[str, Any]:
+        one = _egress(cidr="10.20.0.0/16")["egress"][0]
+        openings = [{**one, "name": f"o{each}"} for each in range(number)]
+        return tenant("counted", namespaces=[{"name": "counted-a"}], network={"egress": openings})
+
+    ready(body(4))
+    assert written(0) == [*["networkpolicies"] * 7, "resourcequotas"]
+    seen = len(writes_by_operator(sandbox))
+    ready(body(20))
+    assert written(seen) == ["resourcequotas", *["networkpolicies"] * 16]

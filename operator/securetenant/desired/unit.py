@@ -8,7 +8,8 @@ from securetenant.desired.scope import Scope
 def build(scope: Scope) -> tuple[Manifest, ...]:
     """Return the manifests: the namespace, what holds there, the walls, and access last.
 
-    The quota counts NetworkPolicies, so it comes before those that need more room.
+    The quota counts NetworkPolicies, so it comes before those that need more room; one that is
+    not there yet is made after them.
     """
     walls, bindings = network.build(scope), access.build(scope)
     counted = quota.build(scope, network_policies=len(walls), role_bindings=len(bindings))

@@ -167,7 +167,7 @@ class Worker:
         refusal is raised at the end. New grants come only after all walls.
         """
         refusal: RefusedError | None = None
-        for ref in self._pending(task.wanted):
+        for ref in sorted(self._pending(task.wanted), key=self._is_new_quota):
             if ref.kind == kinds.ROLE_BINDING.name and self.store.get(ref) is None:
                 continue
             try:
@@ -176,6 +176,13 @@ class Worker:
                 refusal = refusal or error
         if refusal is not None:
             raise refusal
+
+    def _is_new_quota(self, ref: Ref) -> bool:
+        """Tell whether a quota would be made: at the end, so that it counts all objects at once.
+
+        The API server writes the status of one that is there for each object that is made.
+        """
+        return ref.kind == kinds.RESOURCE_QUOTA.name and self.store.get(ref) is None
 
     def _pending(self, wanted: Expected, kind: kinds.Kind | None = None) -> list[Ref]:
         """Return the wanted objects beside the namespace that are not as they should be."""
