@@ -6,21 +6,20 @@ import datetime
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from securetenant.api import kinds, names, objects, status
+from securetenant.api import kinds, names, status
 from securetenant.api.nodes import TenantNodes
-from securetenant.api.objects import Body, Manifest, Ref
+from securetenant.api.objects import Body, Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import expected, ownership, pids
-from securetenant.reconcile import keys
+from securetenant.reconcile import keys, statuses, tiers
+from securetenant.reconcile.departures import Departures
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
     MissingError,
-    RefusedError,
     UnavailableError,
 )
 from securetenant.reconcile.flows import Flows
@@ -28,22 +27,20 @@ from securetenant.reconcile.keys import Key
 from securetenant.reconcile.nodes import Nodes, Surroundings
 from securetenant.reconcile.pids import Pids
 from securetenant.reconcile.platform import Platform
-from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Kubelets, Meter
+from securetenant.reconcile.ports import Announcer, Cluster, Kubelets, Meter
 from securetenant.reconcile.queue import Queue
 from securetenant.reconcile.rollout import Rollout
+from securetenant.reconcile.statuses import Statuses
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record, Tenants, Unit
-from securetenant.reconcile.unit import Task, Worker, is_worth_telling
-from securetenant.status import conditions, placement, settings, tenant
+from securetenant.reconcile.tiers import Tiers
+from securetenant.reconcile.unit import Task, Worker
+from securetenant.status import conditions, placement, settings
 from securetenant.status.conditions import Verdict
 from securetenant.status.outcome import Finding, Outcome
-from securetenant.status.tenant import Subject
 
-_PROGRESS_SECONDS = 2.0
-"""How often a status tells of progress while something is still to be worked on."""
 _GATHER_SECONDS = 1.0
 """How long a flow waits for more tenants to change, since many may share it."""
-_HOUR_SECONDS = 3600.0
 _CONFLICT_SECONDS = 0.2
 """How soon a node is looked at again that somebody else wrote to at the same moment."""
 _NEWS_SECONDS = 0.2
@@ -75,7 +72,6 @@ class Engine:
         self.queue = Queue[Key](clock=time.monotonic, chance=random.Random())  # noqa: S311 - jitter.
         self._cluster = cluster
         self._meter = meter
-        self._announcer = announcer
         self._now = now
         self._workers = workers
         self._worker = Worker(
@@ -93,6 +89,16 @@ class Engine:
         self._postponed: set[str] = set()
         """Nodes that wait until every tenant was read."""
         self.flows = Flows(store, self.tenants)
+        self.tiers = Tiers(store=store, worker=self._worker)
+        self._statuses = Statuses(cluster=cluster, meter=meter, announcer=announcer, now=now)
+        self.departures = Departures(
+            cluster=cluster,
+            meter=meter,
+            store=store,
+            worker=self._worker,
+            tiers=self.tiers,
+            statuses=self._statuses,
+        )
         self.pids = Pids(
             kubelets=kubelets,
             cluster=cluster,
@@ -100,8 +106,6 @@ class Engine:
             # Many nodes at once are one piece of news.
             changed=lambda owner: self.queue.add_after(keys.Limits("", owner), _NEWS_SECONDS),
         )
-        self._teardowns: deque[float] = deque()
-        self._torn_down: set[str] = set()
 
     # --- what is seen -----------------------------------------------------------------------
 
@@ -122,7 +126,7 @@ class Engine:
         record = self.tenants.forget(name)
         if record is None:
             return
-        self._torn_down.discard(record.uid)
+        self.departures.gone(record)
         if self.rollout.left(name):
             self.queue.add(keys.Settings())
         for other in concerned | self.tenants.displaced():
@@ -132,7 +136,7 @@ class Engine:
             self.queue.forget(keys.Unit(name, namespace))
             # Another tenant may have been waiting for the name.
             self._wake(Ref(kinds.NAMESPACE.name, "", namespace))
-        self._wake_tier(_tier_ref(name))
+        self._wake_tier(tiers.ref_of(name))
         self._resume_nodes()
         self._wake_nodes(self.nodes.ask(name, None) | self.nodes.of(name))
         self._look_at_flow(name)
@@ -175,16 +179,12 @@ class Engine:
 
     def tiers_served(self) -> None:
         """Take note that ClusterNetworkPolicies are served, and that all of them were seen."""
-        self.platform.has_tiers = True
+        self.tiers.served()
         self._look_at_tiers()
 
     def tiers_gone(self) -> None:
         """Take note that they are not served any more: NetworkPolicies are alone again."""
-        self.platform.has_tiers = False
-        for ref in self.store.refs(kinds.CLUSTER_NETWORK_POLICY.name):
-            known = self.store.get(ref)
-            if known is not None:
-                self.store.drop(ref, known.version)
+        self.tiers.unserved()
         for name in self.tenants.names():
             self.queue.add(keys.Tenant(name))
 
@@ -200,13 +200,13 @@ class Engine:
 
     def _wake_tier(self, ref: Ref) -> None:
         """Queue whose ClusterNetworkPolicy it is, unless it is as it should be there."""
-        if not self.platform.has_tiers:
+        if not self.tiers.are_served:
             return
         name = names.tenant_of_tier(ref.name)
         record = self.tenants.get(name)
         if record is None:
             self.queue.add(keys.Stray(name or ref.name, ref.name))
-        elif not self._is_tier_right(record):
+        elif not self.tiers.is_right(record):
             if record.tier_stands and record.tier_finding is None:
                 self._meter.drifted(ref.kind)
             self.queue.add(keys.Tenant(name))
@@ -214,7 +214,7 @@ class Engine:
     def _look_at_tiers(self) -> None:
         for name in self.tenants.names():
             self.queue.add(keys.Tenant(name))
-        for ref in self.store.refs(kinds.CLUSTER_NETWORK_POLICY.name):
+        for ref in self.tiers.refs():
             self._wake_tier(ref)
 
     def flows_seen(self) -> None:
@@ -265,7 +265,7 @@ class Engine:
             self._follow_moves()
             if owner:
                 self._wake_tenant(owner)
-                self._wake_tier(_tier_ref(owner))
+                self._wake_tier(tiers.ref_of(owner))
                 self._wake_nodes(self.nodes.of(owner))
 
     def _follow_moves(self) -> None:
@@ -366,7 +366,9 @@ class Engine:
         if news:
             self.queue.add(keys.DaemonSets())
         if repair is not None and (record := self.tenants.get(repair.tenant)) is not None:
-            self._tell(record, repair.tenant, "Warning", "DriftRepaired", "Repair", repair.note)
+            self._statuses.announce(
+                repair.tenant, record, "DriftRepaired", "Repair", repair.note, is_warning=True
+            )
         return False
 
     async def _look_at_pods(self, key: keys.Pods) -> bool:
@@ -491,7 +493,7 @@ class Engine:
         if outcome.ready and unit.given != unit.share:
             # What was given before is no longer in force: others may grow.
             self._wake_tenant(key.tenant)
-        if self._is_due(unit, outcome):
+        if self._statuses.is_due(unit):
             await self._worker.tell(task, outcome)
         return not outcome.ready
 
@@ -502,14 +504,20 @@ class Engine:
         if changed:
             self.queue.add(keys.Tenant(key.tenant))
 
-    def _is_due(self, unit: Unit, outcome: Outcome) -> bool:
-        """Tell whether the namespace's own status should be written now."""
-        now = time.monotonic()
-        if outcome.ready:
-            unit.unready_since = float("-inf")
-        elif unit.unready_since == float("-inf"):
-            unit.unready_since = now
-        return is_worth_telling(outcome) or now - unit.unready_since > _PROGRESS_SECONDS
+    async def _delete_stray(self, key: keys.Stray) -> bool:
+        tenant = names.tenant_of_tier(key.name)
+        if self.platform.settings is not None and self.tenants.get(tenant) is None:
+            await self.tiers.delete_stray(key.name)
+        return False
+
+    async def _reconcile_flow(self, key: keys.Flow) -> bool:
+        newest = self.platform.settings
+        if newest is None:
+            return False
+        news, again = await self.flows.converge(key.name, newest, self._worker, self._meter)
+        for member in news:
+            self.queue.add(keys.Tenant(member))
+        return again
 
     async def _reconcile_tenant(self, key: keys.Tenant) -> bool:
         record = self.tenants.get(key.tenant)
@@ -534,18 +542,20 @@ class Engine:
             return await self._tear_down(key.tenant, record, self.platform.settings)
         if record.spec is not None and not record.is_suspended:
             try:
-                await self._hold(key.tenant, record)
+                if (held := await self.departures.hold(key.tenant, record)) is not None:
+                    self.tenants.see(key.tenant, held)
             except ClusterError:
                 # What was read is not started yet: the next try has to.
                 record.stale |= was_stale
                 raise
-        await self._keep_tier(key.tenant, record)
+        await self.tiers.keep(key.tenant, record)
         if was_stale:
             await self._start(key.tenant, record, set(changed))
         if record.spec is not None and not record.is_suspended:
-            self._let_go_of_leftovers(key.tenant, record)
+            for namespace in self.departures.leftovers(key.tenant, record):
+                self.queue.add(keys.Leftover(key.tenant, namespace))
         missing = () if record.tier_finding is None else (record.tier_finding,)
-        wait = self._unfinished(key.tenant, record)
+        wait = self._statuses.wait(record, learns=self.pids.is_under_way(key.tenant))
         if wait and not record.is_suspended:
             self.queue.add_after(key, wait)
             return bool(missing)
@@ -558,117 +568,6 @@ class Engine:
         )
         await self._write_status(key.tenant, record, findings)
         return bool(missing) and not record.is_suspended
-
-    # --- the Admin tier ---------------------------------------------------------------------
-
-    async def _keep_tier(self, name: str, record: Record) -> None:
-        """Make the tenant's ClusterNetworkPolicy what it should be, where the kind is served.
-
-        Before its namespaces, and without keeping them from being right when it fails.
-        """
-        record.tier_finding = None
-        if not self.platform.has_tiers or record.tier is None:
-            record.tier_stands = False
-            return
-        if record.awaits_turn:
-            return
-        reason, message = status.PROGRESSING, ""
-        if not record.is_suspended and not self._is_tier_right(record):
-            manifest = record.tier.manifest
-            try:
-                await self._worker.apply(manifest, name, record.uid, stood=record.tier_stands)
-            except RefusedError as error:
-                reason, message = status.REFUSED, f": the API server refused a write: {error}"
-            except UnavailableError as error:
-                reason, message = status.UNAVAILABLE, f": the API server is unavailable: {error}"
-            except ClusterError as error:
-                # Somebody changed it meanwhile, or the kind goes: it is seen again.
-                message = f": {error}"
-        if self._is_tier_right(record):
-            record.tier_stands = True
-        else:
-            record.tier_finding = Finding(
-                type=status.NETWORK_ISOLATED,
-                reason=reason,
-                message=f"{_tier_ref(name)} is not as it should be{message}",
-            )
-
-    def _is_tier_right(self, record: Record) -> bool:
-        if record.tier is None:
-            return True
-        known = self.store.get(record.tier.manifest.ref)
-        return known is not None and known.digest == ownership.digest(record.tier.manifest.body)
-
-    async def _delete_stray(self, key: keys.Stray) -> bool:
-        """Delete a ClusterNetworkPolicy with our label of which no namespace is a subject.
-
-        A retained namespace keeps its own; what has another name is no tenant's.
-        """
-        known = self.store.get(Ref(kinds.CLUSTER_NETWORK_POLICY.name, "", key.name))
-        tenant = names.tenant_of_tier(key.name)
-        if (
-            known is None
-            or self.platform.settings is None
-            or self.tenants.get(tenant) is not None
-            or self.store.owned_by(tenant)
-        ):
-            return False
-        await self._worker.delete(Ref(kinds.CLUSTER_NETWORK_POLICY.name, "", key.name), known.uid)
-        return False
-
-    # --- fairness ---------------------------------------------------------------------------
-
-    async def _reconcile_flow(self, key: keys.Flow) -> bool:
-        """Make a FlowSchema what it should be; tell the tenants in it what keeps it from that."""
-        newest = self.platform.settings
-        if not self.flows.has_begun or newest is None or self.flows.is_left_alone(key.name):
-            return False
-        ref = Ref(kinds.FLOW_SCHEMA.name, "", key.name)
-        known, manifest = self.store.get(ref), self.flows.build(key.name, newest)
-        if manifest is None:
-            self.flows.forget(key.name)
-            if known is not None:
-                await self._worker.delete(ref, known.uid)
-            return False
-        wanted = ownership.digest(manifest.body)
-        reason, message = "", ""
-        if known is None or known.digest != wanted:
-            stood = self.flows.is_changed_by_others(key.name, known)
-            if stood:
-                self._meter.drifted(ref.kind)
-            name, uid = self.flows.spokesman(key.name)
-            try:
-                await self._worker.apply(manifest, name, uid, stood=bool(stood and name))
-            except RefusedError as error:
-                reason, message = status.REFUSED, f"the API server refused a write: {error}"
-            except UnavailableError as error:
-                reason, message = status.UNAVAILABLE, f"the API server is unavailable: {error}"
-            except ClusterError as error:
-                # Somebody changed it meanwhile: it is seen again.
-                reason, message = status.PROGRESSING, str(error)
-        for member in self.flows.note(key.name, wanted, reason, message):
-            self.queue.add(keys.Tenant(member))
-        return bool(reason)
-
-    def _fairness_finding(self) -> Finding | None:
-        """Say what keeps tenants from queueing apart, or nothing."""
-        reason, message = "", ""
-        if not self.flows.has_begun:
-            reason = status.UNAVAILABLE
-            message = (
-                "FlowSchemas or PriorityLevelConfigurations cannot be watched. Give the operator"
-                " its rights: apply the manifests of this version again"
-            )
-        elif not self.platform.has_level:
-            reason = status.PRIORITY_LEVEL_MISSING
-            message = (
-                f"There is no PriorityLevelConfiguration {names.PRIORITY_LEVEL}, so requests of"
-                " tenants queue with those of all other ServiceAccounts. Install it: kubectl apply"
-                " -k manifests/fairness"
-            )
-        if not reason:
-            return None
-        return Finding(type=status.FAIRNESS_IN_FORCE, reason=reason, message=message)
 
     # --- the roll-out of settings -----------------------------------------------------------
 
@@ -694,7 +593,7 @@ class Engine:
 
     def _compare(self, name: str, record: Record) -> None:
         """See whether a tenant that stood before a restart needs a turn at all."""
-        stands = not self.platform.has_tiers or self._is_tier_right(record)
+        stands = self.tiers.is_right(record)
         stands &= all(unit.outcome.ready for unit in record.units.values())
         differs = record.is_refused or not stands
         was_ready = not record.is_refused and all(
@@ -750,7 +649,7 @@ class Engine:
             policies_problem=self.platform.policies_problem,
             remark=self.platform.remark,
             holders=self.platform.override_holders,
-            fairness=self._fairness_finding(),
+            fairness=self.flows.shortcoming(has_level=self.platform.has_level),
             progress=self.rollout.progress(
                 len(self.tenants.records), self.platform.settings_problem
             ),
@@ -777,240 +676,42 @@ class Engine:
         if record.awaits_turn:
             self._compare(name, record)
 
-    async def _hold(self, name: str, record: Record) -> None:
-        """Put our finalizer on the SecureTenant, before anything else is made for it."""
-        if names.FINALIZER in record.body["metadata"].get("finalizers", ()):
-            return
-        ref = Ref(kinds.SECURE_TENANT.name, "", name)
-        body = objects.marker(ref, finalizers=[names.FINALIZER])
-        made = await self._cluster.apply(Manifest(ref, body))
-        self._meter.wrote("apply", ref.kind)
-        self.tenants.see(name, made)
-
-    def _unfinished(self, name: str, record: Record) -> float:
-        """Return how long to hold the status back, since most of it is about to change.
-
-        While namespaces were not worked on yet, the status is written now and then only: a
-        new generation is in progress by its number alone (kstatus), and a restart must not
-        call unfinished what it has not looked at.
-        """
-        now = time.monotonic()
-        missing = record.tier_finding
-        told = missing is None or conditions.is_stalled(missing.reason)
-        if (
-            told
-            and not self.pids.is_under_way(name)
-            and all(
-                unit.outcome.ready or (unit.attempted and is_worth_telling(unit.outcome))
-                for unit in record.units.values()
-            )
-        ):
-            record.told_at = float("-inf")
-            return 0.0
-        if record.told_at == float("-inf"):
-            record.told_at = now
-        wait = record.told_at + _PROGRESS_SECONDS - now
-        if wait <= 0:
-            record.told_at = now
-        return max(wait, 0.0)
-
     # --- letting go -------------------------------------------------------------------------
-
-    def _let_go_of_leftovers(self, name: str, record: Record) -> None:
-        """Queue the namespaces that carry the tenant's label and are not in its spec."""
-        for namespace in self.store.owned_by(name) - record.units.keys():
-            if not self._is_let_go(namespace):
-                self.queue.add(keys.Leftover(name, namespace))
-
-    def _is_let_go(self, namespace: str) -> bool:
-        """Tell whether nothing is left to do for a namespace that is not the tenant's any more."""
-        known = self.store.get(Ref(kinds.NAMESPACE.name, "", namespace))
-        if known is None or not isinstance(known.facts, ownership.NamespaceFacts):
-            return True
-        # What was retained once is not deleted by a later change of mind: it needs a person.
-        retained = known.facts.labels.get(names.STATE_LABEL) == names.RETAINED
-        return retained or known.facts.terminating
 
     async def _let_go(self, key: keys.Leftover) -> bool:
         record = self.tenants.get(key.tenant)
         if record is None or self.platform.settings is None or record.is_suspended:
             return False
         named = key.namespace in record.units and not record.is_deleted
-        if named or self._is_let_go(key.namespace):
-            return False
-        if _deletes(record) and self._was_made_by(record, key.namespace):
-            await self._worker.remove(key.namespace)
-            self._tell(
-                record,
-                key.tenant,
-                "Normal",
-                "NamespaceDeleted",
-                "Delete",
-                f"Namespace {key.namespace} is being deleted, pods before walls",
-            )
-        else:
-            await self._worker.retain(key.namespace)
-            self._tell(
-                record,
-                key.tenant,
-                "Normal",
-                "NamespaceRetained",
-                "Retain",
-                f"Namespace {key.namespace} is retained with all its walls",
-            )
-        self._wake_tenant(key.tenant)
+        if not named and not self.departures.is_let_go(key.namespace):
+            await self.departures.let_go(key.tenant, record, key.namespace)
+            self._wake_tenant(key.tenant)
         return False
-
-    def _was_made_by(self, record: Record, namespace: str) -> bool:
-        """Tell whether the namespace is this SecureTenant's, and not an earlier one's."""
-        ref = Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME)
-        known = self.store.get(ref)
-        return (
-            known is not None
-            and isinstance(known.facts, ownership.PolicyFacts)
-            and known.facts.tenant_uid == record.uid
-        )
 
     async def _tear_down(self, name: str, record: Record, bounds: SettingsSpec) -> bool:
-        """Let go of every namespace of a deleted SecureTenant, then of the SecureTenant."""
         if names.FINALIZER not in record.body["metadata"].get("finalizers", ()):
             return False
-        if _deletes(record) and (wait := self._teardown_wait(record, bounds)):
-            self.queue.add_after(keys.Tenant(name), wait)
-            message = (
-                f"More tenants are to be torn down than the {bounds.teardowns_per_hour} an hour"
-                " that TenancySettings allow; this one waits"
-            )
-            finding = Finding(type=status.READY, reason=status.TEARDOWN_DELAYED, message=message)
-            await self._write_status(name, record, (finding,))
-            return False
-        owned = self.store.owned_by(name)
-        for namespace in owned:
-            if not self._is_let_go(namespace):
-                self.queue.add(keys.Leftover(name, namespace))
-        left = sorted(
-            namespace
-            for namespace in owned
-            if not self._is_let_go(namespace) or self._is_terminating(namespace)
-        )
-        if not left:
-            known = self.store.get(_tier_ref(name))
-            if known is not None and not owned:
-                # What was retained keeps it: the walls stay.
-                await self._worker.delete(_tier_ref(name), known.uid)
-            await self._release(name, record)
-            return False
-        message = f"Left: {conditions.listed(left)}"
-        finding = Finding(type=status.READY, reason=status.TERMINATING, message=message)
-        await self._write_status(name, record, (finding,))
+        step = await self.departures.tear_down(name, record, bounds)
+        for namespace in step.leftovers:
+            self.queue.add(keys.Leftover(name, namespace))
+        if step.wait:
+            self.queue.add_after(keys.Tenant(name), step.wait)
+        if step.finding is not None:
+            await self._write_status(name, record, (step.finding,))
         return False
-
-    def _is_terminating(self, namespace: str) -> bool:
-        known = self.store.get(Ref(kinds.NAMESPACE.name, "", namespace))
-        return (
-            known is not None
-            and isinstance(known.facts, ownership.NamespaceFacts)
-            and known.facts.terminating
-        )
-
-    def _teardown_wait(self, record: Record, bounds: SettingsSpec) -> float:
-        """Return how long a tenant has to wait for its teardown; 0 when it may begin."""
-        if record.uid in self._torn_down:
-            return 0.0
-        now = time.monotonic()
-        while self._teardowns and now - self._teardowns[0] > _HOUR_SECONDS:
-            self._teardowns.popleft()
-        if len(self._teardowns) < bounds.teardowns_per_hour:
-            self._teardowns.append(now)
-            self._torn_down.add(record.uid)
-            return 0.0
-        if not self._teardowns:
-            return _HOUR_SECONDS
-        return self._teardowns[0] + _HOUR_SECONDS - now + 1
-
-    async def _release(self, name: str, record: Record) -> None:
-        """Take our finalizer off: the SecureTenant goes."""
-        ref = Ref(kinds.SECURE_TENANT.name, "", name)
-        finalizers = record.body["metadata"]["finalizers"]
-        path = f"/metadata/finalizers/{finalizers.index(names.FINALIZER)}"
-        patch = [
-            {"op": "test", "path": path, "value": names.FINALIZER},
-            {"op": "remove", "path": path},
-        ]
-        try:
-            await self._cluster.amend(ref, patch)
-        except (MissingError, ConflictError):
-            return  # It is gone, or changed meanwhile and is seen again.
-        self._meter.wrote("amend", ref.kind)
 
     # --- telling ----------------------------------------------------------------------------
 
     async def _write_status(self, name: str, record: Record, findings: tuple[Finding, ...]) -> None:
         """Write the status if it says something new, and announce when Ready changed."""
-        tier = self._told_of_tier(record)
+        tier = self.tiers.remark(record)
         extra = self._judge_nodes(name, record)
         reports = self.pids.judge(name)
         if record.spec and record.spec.nodes and record.spec.nodes.required_pids:
             # Its pods land nowhere while no node keeps the bound.
             extra, reports = (*extra, *reports), ()
-        subject = _subject(record, findings, self.platform.remark, tier, extra, reports)
-        document = tenant.summarize(subject, record.status, self._now())
-        if document == record.status:
-            return
-        ref = Ref(kinds.SECURE_TENANT.name, "", name)
-        # Set before the write, so that its echo is no news; put back when it fails.
-        previous, record.status = record.status, document
-        try:
-            body = await self._cluster.apply_status(ref, document)
-        except MissingError:
-            return  # The SecureTenant is gone.
-        except ClusterError:
-            record.status = previous
-            raise
-        self._meter.wrote("status", ref.kind)
-        record.version = max(record.version, int(body["metadata"]["resourceVersion"]))
-        before, after = _ready_condition(previous), _ready_condition(document)
-        good = after["status"] == "True"
-        worth = good or before.get("status") == "True" or conditions.is_stalled(after["reason"])
-        if worth and (before.get("status"), before.get("reason")) != (
-            after["status"],
-            after["reason"],
-        ):
-            self._tell(
-                record,
-                name,
-                "Normal" if good else "Warning",
-                after["reason"],
-                "Reconcile",
-                after["message"],
-            )
-
-    def _told_of_tier(self, record: Record) -> str:
-        if not self.platform.has_tiers or record.tier is None:
-            return ""
-        told = (
-            "and with a ClusterNetworkPolicy that no NetworkPolicy overrides, against other tenants"
-            " and metadata addresses"
-        )
-        return f"{told}; {record.tier.remark}" if record.tier.remark else told
-
-    def _tell(
-        self, record: Record, name: str, type: str, reason: str, action: str, note: str
-    ) -> None:
-        self._announcer.announce(
-            Announcement(
-                name, record.uid, "Normal" if type == "Normal" else "Warning", reason, action, note
-            )
-        )
-
-
-def _deletes(record: Record) -> bool:
-    """Tell whether the tenant's namespaces are deleted when it lets them go."""
-    return (
-        record.spec is not None
-        and not record.is_refused
-        and record.spec.deletion_policy == "Delete"
-    )
+        subject = statuses.subject(record, findings, self.platform.remark, tier, extra, reports)
+        await self._statuses.write(name, record, subject)
 
 
 def _turn_findings(record: Record) -> tuple[Finding, ...]:
@@ -1022,39 +723,3 @@ def _turn_findings(record: Record) -> tuple[Finding, ...]:
         f" they are: kubectl describe tenancysettings {names.SETTINGS_NAME}"
     )
     return (Finding(type=status.NAMESPACES_READY, reason=status.AWAITING_TURN, message=message),)
-
-
-def _ready_condition(document: Body) -> Body:
-    for condition in document.get("conditions") or ():
-        if condition["type"] == status.READY:
-            return dict(condition)
-    return {}
-
-
-def _tier_ref(tenant: str) -> Ref:
-    return Ref(kinds.CLUSTER_NETWORK_POLICY.name, "", names.admin_tier(tenant))
-
-
-def _subject(
-    record: Record,
-    findings: tuple[Finding, ...],
-    remark: str,
-    tier: str,
-    extra: tuple[Verdict, ...],
-    reports: tuple[Verdict, ...],
-) -> Subject:
-    """Return what the status of a tenant is about."""
-    exception = ""
-    if record.spec is not None and record.spec.effective_pod_security.level == "baseline":
-        exception = record.spec.effective_pod_security.exception_reason or ""
-    return Subject(
-        generation=int(record.body["metadata"].get("generation", 0)),
-        outcomes=[unit.outcome for _, unit in sorted(record.units.items())],
-        findings=findings,
-        exception_reason=exception,
-        remarks=tuple(each for each in (record.remark, remark) if each),
-        tier=tier,
-        extra=extra,
-        reports=reports,
-        suspended=record.is_suspended,
-    )

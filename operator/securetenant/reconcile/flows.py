@@ -7,10 +7,13 @@ from securetenant.api import kinds, names, status
 from securetenant.api.objects import Manifest, Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.desired import fairness
-from securetenant.plan import flows
+from securetenant.plan import flows, ownership
 from securetenant.plan.ownership import FlowFacts, Observed
+from securetenant.reconcile.errors import ClusterError, RefusedError, UnavailableError
+from securetenant.reconcile.ports import Meter
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
+from securetenant.reconcile.unit import Worker
 from securetenant.status.outcome import Finding
 
 
@@ -56,6 +59,66 @@ class Flows:
             return ""
         self._members[number].discard(tenant)
         return names.flow(number)
+
+    async def converge(
+        self, name: str, settings: SettingsSpec, worker: Worker, meter: Meter
+    ) -> tuple[set[str], bool]:
+        """Make a FlowSchema what it should be.
+
+        Returns the tenants to whom it is news how it stands, and whether to try again. Raises a
+        :class:`ClusterError` when one that nobody is in cannot be deleted.
+        """
+        if not self.has_begun or self.is_left_alone(name):
+            return set(), False
+        ref = Ref(kinds.FLOW_SCHEMA.name, "", name)
+        known, manifest = self._store.get(ref), self.build(name, settings)
+        if manifest is None:
+            self.forget(name)
+            if known is not None:
+                await worker.delete(ref, known.uid)
+            return set(), False
+        wanted = ownership.digest(manifest.body)
+        reason, message = "", ""
+        if known is None or known.digest != wanted:
+            stood = self.is_changed_by_others(name, known)
+            if stood:
+                meter.drifted(ref.kind)
+            tenant, uid = self.spokesman(name)
+            try:
+                await worker.apply(manifest, tenant, uid, stood=bool(stood and tenant))
+            except RefusedError as error:
+                reason, message = status.REFUSED, f"the API server refused a write: {error}"
+            except UnavailableError as error:
+                reason, message = status.UNAVAILABLE, f"the API server is unavailable: {error}"
+            except ClusterError as error:
+                # Somebody changed it meanwhile: it is seen again.
+                reason, message = status.PROGRESSING, str(error)
+        return self.note(name, wanted, reason, message), bool(reason)
+
+    def shortcoming(self, *, has_level: bool) -> Finding | None:
+        """Say what keeps tenants from queueing apart, or nothing."""
+        if not self.has_begun:
+            reason = status.UNAVAILABLE
+            message = (
+                "FlowSchemas or PriorityLevelConfigurations cannot be watched. Give the operator"
+                " its rights: apply the manifests of this version again"
+            )
+        elif not has_level:
+            reason = status.PRIORITY_LEVEL_MISSING
+            message = (
+                f"There is no PriorityLevelConfiguration {names.PRIORITY_LEVEL}, so requests of"
+                " tenants queue with those of all other ServiceAccounts. Install it: kubectl apply"
+                " -k manifests/fairness"
+            )
+        else:
+            return None
+        return Finding(type=status.FAIRNESS_IN_FORCE, reason=reason, message=message)
+
+    def findings(self, tenant: str) -> tuple[Finding, ...]:
+        """Say what keeps the tenant's flow from being as it should be, or nothing."""
+        number = self._placed.get(tenant)
+        problem = None if number is None else self._problems.get(names.flow(number))
+        return () if problem is None else (problem,)
 
     def is_left_alone(self, name: str) -> bool:
         """Tell whether a flow is not to be touched now.
@@ -120,12 +183,6 @@ class Flows:
         """Drop what is known of a flow that nobody is in."""
         self._right.pop(name, None)
         self._problems.pop(name, None)
-
-    def findings(self, tenant: str) -> tuple[Finding, ...]:
-        """Say what keeps the tenant's flow from being as it should be, or nothing."""
-        number = self._placed.get(tenant)
-        problem = None if number is None else self._problems.get(names.flow(number))
-        return () if problem is None else (problem,)
 
     def _members_of(self, name: str) -> set[str]:
         number = names.number_of_flow(name)

@@ -24,8 +24,6 @@ class Platform:
         """The TenancySettings as last seen, for their status."""
         self.mutates = False
         """Whether the API server knows mutating policies (Kubernetes 1.36 or newer)."""
-        self.has_tiers = False
-        """Whether the API server knows ClusterNetworkPolicies, and all of them were seen."""
         self.has_level = False
         """Whether the priority level of tenants is installed."""
         self._policies: dict[Ref, str] = {}

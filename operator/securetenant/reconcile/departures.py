@@ -1,0 +1,185 @@
+"""Letting go: of namespaces that left a spec, and of tenants that were deleted."""
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from securetenant.api import kinds, names, objects, status
+from securetenant.api.objects import Body, Manifest, Ref
+from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.plan.ownership import NamespaceFacts, PolicyFacts
+from securetenant.reconcile.errors import ConflictError, MissingError
+from securetenant.reconcile.ports import Cluster, Meter
+from securetenant.reconcile.statuses import Statuses
+from securetenant.reconcile.store import Store
+from securetenant.reconcile.tenants import Record
+from securetenant.reconcile.tiers import Tiers
+from securetenant.reconcile.unit import Worker
+from securetenant.status import conditions
+from securetenant.status.outcome import Finding
+
+_HOUR_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """How far a tenant's teardown came."""
+
+    leftovers: list[str]
+    """Namespaces that are to be let go of."""
+    wait: float = 0.0
+    """Seconds until it may begin."""
+    finding: Finding | None = None
+    """What is to be told; nothing when the tenant was released."""
+
+
+class Departures:
+    """Retains or deletes, as the spec says, and no more tenants an hour than settings allow."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        meter: Meter,
+        store: Store,
+        worker: Worker,
+        tiers: Tiers,
+        statuses: Statuses,
+    ) -> None:
+        self._cluster = cluster
+        self._meter = meter
+        self._store = store
+        self._worker = worker
+        self._tiers = tiers
+        self._statuses = statuses
+        self._begun: deque[float] = deque()
+        """When teardowns of the last hour began, by the monotonic clock."""
+        self._admitted: set[str] = set()
+        """Uids of tenants whose teardown has begun."""
+
+    def gone(self, record: Record) -> None:
+        """Take note that a SecureTenant is gone."""
+        self._admitted.discard(record.uid)
+
+    async def hold(self, name: str, record: Record) -> Body | None:
+        """Put our finalizer on the SecureTenant, before anything else is made for it.
+
+        Returns the SecureTenant if that changed it. Raises a :class:`ClusterError`.
+        """
+        if names.FINALIZER in record.body["metadata"].get("finalizers", ()):
+            return None
+        ref = Ref(kinds.SECURE_TENANT.name, "", name)
+        body = objects.marker(ref, finalizers=[names.FINALIZER])
+        made = await self._cluster.apply(Manifest(ref, body))
+        self._meter.wrote("apply", ref.kind)
+        return made
+
+    def leftovers(self, name: str, record: Record) -> list[str]:
+        """Return the namespaces that carry the tenant's label and are not in its spec."""
+        return self._left(self._store.owned_by(name) - record.units.keys())
+
+    def is_let_go(self, namespace: str) -> bool:
+        """Tell whether nothing is left to do for a namespace that is not the tenant's any more."""
+        facts = self._facts(namespace)
+        # What was retained once is not deleted by a later change of mind: it needs a person.
+        return facts is None or facts.terminating or _is_retained(facts)
+
+    async def let_go(self, name: str, record: Record, namespace: str) -> None:
+        """Retain or delete one namespace. Raises a :class:`ClusterError`."""
+        if _deletes(record) and self._was_made_by(record, namespace):
+            await self._worker.remove(namespace)
+            note = f"Namespace {namespace} is being deleted, pods before walls"
+            self._statuses.announce(name, record, "NamespaceDeleted", "Delete", note)
+        else:
+            await self._worker.retain(namespace)
+            note = f"Namespace {namespace} is retained with all its walls"
+            self._statuses.announce(name, record, "NamespaceRetained", "Retain", note)
+
+    async def tear_down(self, name: str, record: Record, bounds: SettingsSpec) -> Step:
+        """Let go of every namespace of a deleted SecureTenant, then of the SecureTenant.
+
+        Raises a :class:`ClusterError`.
+        """
+        if _deletes(record) and (wait := self._wait(record, bounds)):
+            message = (
+                f"More tenants are to be torn down than the {bounds.teardowns_per_hour} an hour"
+                " that TenancySettings allow; this one waits"
+            )
+            finding = Finding(type=status.READY, reason=status.TEARDOWN_DELAYED, message=message)
+            return Step(leftovers=[], wait=wait, finding=finding)
+        owned = self._store.owned_by(name)
+        # What terminates goes by itself, and is waited for.
+        left = sorted(each for each in owned if not self._is_over(each))
+        if left:
+            message = f"Left: {conditions.listed(left)}"
+            finding = Finding(type=status.READY, reason=status.TERMINATING, message=message)
+            return Step(leftovers=self._left(left), finding=finding)
+        if not owned:
+            # What was retained keeps it: the walls stay.
+            await self._tiers.delete(name)
+        await self._release(name, record)
+        return Step(leftovers=[])
+
+    def _left(self, namespaces: list[str] | set[str]) -> list[str]:
+        return [each for each in namespaces if not self.is_let_go(each)]
+
+    def _is_over(self, namespace: str) -> bool:
+        facts = self._facts(namespace)
+        return facts is None or (_is_retained(facts) and not facts.terminating)
+
+    def _facts(self, namespace: str) -> NamespaceFacts | None:
+        known = self._store.get(Ref(kinds.NAMESPACE.name, "", namespace))
+        facts = None if known is None else known.facts
+        return facts if isinstance(facts, NamespaceFacts) else None
+
+    def _was_made_by(self, record: Record, namespace: str) -> bool:
+        """Tell whether the namespace is this SecureTenant's, and not an earlier one's."""
+        known = self._store.get(Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME))
+        return (
+            known is not None
+            and isinstance(known.facts, PolicyFacts)
+            and known.facts.tenant_uid == record.uid
+        )
+
+    def _wait(self, record: Record, bounds: SettingsSpec) -> float:
+        """Return how long a tenant has to wait for its teardown; 0 when it may begin."""
+        if record.uid in self._admitted:
+            return 0.0
+        now = time.monotonic()
+        while self._begun and now - self._begun[0] > _HOUR_SECONDS:
+            self._begun.popleft()
+        if len(self._begun) < bounds.teardowns_per_hour:
+            self._begun.append(now)
+            self._admitted.add(record.uid)
+            return 0.0
+        if not self._begun:
+            return _HOUR_SECONDS
+        return self._begun[0] + _HOUR_SECONDS - now + 1
+
+    async def _release(self, name: str, record: Record) -> None:
+        """Take our finalizer off: the SecureTenant goes."""
+        ref = Ref(kinds.SECURE_TENANT.name, "", name)
+        finalizers = record.body["metadata"]["finalizers"]
+        path = f"/metadata/finalizers/{finalizers.index(names.FINALIZER)}"
+        patch = [
+            {"op": "test", "path": path, "value": names.FINALIZER},
+            {"op": "remove", "path": path},
+        ]
+        try:
+            await self._cluster.amend(ref, patch)
+        except (MissingError, ConflictError):
+            return  # It is gone, or changed meanwhile and is seen again.
+        self._meter.wrote("amend", ref.kind)
+
+
+def _is_retained(facts: NamespaceFacts) -> bool:
+    return facts.labels.get(names.STATE_LABEL) == names.RETAINED
+
+
+def _deletes(record: Record) -> bool:
+    """Tell whether the tenant's namespaces are deleted when it lets them go."""
+    return (
+        record.spec is not None
+        and not record.is_refused
+        and record.spec.deletion_policy == "Delete"
+    )

@@ -1,0 +1,156 @@
+"""What is told of a tenant: its status, and the events about it."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from securetenant.api import kinds, status
+from securetenant.api.objects import Body, Ref
+from securetenant.reconcile.errors import ClusterError, MissingError
+from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
+from securetenant.reconcile.tenants import Record, Unit
+from securetenant.reconcile.unit import is_worth_telling
+from securetenant.status import conditions, tenant
+from securetenant.status.conditions import Verdict
+from securetenant.status.outcome import Finding
+from securetenant.status.tenant import Subject
+
+_PROGRESS_SECONDS = 2.0
+"""How often a status tells of progress while something is still to be worked on."""
+
+
+class Statuses:
+    """Tells what is news, and nothing twice."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        meter: Meter,
+        announcer: Announcer,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._cluster = cluster
+        self._meter = meter
+        self._announcer = announcer
+        self._now = now
+
+    def wait(self, record: Record, *, learns: bool) -> float:
+        """Return how long to hold the status back, since most of it is about to change.
+
+        While namespaces were not worked on yet, the status is written now and then only: a
+        new generation is in progress by its number alone (kstatus), and a restart must not
+        call unfinished what it has not looked at. ``learns`` says that something of it is
+        being found out.
+        """
+        now = time.monotonic()
+        missing = record.tier_finding
+        told = missing is None or conditions.is_stalled(missing.reason)
+        if (
+            told
+            and not learns
+            and all(
+                unit.outcome.ready or (unit.attempted and is_worth_telling(unit.outcome))
+                for unit in record.units.values()
+            )
+        ):
+            record.told_at = float("-inf")
+            return 0.0
+        if record.told_at == float("-inf"):
+            record.told_at = now
+        wait = record.told_at + _PROGRESS_SECONDS - now
+        if wait <= 0:
+            record.told_at = now
+        return max(wait, 0.0)
+
+    def is_due(self, unit: Unit) -> bool:
+        """Tell whether a namespace's own status should be written now."""
+        now = time.monotonic()
+        if unit.outcome.ready:
+            unit.unready_since = float("-inf")
+        elif unit.unready_since == float("-inf"):
+            unit.unready_since = now
+        return is_worth_telling(unit.outcome) or now - unit.unready_since > _PROGRESS_SECONDS
+
+    async def write(self, name: str, record: Record, subject: Subject) -> None:
+        """Write the status if it says something new, and announce when Ready changed.
+
+        Raises a :class:`ClusterError`.
+        """
+        document = tenant.summarize(subject, record.status, self._now())
+        if document == record.status:
+            return
+        ref = Ref(kinds.SECURE_TENANT.name, "", name)
+        # Set before the write, so that its echo is no news; put back when it fails.
+        previous, record.status = record.status, document
+        try:
+            body = await self._cluster.apply_status(ref, document)
+        except MissingError:
+            return  # The SecureTenant is gone.
+        except ClusterError:
+            record.status = previous
+            raise
+        self._meter.wrote("status", ref.kind)
+        record.version = max(record.version, int(body["metadata"]["resourceVersion"]))
+        before, after = _ready_condition(previous), _ready_condition(document)
+        good = after["status"] == "True"
+        worth = good or before.get("status") == "True" or conditions.is_stalled(after["reason"])
+        if worth and (before.get("status"), before.get("reason")) != (
+            after["status"],
+            after["reason"],
+        ):
+            self.announce(
+                name,
+                record,
+                after["reason"],
+                "Reconcile",
+                after["message"],
+                is_warning=not good,
+            )
+
+    def announce(
+        self,
+        name: str,
+        record: Record,
+        reason: str,
+        action: str,
+        note: str,
+        *,
+        is_warning: bool = False,
+    ) -> None:
+        """Tell of something that happened, in an event about the SecureTenant."""
+        severity: Literal["Normal", "Warning"] = "Warning" if is_warning else "Normal"
+        self._announcer.announce(Announcement(name, record.uid, severity, reason, action, note))
+
+
+def _ready_condition(document: Body) -> Body:
+    for condition in document.get("conditions") or ():
+        if condition["type"] == status.READY:
+            return dict(condition)
+    return {}
+
+
+def subject(
+    record: Record,
+    findings: tuple[Finding, ...],
+    remark: str,
+    tier: str,
+    extra: tuple[Verdict, ...],
+    reports: tuple[Verdict, ...],
+) -> Subject:
+    """Return what the status of a tenant is about."""
+    exception = ""
+    if record.spec is not None and record.spec.effective_pod_security.level == "baseline":
+        exception = record.spec.effective_pod_security.exception_reason or ""
+    return Subject(
+        generation=int(record.body["metadata"].get("generation", 0)),
+        outcomes=[unit.outcome for _, unit in sorted(record.units.items())],
+        findings=findings,
+        exception_reason=exception,
+        remarks=tuple(each for each in (record.remark, remark) if each),
+        tier=tier,
+        extra=extra,
+        reports=reports,
+        suspended=record.is_suspended,
+    )
