@@ -555,3 +555,20 @@ def test_a_quota_is_made_after_what_it_counts_and_grows_before_what_needs_room(
     seen = len(writes_by_operator(sandbox))
     ready(body(20))
     assert written(seen) == ["resourcequotas", *["networkpolicies"] * 16]
+
+
+def test_what_is_withdrawn_closes_in_every_namespace_before_anything_else_is_written(
+    ready: Ready, sandbox: Instance
+) -> None:
+    spaces = [{"name": f"closes-{number}"} for number in range(64)]
+    ready(tenant("closes", namespaces=spaces, network=_egress(cidr="10.20.0.0/16")))
+    seen = len(writes_by_operator(sandbox))
+    ready(tenant("closes", namespaces=spaces))
+    verbs = [
+        event["verb"]
+        for event in writes_by_operator(sandbox)[seen:]
+        if str(event["objectRef"].get("namespace")).startswith("closes-")
+    ]
+    assert verbs.count("delete") == 64
+    # Thirty-two are worked on at a time; when the last ones come, the first may go on.
+    assert set(verbs[:40]) == {"delete"}

@@ -483,6 +483,10 @@ class Engine:
         )
         record.writing.add(key.namespace)
         try:
+            if await self._worker.revoke(task):
+                # What is withdrawn closes in every namespace before anything else is written.
+                self.queue.add(key)
+                return False
             outcome = await self._worker.converge(task)
         finally:
             record.writing.discard(key.namespace)

@@ -107,6 +107,15 @@ class Worker:
             return Outcome(namespace=name)
         return Outcome(namespace=name, pending=pending, reason=reason, message=message)
 
+    async def revoke(self, task: Task) -> bool:
+        """Delete what is not wanted; tell whether there was anything. Raises nothing."""
+        if self._claim(task.scope, task.wanted).claim is not Claim.OWN:
+            return False
+        try:
+            return await self._revoke(task.wanted)
+        except ClusterError:
+            return False  # Met again, and told, when the rest is done.
+
     async def tell(self, task: Task, outcome: Outcome) -> None:
         """Write the namespace's own status if it says something new.
 
@@ -153,12 +162,15 @@ class Worker:
             uid = expected.policy_uid(wanted, self._inside(wanted))
             await self._apply(namespaces.build_ready(scope, uid), task)
 
-    async def _revoke(self, wanted: Expected) -> None:
+    async def _revoke(self, wanted: Expected) -> bool:
         """Delete what is not wanted, first: a withdrawn opening or grant closes at once."""
+        found = False
         for ref in expected.pending(wanted, self._inside(wanted)):
             known = self.store.get(ref)
             if ref != wanted.namespace and ref not in wanted.digests and known is not None:
                 await self.delete(ref, known.uid)
+                found = True
+        return found
 
     async def _build_walls(self, task: Task, manifests: dict[Ref, Manifest]) -> None:
         """Apply the TenantPolicy and the walls, and grants that exist and differ.
