@@ -4,12 +4,15 @@ NetworkPolicies add up, so each opening is one of its own. Every list is written
 too: a rule that somebody adds is then overwritten by the next apply.
 """
 
+import functools
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 from securetenant.api import kinds, names, objects
 from securetenant.api.objects import Manifest
 from securetenant.desired import openings
 from securetenant.desired.openings import Opened
+from securetenant.desired.peers import Agreement
 from securetenant.desired.scope import Scope
 
 _Rules = list[dict[str, Any]]
@@ -22,7 +25,7 @@ def build(scope: Scope) -> tuple[Manifest, ...]:
         policies.append(_same_tenant(scope))
     policies += _api_server(scope)
     policies += [_opening(scope, each) for each in scope.openings]
-    policies += [_peer(scope, each) for each in _peers(scope)]
+    policies += _peers(scope)
     return tuple(policies)
 
 
@@ -128,18 +131,31 @@ def _opening(scope: Scope, opened: Opened) -> Manifest:
     )
 
 
-def _peers(scope: Scope) -> list[str]:
-    """Return the tenants with which this namespace has a flow that both declare."""
-    both = {name for each in scope.agreements for name in (each.source, each.target)}
-    return sorted(both - {scope.tenant})
+def _peers(scope: Scope) -> list[Manifest]:
+    """Return the NetworkPolicy for each tenant with which this namespace has a flow."""
+    agreed: defaultdict[str, list[Agreement]] = defaultdict(list)
+    for each in scope.agreements:
+        agreed[each.target if each.source == scope.tenant else each.source].append(each)
+    return [
+        objects.manifest(
+            kinds.NETWORK_POLICY,
+            name=names.peer(tenant),
+            namespace=scope.namespace.name,
+            labels=scope.labels,
+            annotations={names.DECLARED_ANNOTATION: f"spec.network.peers {tenant}"},
+            spec=_peer(tenant, tuple(flows)),
+        )
+        for tenant, flows in sorted(agreed.items())
+    ]
 
 
-def _peer(scope: Scope, tenant: str) -> Manifest:
-    """Allow what both declare; the other side's namespaces count while they are that tenant's."""
-    agreed = [each for each in scope.agreements if tenant in (each.source, each.target)]
-    return _policy(
-        scope,
-        names.peer(tenant),
+@functools.lru_cache(maxsize=256)
+def _peer(tenant: str, agreed: tuple[Agreement, ...]) -> dict[str, Any]:
+    """Allow what both declare; the other side's namespaces count while they are that tenant's.
+
+    The spec is the same object in every namespace with the same flows.
+    """
+    return _spec(
         ("Ingress", "Egress"),
         ingress=[
             {
@@ -154,7 +170,6 @@ def _peer(scope: Scope, tenant: str) -> Manifest:
             for each in agreed
             if each.target == tenant
         ],
-        declared=f"spec.network.peers {tenant}",
     )
 
 
@@ -190,10 +205,9 @@ def _policy(
         namespace=scope.namespace.name,
         labels=scope.labels,
         annotations={names.DECLARED_ANNOTATION: declared} if declared else None,
-        spec={
-            "podSelector": {},
-            "policyTypes": list(types),
-            "ingress": ingress,
-            "egress": egress,
-        },
+        spec=_spec(types, ingress=ingress, egress=egress),
     )
+
+
+def _spec(types: tuple[str, ...], *, ingress: _Rules, egress: _Rules) -> dict[str, Any]:
+    return {"podSelector": {}, "policyTypes": list(types), "ingress": ingress, "egress": egress}

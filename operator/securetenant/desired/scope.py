@@ -93,7 +93,7 @@ def scopes(
             openings=opened
             if alike
             else tuple(each for each in opened if each.holds_in(entry.name)),
-            agreements=tuple(sorted(involving[entry.name])),
+            agreements=tuple(involving[entry.name]),
             own_namespaces=own,
             limits=effective,
             workloads=allowed,
@@ -111,15 +111,15 @@ def scopes(
 
 def _by_namespace(
     agreements: Iterable[Agreement], tenant: str, own: Iterable[str]
-) -> dict[str, set[Agreement]]:
-    """Return, for each namespace of the tenant, the flows in which it takes part."""
-    found: dict[str, set[Agreement]] = {namespace: set() for namespace in own}
-    for each in agreements:
+) -> dict[str, list[Agreement]]:
+    """Return, for each namespace of the tenant, the flows in which it takes part, sorted."""
+    found: dict[str, list[Agreement]] = {namespace: [] for namespace in own}
+    for each in sorted(set(agreements)):
         here = each.source_namespaces if each.source == tenant else ()
         there = each.target_namespaces if each.target == tenant else ()
         for namespace in (*here, *there):
             if namespace in found:
-                found[namespace].add(each)
+                found[namespace].append(each)
     return found
 
 

@@ -34,14 +34,14 @@ class Expected(NamedTuple):
 
 
 Known = dict[int, tuple[object, bytes]]
-"""Digests by the identity of a spec that several manifests share, and the spec to keep it."""
+"""Digests by the identity of a spec that several manifests share, and the spec, which keeps it."""
 
 
 def expect(manifests: Iterable[Manifest], known: Known | None = None) -> Expected:
     """Reduce manifests, the namespace first, to what they are compared by.
 
-    ``known`` spares digests of the same spec in many namespaces of one tenant; it must not
-    outlive the making of their manifests.
+    ``known`` spares digests of the same spec in many namespaces of one tenant, whose labels are
+    the same too.
     """
     first, *rest = manifests
     metadata = first.body["metadata"]

@@ -47,8 +47,8 @@ _NEWS_SECONDS = 0.2
 """How long news of kubelets are gathered before tenants tell of them."""
 _DAEMON_SETS_SECONDS = 600.0
 """How often DaemonSets are looked at while tenants have nodes of their own."""
-_YIELD_EVERY = 50
-"""Namespaces read before other work gets its turn."""
+_SLICE_SECONDS = 0.01
+"""How long namespaces of a tenant are looked at before other work gets its turn."""
 
 _log = logging.getLogger(__name__)
 
@@ -669,16 +669,25 @@ class Engine:
         return False
 
     async def _start(self, name: str, record: Record, changed: set[str]) -> None:
-        """Look at the namespaces whose expectation changed; queue all that are not ready."""
-        for count, (namespace, unit) in enumerate(list(record.units.items()), start=1):
+        """Look at the namespaces whose expectation changed; queue all that are not ready.
+
+        All at once, so that each comes to its first turn before any comes to its second.
+        """
+        unready = []
+        began = time.monotonic()
+        for namespace, unit in list(record.units.items()):
             if namespace in changed:
                 unit.outcome = self._worker.judge(unit.scope, unit.wanted)
-            if not unit.outcome.ready and not record.awaits_turn:
-                self.queue.add(keys.Unit(name, namespace))
-            if count % _YIELD_EVERY == 0:
+            if not unit.outcome.ready:
+                unready.append(keys.Unit(name, namespace))
+            if time.monotonic() - began > _SLICE_SECONDS:
                 await asyncio.sleep(0)
+                began = time.monotonic()
         if record.awaits_turn:
             self._compare(name, record)
+            return
+        for key in unready:
+            self.queue.add(key)
 
     # --- letting go -------------------------------------------------------------------------
 

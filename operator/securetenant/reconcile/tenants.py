@@ -34,8 +34,8 @@ class Unit:
     """One namespace of a tenant: what it should be and how it stands."""
 
     scope: Scope
-    wanted: Expected
-    outcome: Outcome
+    digests: Known
+    """Digests of what namespaces of the same reading share."""
     settled: bool
     """Whether the share is the one that it will stay."""
     given: dict[str, int]
@@ -45,6 +45,29 @@ class Unit:
     """Whether the outcome is that of work, and not only of a look."""
     unready_since: float = float("-inf")
     """When work on it began to fail, by the monotonic clock."""
+    _wanted: Expected | None = None
+    _outcome: Outcome | None = None
+
+    @property
+    def wanted(self) -> Expected:
+        """Return what it should be; built when first asked for, since a tenant has up to 1,000."""
+        if self._wanted is None:
+            self._wanted = expected.expect(unit.build(self.scope), self.digests)
+            self.digests = {}
+        return self._wanted
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return how it stands; before the first look, nothing is as it should be."""
+        if self._outcome is None:
+            name, wanted = self.scope.namespace.name, self.wanted
+            every = (wanted.namespace, *wanted.digests)
+            self._outcome = Outcome(namespace=name, pending=every, reason=status.PROGRESSING)
+        return self._outcome
+
+    @outcome.setter
+    def outcome(self, outcome: Outcome) -> None:
+        self._outcome = outcome
 
 
 @dataclass(kw_only=True, slots=True)
@@ -323,7 +346,6 @@ class Tenants:
         if known is not None and known.scope == found:
             was_settled, known.settled = known.settled, settled
             return was_settled != settled
-        wanted = expected.expect(unit.build(found), digests)
         given = dict(share)
         if known is not None:
             given = {
@@ -332,12 +354,7 @@ class Tenants:
             }
         record.units[namespace] = Unit(
             scope=found,
-            wanted=wanted,
-            outcome=Outcome(
-                namespace=namespace,
-                pending=(wanted.namespace, *wanted.digests),
-                reason=status.PROGRESSING,
-            ),
+            digests=digests,
             settled=settled,
             given=given,
             share=share,
