@@ -10,11 +10,12 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
 from harness import OPERATOR
+from securetenant.api import kinds, names
 from securetenant.kube import credentials
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
@@ -74,6 +75,12 @@ class Operator:
         self._login = kubeconfigs.for_service_account(instance, *OPERATOR)
         self._log = instance.logs / "bench-operator.log"
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> float:
         """Start it; return the seconds until it is ready."""
@@ -157,3 +164,33 @@ async def gather(count: int, work: Any) -> None:
     async with asyncio.TaskGroup() as group:
         for _ in range(count):
             group.create_task(work())
+
+
+async def drift(
+    admin: Raw, breaker: Raw, places: Sequence[str], *, per_second: float, seconds: float
+) -> list[float]:
+    """Delete walls at a steady rate; return how long each was away, as a watcher sees it."""
+    path = f"{kinds.NETWORK_POLICY.path()}?labelSelector={names.MANAGED_SELECTOR}"
+    since: dict[str, float] = {}
+    away: list[float] = []
+
+    async def watch() -> None:
+        async for event in admin.watch(f"{path}&fieldSelector=metadata.name={names.DNS}"):
+            namespace = event["object"]["metadata"]["namespace"]
+            if event["type"] == "DELETED":
+                since[namespace] = time.monotonic()
+            elif namespace in since and event["type"] == "ADDED":
+                away.append(time.monotonic() - since.pop(namespace))
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(1)
+    began, times = time.monotonic(), int(per_second * seconds)
+    for number in range(times):
+        await asyncio.sleep(max(0.0, began + number / per_second - time.monotonic()))
+        place = places[number % len(places)]
+        await breaker.send("DELETE", kinds.NETWORK_POLICY.path(place, names.DNS))
+    deadline = time.monotonic() + 30
+    while len(away) < times and time.monotonic() < deadline:  # noqa: ASYNC110 - a figure, not a wait.
+        await asyncio.sleep(0.1)
+    watching.cancel()
+    return away

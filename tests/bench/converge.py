@@ -5,7 +5,7 @@ import time
 from collections import deque
 from typing import Any
 
-from bench.cluster import APPLY, Operator, Raw, gather, percentile, raw, spread, table
+from bench.cluster import APPLY, Operator, Raw, drift, gather, percentile, raw, spread, table
 from conftest import control_plane
 from factory import seen, tenant
 from harness import kubectl
@@ -40,7 +40,10 @@ def bodies(prefix: str, count: int) -> list[dict[str, Any]]:
 
 
 async def bare(client: Raw, prefix: str, count: int, settings: SettingsSpec) -> float:
-    """Make the same writes without an operator; return seconds until all quotas are counted."""
+    """Make the same writes without an operator; return seconds until all quotas are counted.
+
+    By who breaks the glass: policies let nobody else write a tenant's walls.
+    """
     work: deque[Any] = deque()
     for body in bodies(prefix, count):
         known = Tenants()
@@ -160,37 +163,6 @@ def _is_ready(body: Any) -> bool:
     )
 
 
-async def drift(admin: Raw, breaker: Raw, prefix: str, count: int) -> list[float]:
-    """Delete walls at a steady rate; return how long each was away, as a watcher sees it."""
-    path = f"{kinds.NETWORK_POLICY.path()}?labelSelector={names.MANAGED_SELECTOR}"
-    since: dict[str, float] = {}
-    away: list[float] = []
-
-    async def watch() -> None:
-        async for event in admin.watch(path):
-            metadata = event["object"]["metadata"]
-            if metadata["name"] != names.DNS:
-                continue
-            if event["type"] == "DELETED":
-                since[metadata["namespace"]] = time.monotonic()
-            elif metadata["namespace"] in since and event["type"] == "ADDED":
-                away.append(time.monotonic() - since.pop(metadata["namespace"]))
-
-    watching = asyncio.create_task(watch())
-    await asyncio.sleep(1)
-    places = [each["name"] for body in bodies(prefix, count) for each in body["spec"]["namespaces"]]
-    began = time.monotonic()
-    for number in range(DRIFT_PER_SECOND * DRIFT_SECONDS):
-        await asyncio.sleep(max(0.0, began + number / DRIFT_PER_SECOND - time.monotonic()))
-        place = places[number % len(places)]
-        await breaker.send("DELETE", kinds.NETWORK_POLICY.path(place, names.DNS))
-    deadline = time.monotonic() + 30
-    while len(away) < DRIFT_PER_SECOND * DRIFT_SECONDS and time.monotonic() < deadline:  # noqa: ASYNC110 - a figure, not a wait.
-        await asyncio.sleep(0.1)
-    watching.cancel()
-    return away
-
-
 async def one_by_one(client: Raw, times: int) -> list[float]:
     """Apply one tenant of three namespaces to a quiet cluster, again and again."""
     seconds = []
@@ -223,14 +195,18 @@ async def measure(instance: Instance, operator: Operator, count: int) -> list[li
     ):
         answer = await admin.send("GET", kinds.TENANCY_SETTINGS.path("", "default"))
         settings = SettingsSpec.model_validate(answer["spec"])
-        first = await bare(admin, f"bare{count}a", count, settings)
-        await clean(admin, f"bare{count}a", count)
+        first = await bare(breaker, f"bare{count}a", count, settings)
+        await clean(breaker, f"bare{count}a", count)
         operator.start()
         cpu, writes, requests = operator.cpu(), operator.writes(), operator.requests()
         seconds = await converge(admin, f"op{count}", count)
         cpu, writes = operator.cpu() - cpu, operator.writes() - writes
         requests, memory = operator.requests() - requests, operator.memory()
-        away = await drift(admin, breaker, f"op{count}", count)
+        spaces = (body["spec"]["namespaces"] for body in bodies(f"op{count}", count))
+        places = [each["name"] for some in spaces for each in some]
+        away = await drift(
+            admin, breaker, places, per_second=DRIFT_PER_SECOND, seconds=DRIFT_SECONDS
+        )
         single = await one_by_one(admin, 20) if count <= 100 else []
         await asyncio.sleep(3)
         idle, quiet = operator.cpu(), operator.writes()
@@ -241,8 +217,8 @@ async def measure(instance: Instance, operator: Operator, count: int) -> list[li
         await asyncio.sleep(2)
         rewritten, warm = operator.writes(), operator.memory()
         operator.stop()
-        second = await bare(admin, f"bare{count}b", count, settings)
-        await clean(admin, f"bare{count}b", count)
+        second = await bare(breaker, f"bare{count}b", count, settings)
+        await clean(breaker, f"bare{count}b", count)
     mean = (first + second) / 2
     rows = [
         ["converge, bare client", f"{first:.1f} s and {second:.1f} s"],
@@ -273,7 +249,7 @@ def run(sizes: tuple[int, ...]) -> str:
     """Measure each size on a control plane of its own; return a Markdown table."""
     rows = [["Namespaces", "What", "Figure"]]
     for count in sizes:
-        with control_plane(f"bench-{count}") as instance:
+        with control_plane(f"bench-{count}") as instance, Operator(instance) as operator:
             kubectl(instance, "get", "tenancysettings", "default")
-            rows += asyncio.run(measure(instance, Operator(instance), count))
+            rows += asyncio.run(measure(instance, operator, count))
     return table(rows)

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bench.cluster import Operator, Raw, raw, table
+from bench.cluster import Operator, Raw, drift, raw, spread, table
 from conftest import control_plane
 from factory import tenant
 from securetenant.api import kinds
+from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 
 OPENINGS, ENTRIES, PEERS = 100, 4, 32
@@ -44,22 +46,30 @@ def _both() -> dict[str, Any]:
 
 async def measure(instance: Instance, operator: Operator, namespaces: int) -> list[str]:
     """Apply everything, wait until all of it stands, take one opening back."""
-    async with raw(instance.admin_kubeconfig) as admin:
-        others = await _count(admin)
+    groups = ("system:masters", "securetenant:break-glass")
+    async with (
+        raw(instance.admin_kubeconfig) as admin,
+        raw(kubeconfigs.for_user(instance, "breaker", groups)) as breaker,
+    ):
         operator.start()
+        calm = [f"calm-{number}" for number in range(10)]
+        body = tenant("calm", namespaces=[{"name": each} for each in calm])
+        await admin.send("POST", kinds.SECURE_TENANT.path(), body)
+        await _until(lambda: _are_ready(admin))
+        others, before = await _count(admin), operator.writes()
+        cpu = operator.cpu()
         began = time.monotonic()
         every = bodies(namespaces)
         for body in every:
             await admin.send("POST", kinds.SECURE_TENANT.path(), body)
+        away = await drift(admin, breaker, calm, per_second=2, seconds=30)
         walls = 3 + OPENINGS
         agreed = min(namespaces, 256)
-        expected = namespaces * walls + PEERS * (agreed + 3 + 1)
-        await _reach(admin, others + expected)
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while not await _are_ready(admin):  # noqa: ASYNC110 - a figure, not a wait.
-                await asyncio.sleep(0.2)
-        seconds, writes = time.monotonic() - began, operator.writes()
-        memory, cpu = operator.memory(), operator.cpu()
+        expected = others + namespaces * walls + PEERS * (agreed + 3 + 1)
+        await _until(lambda: _are(admin, expected))
+        await _until(lambda: _are_ready(admin))
+        seconds, writes = time.monotonic() - began, operator.writes() - before
+        memory, cpu = operator.memory(), operator.cpu() - cpu
         patch = {"spec": {"network": {"egress": every[0]["spec"]["network"]["egress"][1:]}}}
         began = time.monotonic()
         await admin.send(
@@ -68,24 +78,27 @@ async def measure(instance: Instance, operator: Operator, namespaces: int) -> li
             patch,
             "application/merge-patch+json",
         )
-        await _reach(admin, others + expected - namespaces)
+        await _until(lambda: _are(admin, expected - namespaces))
         withdrawn = time.monotonic() - began
-    operator.stop()
     return [
         f"{namespaces:,}",
-        f"{expected:,}",
+        f"{expected - others:,}",
         f"{seconds:.0f} s, {writes / seconds:.0f} writes/s",
         f"{cpu / writes * 1e6:.0f} µs",
         f"{memory:.0f} MB",
+        spread(away),
         f"{withdrawn:.1f} s",
     ]
 
 
-async def _reach(admin: Raw, number: int) -> None:
-    """Wait until there are that many NetworkPolicies."""
+async def _until(asked: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while await _count(admin) != number:  # noqa: ASYNC110 - a figure, not a wait.
+        while not await asked():  # noqa: ASYNC110 - a figure, not a wait.
             await asyncio.sleep(0.2)
+
+
+async def _are(admin: Raw, number: int) -> bool:
+    return await _count(admin) == number
 
 
 async def _are_ready(admin: Raw) -> bool:
@@ -113,10 +126,14 @@ def run(sizes: tuple[int, ...]) -> str:
             "all ready",
             "CPU per write",
             "memory",
+            "drift of another tenant meanwhile, away",
             "one opening taken back",
         ]
     ]
     for size in sizes:
-        with control_plane(f"bench-openings-{size}") as instance:
-            rows.append(asyncio.run(measure(instance, Operator(instance), size)))
+        with (
+            control_plane(f"bench-openings-{size}") as instance,
+            Operator(instance) as operator,
+        ):
+            rows.append(asyncio.run(measure(instance, operator, size)))
     return f"{OPENINGS} openings, {PEERS} peers.\n\n{table(rows)}"

@@ -3,8 +3,14 @@
 import asyncio
 import itertools
 import random
+import sys
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from securetenant.reconcile.keys import Key, Tenant, Unit
 from securetenant.reconcile.queue import Queue
@@ -18,16 +24,19 @@ class Clock:
         return self.now
 
 
-def run(test: Callable[[Queue[Key], Clock], Coroutine[Any, Any, None]]) -> None:
+def run(
+    test: Callable[[Queue[Key], Clock], Coroutine[Any, Any, None]], most: int = sys.maxsize
+) -> None:
     async def body() -> None:
         clock = Clock()
-        await test(Queue[Key](clock=clock, chance=random.Random(1)), clock)
+        await test(Queue[Key](clock=clock, chance=random.Random(1), most=most), clock)
 
     asyncio.run(body())
 
 
 async def take(queue: Queue[Key]) -> Key:
-    key = await queue.take()
+    async with asyncio.timeout(1):
+        key = await queue.take()
     assert key is not None
     return key
 
@@ -70,6 +79,57 @@ def test_a_tenant_with_many_namespaces_does_not_delay_another() -> None:
         assert [await take(queue) for _ in range(2)] == [Unit("large", "n0"), Unit("small", "n")]
 
     run(test)
+
+
+def test_a_tenant_never_holds_every_worker() -> None:
+    """The first to end lets the next begin; what is asked for again meanwhile waits its turn."""
+
+    async def test(queue: Queue[Key], _: Clock) -> None:
+        for number in range(4):
+            queue.add(Unit("large", f"n{number}"))
+        first, second = await take(queue), await take(queue)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await queue.take()
+        queue.add(Unit("small", "n"))
+        assert await take(queue) == Unit("small", "n")
+        queue.add(first)
+        queue.done(first, failed=False)
+        third = await take(queue)
+        queue.done(second, failed=False)
+        queue.done(third, failed=False)
+        assert third == Unit("large", "n2")
+        assert [await take(queue) for _ in range(2)] == [Unit("large", "n3"), first]
+
+    run(test, most=2)
+
+
+_UNITS = st.builds(Unit, st.sampled_from("ab"), st.sampled_from("uvwxyz"))
+
+
+@given(st.lists(st.one_of(_UNITS, st.sampled_from(("take", "done"))), max_size=60))
+def test_every_key_comes_to_its_turn_and_no_tenant_holds_more_than_it_may(
+    steps: list[Unit | str],
+) -> None:
+    async def test(queue: Queue[Key], _: Clock) -> None:
+        at_work: list[Key] = []
+        worked_on: set[Key] = set()
+        for step in (*steps, *["take", "done"] * 2 * len(steps)):
+            if isinstance(step, Unit):
+                queue.add(step)
+            elif step == "take" and queue._turn:
+                at_work.append(await take(queue))
+            elif step == "done" and at_work:
+                worked_on.add(at_work[0])
+                queue.done(at_work.pop(0), failed=False)
+            assert len({*at_work}) == len(at_work)
+            busy = Counter(key.tenant for key in at_work)
+            assert all(count <= 3 for count in busy.values())
+            assert set(queue._turn) == {each for each in queue._lines if busy[each] < 3}
+        assert not len(queue)
+        assert worked_on == {step for step in steps if isinstance(step, Unit)}
+
+    run(test, most=3)
 
 
 def test_failures_wait_longer_each_time_and_success_forgets_them() -> None:

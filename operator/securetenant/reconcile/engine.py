@@ -69,7 +69,12 @@ class Engine:
     ) -> None:
         self.store = store
         self.tenants = Tenants()
-        self.queue = Queue[Key](clock=time.monotonic, chance=random.Random())  # noqa: S311 - jitter.
+        self.queue = Queue[Key](
+            clock=time.monotonic,
+            chance=random.Random(),  # noqa: S311 - jitter.
+            # A namespace with much to write takes a while: some workers are for other tenants.
+            most=max(1, workers // 2),
+        )
         self._cluster = cluster
         self._meter = meter
         self._now = now

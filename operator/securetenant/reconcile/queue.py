@@ -3,7 +3,8 @@
 import asyncio
 import heapq
 import random
-from collections import deque
+import sys
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -27,15 +28,20 @@ class Queue(Generic[K]):
     """A fair, deduplicating queue.
 
     A key that is added while it is being worked on is worked on once more afterwards. Each
-    tenant has a line of its own and lines are served in turn, so a tenant with 1,000
-    namespaces does not delay another with one.
+    tenant has a line of its own, lines are served in turn, and no more than ``most`` keys of a
+    line are worked on at a time: a tenant with 1,000 namespaces does not delay another with one.
     """
 
-    def __init__(self, *, clock: Callable[[], float], chance: random.Random) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float], chance: random.Random, most: int = sys.maxsize
+    ) -> None:
         self._clock = clock
         self._chance = chance
+        self._most = most
         self._lines: dict[str, deque[K]] = {}
         self._turn: deque[str] = deque()
+        """Lines that may be served; the others have as many keys at work as they may."""
+        self._at_work: Counter[str] = Counter()
         self._waiting: set[K] = set()
         self._active: set[K] = set()
         self._again: set[K] = set()
@@ -58,9 +64,8 @@ class Queue(Generic[K]):
             line = self._lines.get(key.tenant)
             if line is None:
                 line = self._lines[key.tenant] = deque()
-                self._turn.append(key.tenant)
+                self._line_up(key.tenant)
             line.append(key)
-            self._wake.set()
 
     def add_after(self, key: K, seconds: float) -> None:
         """Ask for work on ``key`` in a while; sooner if it is asked for sooner."""
@@ -103,6 +108,11 @@ class Queue(Generic[K]):
     def done(self, key: K, *, failed: bool, retry_after: float = 0) -> None:
         """End the work on ``key``; a failure is tried again with growing delay and jitter."""
         self._active.discard(key)
+        self._at_work[key.tenant] -= 1
+        if self._at_work[key.tenant] == self._most - 1 and key.tenant in self._lines:
+            self._line_up(key.tenant)
+        if not self._at_work[key.tenant]:
+            del self._at_work[key.tenant]
         if not failed:
             self._failures.pop(key, None)
         if key in self._again:
@@ -118,13 +128,20 @@ class Queue(Generic[K]):
         tenant = self._turn.popleft()
         line = self._lines[tenant]
         key = line.popleft()
+        self._at_work[tenant] += 1
         if line:
-            self._turn.append(tenant)
+            self._line_up(tenant)
         else:
             del self._lines[tenant]
         self._waiting.discard(key)
         self._active.add(key)
         return key
+
+    def _line_up(self, tenant: str) -> None:
+        """Let a line be served, unless as many of its keys are at work as may be."""
+        if self._at_work[tenant] < self._most:
+            self._turn.append(tenant)
+            self._wake.set()
 
     def _ripen(self) -> None:
         """Move what has waited long enough into its line."""
