@@ -13,7 +13,7 @@ BENCHMARKS: dict[str, Callable[[], str]] = {
     "converge": lambda: converge.run((100, 1000)),
     "fairness": lambda: fairness.run(ROUNDS),
     "guards": lambda: guards.run(ROUNDS),
-    "openings": lambda: openings.run((1000,)),
+    "openings": lambda: openings.run((100, 1000)),
     "reach": lambda: reach.run((1000, 10_000)),
 }
 ROUNDS = 600
