@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from conftest import Ready, settled
 from factory import seen, settings, settings_spec, tenant
 from harness import Api, Operator, conditions, wait_for, writes_by_operator
-from securetenant.api import kinds
+from securetenant.api import kinds, names
 from securetenant.checks import imagined
 from securetenant.checks.reachability import Namespace, World
 from securetenant.reconcile.store import Store
@@ -555,6 +555,34 @@ def test_a_quota_is_made_after_what_it_counts_and_grows_before_what_needs_room(
     seen = len(writes_by_operator(sandbox))
     ready(body(20))
     assert written(seen) == ["resourcequotas", *["networkpolicies"] * 16]
+
+
+def test_a_quota_that_is_missing_where_pods_may_come_is_made_first(
+    admin: Api, breaker: Api, ready: Ready, operator: Operator, sandbox: Instance
+) -> None:
+    """Whoever has access there would otherwise have no bound while the rest is written."""
+
+    def body(number: int) -> dict[str, Any]:
+        one = _egress(cidr="10.20.0.0/16")["egress"][0]
+        openings = [{**one, "name": f"o{each}"} for each in range(number)]
+        return tenant("bare", namespaces=[{"name": "bare-a"}], network={"egress": openings})
+
+    ready(body(1))
+    assert operator.stop() == 0
+    breaker.delete(kinds.RESOURCE_QUOTA, names.QUOTA, "bare-a").ok()
+    admin.apply(kinds.SECURE_TENANT, body(9), manager="test").ok()
+    seen = len(writes_by_operator(sandbox))
+    operator.start()
+    ready(body(9))
+    written = [
+        event["objectRef"]["resource"]
+        for event in writes_by_operator(sandbox)[seen:]
+        if event["objectRef"].get("namespace") == "bare-a"
+    ]
+    assert [each for each in written if each in ("networkpolicies", "resourcequotas")] == [
+        "resourcequotas",
+        *["networkpolicies"] * 8,
+    ]
 
 
 def test_what_is_withdrawn_closes_in_every_namespace_before_anything_else_is_written(

@@ -179,7 +179,12 @@ class Worker:
         refusal is raised at the end. New grants come only after all walls.
         """
         refusal: RefusedError | None = None
-        for ref in sorted(self._pending(task.wanted), key=self._is_new_quota):
+        pending = self._pending(task.wanted)
+        if not expected.is_ready_for(task.wanted, self._inside(task.wanted)):
+            # No pod comes yet, so a new quota may come last and count all objects at once: the API
+            # server writes the status of one that is there for each object that is made.
+            pending.sort(key=self._is_new_quota)
+        for ref in pending:
             if ref.kind == kinds.ROLE_BINDING.name and self.store.get(ref) is None:
                 continue
             try:
@@ -190,10 +195,6 @@ class Worker:
             raise refusal
 
     def _is_new_quota(self, ref: Ref) -> bool:
-        """Tell whether a quota would be made: at the end, so that it counts all objects at once.
-
-        The API server writes the status of one that is there for each object that is made.
-        """
         return ref.kind == kinds.RESOURCE_QUOTA.name and self.store.get(ref) is None
 
     def _pending(self, wanted: Expected, kind: kinds.Kind | None = None) -> list[Ref]:
