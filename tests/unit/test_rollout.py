@@ -37,6 +37,7 @@ class Cluster:
         self.objects: dict[Ref, Body] = {}
         self.statuses: dict[Ref, Body] = {}
         self.refuses: Callable[[Manifest], bool] = lambda _: False
+        self.deleted: Callable[[Ref], None] = lambda _: None
         self.answers = True
         self.writes: list[Ref] = []
         self._version = 100
@@ -68,6 +69,7 @@ class Cluster:
 
     async def delete(self, ref: Ref, uid: str) -> None:
         assert self.objects.pop(ref)["metadata"]["uid"] == uid
+        self.deleted(ref)
 
     async def read(self, ref: Ref) -> Body | None:
         return self.objects.get(ref)
@@ -482,6 +484,37 @@ def test_a_tenant_whose_finalizer_fails_at_first_is_made_by_the_next_try() -> No
         fleet.engine.queue.add(keys.Tenant("late"))
         await fleet.rest()
         assert Ref(kinds.NAMESPACE.name, "", "late-a") in fleet.cluster.objects
+
+    run(test)
+
+
+def test_who_adds_something_again_and_again_does_not_keep_a_wall_from_coming_back() -> None:
+    """What is not wanted is deleted ahead of all other work once, and then beside it."""
+
+    async def test(fleet: Fleet) -> None:
+        wall = Ref(kinds.NETWORK_POLICY.name, "t01-a", names.DEFAULT_DENY)
+        seen = Ref(kinds.NETWORK_POLICY.name, "t01-a", names.DNS)
+        deletions: list[int] = []
+
+        def add() -> None:
+            like = fleet.cluster.objects[seen]
+            impostor = Ref(seen.kind, seen.namespace, f"sneaky-{len(deletions)}")
+            body = {**like, "metadata": {**like["metadata"], "name": impostor.name}}
+            fleet.engine.object_seen(impostor, fleet.cluster._keep(impostor, body))
+
+        def again(_: Ref) -> None:
+            deletions.append(len(fleet.cluster.writes))
+            if len(deletions) < 20:
+                add()
+
+        fleet.cluster.deleted = again
+        gone = fleet.cluster.objects.pop(wall)
+        fleet.engine.object_gone(wall, int(gone["metadata"]["resourceVersion"]) + 1)
+        before = len(fleet.cluster.writes)
+        add()
+        await fleet.rest()
+        assert fleet.cluster.writes[before] == wall
+        assert sum(count == before for count in deletions) <= 2
 
     run(test)
 

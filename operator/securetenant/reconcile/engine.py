@@ -488,10 +488,13 @@ class Engine:
         )
         record.writing.add(key.namespace)
         try:
-            if await self._worker.revoke(task):
-                # What is withdrawn closes in every namespace before anything else is written.
-                self.queue.add(key)
-                return False
+            if not unit.has_revoked:
+                # Once: who adds something again and again must not keep the rest from being right.
+                unit.has_revoked = True
+                if await self._worker.revoke(task):
+                    # What is withdrawn closes in every namespace before anything else is written.
+                    self.queue.add(key)
+                    return False
             outcome = await self._worker.converge(task)
         finally:
             record.writing.discard(key.namespace)

@@ -41,6 +41,8 @@ class Unit:
     given: dict[str, int]
     """The largest share that was given and may still be written: counts until it is seen gone."""
     share: Mapping[str, int]
+    has_revoked: bool = False
+    """Whether what is not wanted was deleted once, ahead of all other work."""
     attempted: bool = False
     """Whether the outcome is that of work, and not only of a look."""
     unready_since: float = float("-inf")
