@@ -34,6 +34,13 @@ MEMBERS = "members"
 SPECS: dict[str, dict[str, Any]] = {
     "plain-a": {"quota": {"pods": 10, "requests.example.com/counted": 4}},
     "tight-a": {"workloads": TIGHT, "network": {"sameTenant": "Deny"}},
+    "roomy-a": {
+        "workloads": {
+            "hostnames": [".roomy.example"],
+            "ingressClasses": ["nginx"],
+            "storageClasses": ["fast"],
+        }
+    },
     "loose-a": {
         "workloads": LOOSE,
         "podSecurity": {"level": "baseline", "exceptionReason": "an old program"},

@@ -79,7 +79,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "9a85a57da58b6934e0c159d9589fd202",
+        "5c84302b225a17b9769ed3844322e17f",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -104,7 +104,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-network",
-        "79e2bddeda90bd3d5062c609d29e5d08",
+        "084074c2131283aeb7d72420d8347611",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -164,12 +164,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-routes",
-        "84c063bc8452722c21c0609c8c76ac3c",
+        "6f2bb131552fd476416a632187a0ac66",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-services",
-        "a230a45f40dbeeddb298de44fe7417c2",
+        "62101585d1111d7c82f2424909b6b2a4",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -194,7 +194,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-volumes",
-        "cf655cf21f5c792bd0400cf2dd2fd579",
+        "694aba3b5ffc048c489be8a61d2ebd1f",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -224,12 +224,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-finalizers",
-        "d091ff1157525aaa037c9ea9387e1615",
-    ),
-    (
-        "ValidatingAdmissionPolicyBinding",
-        "securetenant-finalizers-audit",
-        "a9bc712eee13ae8f1addce7974d1311b",
+        "63539390a78d77765799ef3e121bd5f4",
     ),
     (
         "ValidatingAdmissionPolicyBinding",

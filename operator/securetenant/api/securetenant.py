@@ -150,8 +150,8 @@ class TenantSpec(Model):
 
     enforcement: Enforcement | None = None
     """Enforce (the default), or Audit: rules by which the tenant protects itself (hardening,
-    images, tokens, finalizers) warn and are written to the audit log instead of refusing. Rules
-    that protect others refuse as ever."""
+    images, tokens) warn and are written to the audit log instead of refusing. Rules that protect
+    others refuse in both modes."""
     lockdown: Literal["None", "Frozen"] | None = None
     """None (the default), or Frozen: nothing in the namespaces is created, changed or deleted but
     by the cluster itself; what runs goes on running and is replaced."""

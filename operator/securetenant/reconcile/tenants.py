@@ -527,8 +527,8 @@ def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> 
             Finding(
                 type=status.POLICIES_IN_FORCE,
                 reason=status.AUDIT_ONLY,
-                message="Rules by which the tenant protects itself (hardening, images, tokens,"
-                " finalizers) warn and do not refuse; set spec.enforcement: Enforce.",
+                message="Rules by which the tenant protects itself (hardening, images, tokens)"
+                " warn and do not refuse; set spec.enforcement: Enforce.",
             )
         )
     own = {entry.name for entry in spec.namespaces}
