@@ -85,6 +85,11 @@ ROWS: dict[tuple[str, int], Denial] = {
         method="DELETE",
         path="/apis/apiextensions.k8s.io/v1/customresourcedefinitions/securetenants.securetenant.io",
     ),
+    ("securetenant-parameters", 0): Denial(
+        who="operator",
+        method="DELETE",
+        path="/apis/securetenant.io/v1alpha1/namespaces/north-1/tenantpolicies/effective",
+    ),
     ("securetenant-settings", 0): Denial(
         method="DELETE", path="/apis/securetenant.io/v1alpha1/tenancysettings/default"
     ),

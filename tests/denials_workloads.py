@@ -264,5 +264,7 @@ ELSEWHERE = {
     ("securetenant-routes", 1),
     ("securetenant-routes", 2),
     ("securetenant-snapshots", 0),
+    ("securetenant-terminating", 0),
 }
-"""Rules that cannot refuse anything here: mended before, or about kinds that are not served."""
+"""Rules that cannot refuse anything here: mended before, about kinds that are not served, or about
+namespaces that are being deleted."""

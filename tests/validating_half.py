@@ -47,6 +47,9 @@ SPECS: dict[str, dict[str, Any]] = {
     },
 }
 """What each namespace's tenant asks for."""
+ENDING = "ending-a"
+"""One that a test deletes."""
+_ALL = {**SPECS, ENDING: SPECS["roomy-a"]}
 
 
 _META = {"metadata": {"generateName": "x-"}}
@@ -87,7 +90,7 @@ def policies() -> dict[str, PolicySpec]:
 def _manifest(namespace: str) -> Any:
     tenant = namespace.removesuffix("-a")
     known = Tenants()
-    known.see(tenant, factory.seen(factory.tenant(tenant, **SPECS[namespace])))
+    known.see(tenant, factory.seen(factory.tenant(tenant, **_ALL[namespace])))
     known.read(tenant, factory.settings_spec(), Store())
     record = known.get(tenant)
     assert record is not None
@@ -99,7 +102,7 @@ def furnish(instance: Instance) -> None:
     """Make the namespaces, each with its rules and its admins."""
     groups = ("system:masters", "securetenant:break-glass")
     breaker = Api(kubeconfigs.for_user(instance, "breaker", groups))
-    for namespace, spec in SPECS.items():
+    for namespace, spec in _ALL.items():
         level = spec.get("podSecurity", {}).get("level", "restricted")
         labels = {
             names.TENANT_LABEL: namespace.removesuffix("-a"),

@@ -182,6 +182,12 @@ def two(admin: Api, operator: Operator) -> Iterator[None]:
             namespaces=[{"name": f"{name}-1"}],
             access=[{"name": "admins", "role": "Admin", "subjects": subjects}],
             enforcement=mode,
+            quota={
+                "pods": 10,
+                "persistentvolumeclaims": 10,
+                "requests.storage": "10Gi",
+                "services": 10,
+            },
             workloads={
                 "hostnames": [f".{name}.example"],
                 "ingressClasses": ["nginx"],

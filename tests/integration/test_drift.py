@@ -105,9 +105,6 @@ ATTACKS: list[Any] = [
     ),
     pytest.param(BINDING, _remade_with_role, id="bind another role under our name"),
     pytest.param(
-        POLICY, lambda admin, ns: admin.delete(*POLICY, ns).ok(), id="delete the TenantPolicy"
-    ),
-    pytest.param(
         POLICY, _patch(POLICY, {"spec": {"tenant": "another"}}), id="edit the TenantPolicy"
     ),
 ]

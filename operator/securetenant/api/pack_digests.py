@@ -24,7 +24,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "MutatingAdmissionPolicyBinding",
         "securetenant-debug-defaults",
-        "8a45d1a91ef981180d5423a47912568c",
+        "2531b1d7cc1a52ffa2291881c3e87cf2",
     ),
     (
         "MutatingAdmissionPolicyBinding",
@@ -34,12 +34,22 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "MutatingAdmissionPolicyBinding",
         "securetenant-pod-placement",
-        "b3063e72cc96f6ae97ef9ca1fa3b1343",
+        "e016dae34814ccc0acb3a7d62d539424",
+    ),
+    (
+        "MutatingAdmissionPolicyBinding",
+        "securetenant-pod-placement-updates",
+        "bb05a622c911e83134b4d65feee7dcbb",
     ),
     (
         "MutatingAdmissionPolicyBinding",
         "securetenant-service-accounts",
-        "98793fcd737428822a3894b391906795",
+        "ada08bfd32e20f8ecf204ee3739d2705",
+    ),
+    (
+        "MutatingAdmissionPolicyBinding",
+        "securetenant-service-accounts-updates",
+        "dcded198a888f4ac04ffcce2b01c73c6",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -148,6 +158,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
+        "securetenant-parameters",
+        "198776cc751d32833d9bfcdde1673160",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
         "securetenant-pods",
         "269217c1ad8bd2dfd3bc55e48c2c960b",
     ),
@@ -164,7 +179,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-routes",
-        "6f2bb131552fd476416a632187a0ac66",
+        "bce9a5b60d30df015efbaff121c91187",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -180,6 +195,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicy",
         "securetenant-snapshots",
         "a08263db8683c9495b90cca0a6266008",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-terminating",
+        "299fee75d4dd7e82776b6233ba71b963",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -199,7 +219,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-access",
-        "8d9b57bb3c8c625f0e19577b68887df1",
+        "7293317ea1c16d89878798aa0306f7cc",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-access-updates",
+        "1f43ec90bde85f1cbdc578f534b08585",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -234,7 +259,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-ingress",
-        "1e1471a0ffe5d0cc4cee897cebe73c72",
+        "cc27a9c9fee428106cb630f32d2e0434",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-ingress-updates",
+        "4884f5034b9d340e5e0a38796092a48f",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -259,7 +289,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-network",
-        "bd7a92c169ee9b424dc11a310125bb66",
+        "874bb7f039c2992771e6bded07114a5f",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-network-updates",
+        "6ce986508f19eb8472e4d7b497abacec",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -303,8 +338,13 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicyBinding",
+        "securetenant-parameters",
+        "91d47685bdd4bdafc5ca1e4b7f5d0edf",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
         "securetenant-pods",
-        "65de51ac86d8e8bb5e7958423d1abc42",
+        "b28c4539d698c04e2e403201ff331000",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -314,7 +354,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-pods-hardening",
-        "e04642b5d841f4a06284d67c84726588",
+        "09a67ed4e18543526ea7b45d24a1962f",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -323,13 +363,33 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-hardening-updates",
+        "07a6129fcfbd92b05cea7736565d2829",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-updates",
+        "fd83ddcc5e6b1b4f903bf48c7337563a",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
         "securetenant-routes",
-        "dc4987c2fd37e05504c3b2e58d811fae",
+        "b7ddc002f28e22612c0bad87a4aa0e06",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-routes-updates",
+        "be4391083668d811caccf05442a9fdb4",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-services",
-        "cc994d5b83661ef0a144525a848daef4",
+        "3dfe30fc61d8afb36916829ab0e03389",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-services-updates",
+        "339990720c709ee90c32cc94a40bd636",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -343,13 +403,18 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicyBinding",
+        "securetenant-terminating",
+        "c6a14b60570f28d34a7bbfd4c3e10ab3",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
         "securetenant-token-requests",
         "baac9f36808a83074b557dc09e39f978",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-tokens",
-        "a80218fdd513c1af7e056938949f8593",
+        "4378dd644eaf65d9b79acb5e1f4f64f9",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -358,7 +423,17 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicyBinding",
+        "securetenant-tokens-updates",
+        "69c247de66c8f1b57cc4a192b156d7a0",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
         "securetenant-volumes",
-        "35f904dc14fba17179df1caf62a546d1",
+        "e54a5bae2c6e68ba8ec07f17f3d5c37e",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-volumes-updates",
+        "6aaa535018997b4c753058508c964cad",
     ),
 )
