@@ -45,6 +45,8 @@ class Policy:
         return rf"ValidatingAdmissionPolicy '(old-)?({names})' with binding"
 
 
+MANAGED = Policy("securetenant-managed", also=("securetenant-parameters",))
+"""A TenantPolicy is managed, and nobody at all deletes it."""
 MIRRORS = Policy("securetenant-mirror-pods", also=("securetenant-pods",))
 """A mirror pod names its node, which nobody does in a tenant's namespace."""
 

@@ -167,7 +167,10 @@ ROWS: dict[tuple[str, int], Denial] = {
         "another tenant's policy",
         "open to everybody",
         "open to what is labelled like the platform",
+        "a binding that nobody would miss",
+        "give the canary's role by another name",
         "give to everybody",
+        "give them to another tenant's account",
     ),
     **_fence(
         "-namespaces",

@@ -7,6 +7,7 @@ from typing import Any
 
 import factory
 from attack_harness import Policy
+from harness import OPERATOR
 from securetenant.api import kinds, names
 from securetenant.desired import fairness
 
@@ -23,12 +24,16 @@ DENY = NETPOL.format("north-1") + f"/{names.DEFAULT_DENY}"
 BINDINGS = f"/apis/{RBAC}/v1/namespaces/{{}}/rolebindings"
 
 
+LABELS = {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.TENANT_LABEL: "north"}
+"""What every object of tenant north carries."""
+
+
 def network_policy(**spec: Any) -> dict[str, Any]:
     """Return what the default-deny would be made."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {"name": names.DEFAULT_DENY},
+        "metadata": {"name": names.DEFAULT_DENY, "labels": LABELS},
         "spec": {"podSelector": {}, **spec},
     }
 
@@ -38,10 +43,12 @@ def tenant_peer(name: str) -> dict[str, Any]:
     return {"namespaceSelector": {"matchLabels": {names.TENANT_LABEL: name}}}
 
 
-def bind(role: str, subject: dict[str, str]) -> dict[str, Any]:
+def bind(role: str, subject: dict[str, str], name: str = "securetenant-viewer") -> dict[str, Any]:
+    """Return a RoleBinding as the operator writes it, but for what is given."""
+    group = {} if subject["kind"] == "ServiceAccount" else {"apiGroup": RBAC}
     return {
-        **factory.binding({"apiGroup": RBAC, **subject}, role=role),
-        "metadata": {"name": "securetenant-viewer"},
+        **factory.binding({**group, **subject}, role=role),
+        "metadata": {"name": name, "labels": LABELS},
     }
 
 
@@ -145,7 +152,7 @@ STOLEN: list[Any] = [
         "under another name",
         "POST",
         NETPOL.format("north-1"),
-        {**network_policy(), "metadata": {"name": "mine"}},
+        {**network_policy(), "metadata": {"name": "mine", "labels": LABELS}},
         FENCE,
     ),
     (
@@ -154,6 +161,101 @@ STOLEN: list[Any] = [
         BINDINGS.format("north-1"),
         bind("securetenant:viewer", {"kind": "Group", "name": "system:authenticated"}),
         FENCE,
+    ),
+    *(
+        (title, "POST", BINDINGS.format("north-1"), bind(role, subject, name), FENCE)
+        for title, role, subject, name in (
+            (
+                "give itself the Secrets",
+                "securetenant:admin",
+                {"kind": "ServiceAccount", "name": OPERATOR[1], "namespace": OPERATOR[0]},
+                "securetenant-admin",
+            ),
+            (
+                "give them to another account of the platform",
+                "securetenant:admin",
+                {"kind": "ServiceAccount", "name": "bootstrap-signer", "namespace": "kube-system"},
+                "securetenant-admin",
+            ),
+            (
+                "give them to another tenant's account",
+                "securetenant:admin",
+                {"kind": "ServiceAccount", "name": "default", "namespace": "south-1"},
+                "securetenant-admin",
+            ),
+            (
+                "give them to an account of no tenant",
+                "securetenant:viewer",
+                {"kind": "ServiceAccount", "name": "default", "namespace": "bystander"},
+                "securetenant-viewer",
+            ),
+            (
+                "give them to the canary",
+                "securetenant:admin",
+                {"kind": "User", "name": names.CANARY_USER},
+                "securetenant-admin",
+            ),
+            (
+                "give them to whoever breaks the glass",
+                "securetenant:admin",
+                {"kind": "Group", "name": "securetenant:break-glass"},
+                "securetenant-admin",
+            ),
+            (
+                "give the canary's role to somebody",
+                names.CANARY_ROLE,
+                {"kind": "User", "name": "mallory"},
+                names.CANARY,
+            ),
+            (
+                "give the canary's role by another name",
+                names.CANARY_ROLE,
+                {"kind": "User", "name": names.CANARY_USER},
+                "securetenant-viewer",
+            ),
+            (
+                "say that the namespace is another tenant's",
+                names.CANARY_ROLE,
+                {
+                    "kind": "ServiceAccount",
+                    "name": names.membership("south"),
+                    "namespace": "north-1",
+                },
+                names.CANARY,
+            ),
+        )
+    ),
+    *(
+        (title, "POST", path, body, FENCE)
+        for title, path, body in (
+            (
+                "a binding that nobody would miss",
+                BINDINGS.format("north-1"),
+                {
+                    **bind("securetenant:viewer", {"kind": "Group", "name": "north-admins"}),
+                    "metadata": {"name": "securetenant-extra"},
+                },
+            ),
+            (
+                "an opening that nobody would miss",
+                NETPOL.format("north-1"),
+                {
+                    **network_policy(egress=[{"to": [tenant_peer("south")]}]),
+                    "metadata": {"name": "securetenant-extra", "labels": {}},
+                },
+            ),
+            (
+                "a wall with the label of another tenant",
+                NETPOL.format("north-1"),
+                {
+                    **network_policy(),
+                    "metadata": {
+                        "name": "securetenant-extra",
+                        "labels": {**LABELS, names.TENANT_LABEL: "south"},
+                    },
+                },
+            ),
+        )
     ),
     (
         "another tenant's policy",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import factory
-from attack_harness import Control, Expected, Policy, may, mutate, verdict
+from attack_harness import MANAGED, Control, Expected, may, mutate, verdict
 from conftest import settled
 from harness import MERGE, Api, Operator, wait_for
 from securetenant.api import kinds, names
@@ -17,7 +17,6 @@ from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 
 PAIRS = (("red", "blue"), ("blue", "red"))
-MANAGED = Policy("securetenant-managed")
 RBAC = "rbac.authorization.k8s.io"
 
 P0 = {

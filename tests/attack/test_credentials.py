@@ -18,7 +18,7 @@ from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
-from stolen_operator import FENCE, RBAC, STOLEN
+from stolen_operator import FENCE, LABELS, RBAC, STOLEN
 
 PAGE = ROOT / "docs" / "credentials.md"
 UPDATE = "make test ARGS='-k credentials --update-golden'"
@@ -31,6 +31,8 @@ everybody may do stands once and is left out below. What admission refuses on to
 refuses something.
 """
 CANARY = Policy("securetenant-canary")
+LEFT = Policy(FENCE.name, also=(*FENCE.also, "securetenant-parameters"))
+"""What stands in the operator's way."""
 
 pytestmark = pytest.mark.usefixtures("tenants")
 
@@ -127,7 +129,8 @@ def left_by_the_fence(as_operator: Api, admin: Api) -> str:
         "|---|---|---|---|---|---|",
     ]
     for kind, own, least in WALLS:
-        body = {"spec": policy["spec"]} if kind is kinds.TENANT_POLICY else least
+        content = {"spec": policy["spec"]} if kind is kinds.TENANT_POLICY else least
+        body = {"metadata": {"labels": LABELS}, **content}
         for verb in ("create", "patch", "delete"):
             cells = []
             for name, namespace in (
@@ -143,7 +146,7 @@ def left_by_the_fence(as_operator: Api, admin: Api) -> str:
                     name = names.POLICY_NAME  # noqa: PLW2901 - its only name.
                 elif verb == "create" and name == "plain":
                     name = "another"  # noqa: PLW2901 - one that is not there yet.
-                cells.append(judged(attempt(as_operator, verb, kind, name, namespace, body), FENCE))
+                cells.append(judged(attempt(as_operator, verb, kind, name, namespace, body), LEFT))
             lines.append(f"| `{kind.plural}` | {verb} | {' | '.join(cells)} |")
     marked = {
         "metadata": {

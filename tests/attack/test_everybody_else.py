@@ -11,14 +11,14 @@ from cryptography.x509.oid import NameOID
 
 import denials_guards
 import factory
-from attack_harness import Policy, verdict
+from attack_harness import MANAGED, Policy, verdict
 from conftest import settled
 from harness import MERGE, Api, Operator, conditions, wait_for, wait_for_account
 from securetenant.api import kinds, names
 from securetenant.sandbox.instances import Instance
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"
-MANAGED, NAMESPACES = Policy("securetenant-managed"), Policy("securetenant-namespaces")
+NAMESPACES = Policy("securetenant-namespaces")
 
 pytestmark = pytest.mark.usefixtures("tenants")
 

@@ -6,11 +6,21 @@ from typing import Any
 
 import pytest
 
-from attack_harness import Policy, verdict
+from attack_harness import Control, Policy, verdict
 from conftest import settled
 from harness import MERGE, Api, conditions, wait_for
-from securetenant.api import kinds
-from stolen_operator import BINDINGS, DENY, STOLEN, TAKEN, bind, flow, network_policy, tenant_peer
+from securetenant.api import kinds, names
+from stolen_operator import (
+    BINDINGS,
+    DENY,
+    RBAC,
+    STOLEN,
+    TAKEN,
+    bind,
+    flow,
+    network_policy,
+    tenant_peer,
+)
 
 BOUNDS = Policy("securetenant-operator-bounds")
 
@@ -24,14 +34,19 @@ def test_a_stolen_operator_token_stays_within_its_job(
     method: str, path: str, body: Any, expected: Policy, as_operator: Api, bystander: None
 ) -> None:
     """H10. RBAC allows each of these; the fence refuses it."""
-    answer = as_operator.call(
-        method,
-        path,
-        body,
-        content_type=MERGE if method == "PATCH" else "application/json",
-        dryRun="All",
-    )
-    assert verdict(answer, expected) == "Blocked"
+
+    def blocked() -> bool:
+        answer = as_operator.call(
+            method,
+            path,
+            body,
+            content_type=MERGE if method == "PATCH" else "application/json",
+            dryRun="All",
+        )
+        return verdict(answer, expected) == "Blocked"
+
+    # Bounds of another test may still be in force for a moment, and refuse it too.
+    wait_for(blocked, what="the fence to refuse it")
 
 
 @contextlib.contextmanager
@@ -153,6 +168,26 @@ def test_within_the_bounds_the_operator_opens_what_is_declared(
         as_operator.call(
             "PATCH", DENY, network_policy(egress=[{"to": within}]), content_type=MERGE, dryRun="All"
         ).ok()
+
+
+def test_the_operator_binds_accounts_of_the_same_tenant(as_operator: Api) -> None:
+    """S2. Else the refusals above would prove nothing."""
+    subject = {"kind": "ServiceAccount", "name": "default", "namespace": "north-2"}
+    as_operator.call(
+        "POST", BINDINGS.format("north-1"), bind("securetenant:viewer", subject), dryRun="All"
+    ).ok()
+
+
+def test_no_tenant_says_whose_its_namespace_is(north: Api) -> None:
+    """S2: neither by an account of that name, nor by giving the verb away."""
+    inside = "/api/v1/namespaces/north-1/serviceaccounts"
+    account = {"metadata": {"name": names.membership("south")}}
+    answer = north.call("POST", inside, account, dryRun="All")
+    assert verdict(answer, Policy("securetenant-managed")) == "Blocked"
+    rule = {"apiGroups": [names.GROUP], "resources": ["tenantpolicies"], "verbs": ["belong"]}
+    role = {"metadata": {"name": "mine"}, "rules": [rule]}
+    where = f"/apis/{RBAC}/v1/namespaces/north-1/roles"
+    assert verdict(north.call("POST", where, role, dryRun="All"), Control.ESCALATION) == "Blocked"
 
 
 def test_within_the_bounds_the_operator_says_who_queues_where(as_operator: Api, admin: Api) -> None:

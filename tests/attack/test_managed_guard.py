@@ -3,13 +3,11 @@
 import pytest
 
 import factory
-from attack_harness import Policy, verdict
+from attack_harness import MANAGED, Policy, verdict
 from harness import Api
 from securetenant.api import kinds, names
 from securetenant.sandbox.instances import Instance
 from stolen_operator import RBAC
-
-MANAGED = Policy("securetenant-managed")
 
 pytestmark = pytest.mark.usefixtures("tenants")
 

@@ -162,6 +162,12 @@ def _namespace(**entry: Any) -> dict[str, Any]:
             for subject, message in (
                 ({"kind": "Group", "name": "system:authenticated"}, "names under system:"),
                 ({"kind": "User", "name": "system:admin"}, "names under system:"),
+                # S10.
+                ({"kind": "User", "name": "securetenant:canary"}, "those under securetenant:"),
+                (
+                    {"kind": "Group", "name": "securetenant:break-glass"},
+                    "those under securetenant:",
+                ),
                 ({"kind": "ServiceAccount", "name": "ci"}, "a ServiceAccount needs its namespace"),
                 ({"kind": "User", "name": "x", "namespace": "abc"}, "a User or Group has none"),
                 ({"kind": "Robot", "name": "x"}, 'Unsupported value: "Robot"'),

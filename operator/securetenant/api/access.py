@@ -28,10 +28,15 @@ class Subject(Model):
 
     rules = (
         Rule(
-            cel="self.kind == 'ServiceAccount' || !self.name.startsWith('system:')",
-            holds=lambda self: self.kind == "ServiceAccount" or not self.name.startswith("system:"),
+            cel="self.kind == 'ServiceAccount' || !(self.name.startsWith('system:')"
+            " || self.name.startsWith('securetenant:'))",
+            holds=lambda self: (
+                self.kind == "ServiceAccount"
+                or not self.name.startswith(("system:", "securetenant:"))
+            ),
             message="names under system: stand for Kubernetes itself and for everybody"
-            " (system:authenticated); name a user or a group of your own",
+            " (system:authenticated), those under securetenant: for SecureTenant; name a user or a"
+            " group of your own",
             path=".name",
         ),
         Rule(

@@ -124,6 +124,11 @@ def number_of_flow(name: str) -> int | None:
 _NUMBERS = {flow(number): number for number in range(FLOWS)}
 
 
+def membership(tenant: str) -> str:
+    """Return the name of the ServiceAccount by which a namespace is known to be a tenant's."""
+    return f"{MANAGED_PREFIX}{tenant}"
+
+
 def role_binding(role: str) -> str:
     """Return the name of the RoleBinding that grants a role."""
     return f"{MANAGED_PREFIX}{role.lower()}"

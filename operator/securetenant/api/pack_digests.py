@@ -99,7 +99,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-managed",
-        "a02b134db6580dc0c1b6fbf74e85ea7e",
+        "cb55696069d97bbda8d9e55428ea35b6",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -154,7 +154,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-fence-walls",
-        "b848225708c2dcf89e7e6484e85443b2",
+        "5c599c65c1d502f0b060720856eaa4cf",
     ),
     (
         "ValidatingAdmissionPolicy",

@@ -24,9 +24,18 @@ def build(scope: Scope) -> tuple[Manifest, ...]:
 
 
 def _canary(scope: Scope) -> Manifest:
-    """Let the verification identity try to create here; a policy holds it to dry-run."""
+    """Let the verification identity try to create here; a policy holds it to dry-run.
+
+    The ServiceAccount says whose the namespace is, to the policy that holds the operator to
+    ServiceAccounts of the same tenant. Nobody can make one of that name.
+    """
     canary = Subject.model_construct(kind="User", name=names.CANARY_USER)
-    return _binding(scope, names.CANARY, names.CANARY_ROLE, (canary,))
+    mark = Subject.model_construct(
+        kind="ServiceAccount",
+        name=names.membership(scope.tenant),
+        namespace=scope.namespace.name,
+    )
+    return _binding(scope, names.CANARY, names.CANARY_ROLE, (canary, mark))
 
 
 def _binding(scope: Scope, name: str, role: str, subjects: tuple[Subject, ...]) -> Manifest:

@@ -34,8 +34,9 @@ _JSON = "application/json"
 
 _TEST_FAILED = "the server rejected our request due to an error in our request"
 """All that an API server says of a JSON Patch whose test failed."""
-_MOMENTARY = ("no params found", "not yet synced")
-"""What an API server says for moments while its policy parameters arrive: to be tried again."""
+_MOMENTARY = ("no params found", "not yet synced", "is not known to belong to tenant")
+"""What an API server says for moments, while parameters of its policies or a binding that was just
+made arrive: to be tried again."""
 
 
 class Client:
