@@ -307,6 +307,9 @@ class Engine:
                 continue
             if ref.kind == kinds.RESOURCE_QUOTA.name and record.is_waiting:
                 self._wake_tenant(name)
+            if self.tenants.has_moved(name, home, self.store):
+                # Lists of the tenant's own namespaces change in all of them.
+                self._wake_tenant(name)
             differs = expected.differs(unit.wanted, ref, inside)
             if differs and unit.outcome.ready:
                 self._meter.drifted(ref.kind)
@@ -382,7 +385,7 @@ class Engine:
             return False
         asking = filter(None, map(self.tenants.get, self.nodes.asking()))
         total = sum(len(each.units) for each in asking)
-        again, news = await self.nodes.look_at_pods(key.tenant, list(record.units), total)
+        again, news = await self.nodes.look_at_pods(key.tenant, record.own, total)
         if news:
             self.queue.add(keys.Tenant(key.tenant))
         self.queue.add_after(key, again)
@@ -502,6 +505,9 @@ class Engine:
             # The spec changed meanwhile; the newer unit has its own work queued.
             return False
         self._take_outcome(key, unit, outcome)
+        if self.tenants.has_moved(key.tenant, key.namespace, self.store):
+            # Somebody made it a moment earlier, which is known by the answer to our own write.
+            self._wake_tenant(key.tenant)
         if outcome.ready and unit.given != unit.share:
             # What was given before is no longer in force: others may grow.
             self._wake_tenant(key.tenant)

@@ -17,11 +17,11 @@ from securetenant.desired import admin_tier, peers, scope, totals, unit
 from securetenant.desired.admin_tier import Tier
 from securetenant.desired.peers import Agreement, Declaration
 from securetenant.desired.scope import Scope
-from securetenant.plan import expected, ledger
+from securetenant.plan import claim, expected, ledger
 from securetenant.plan.expected import Expected, Known
 from securetenant.plan.hostnames import Claim, Hostnames
 from securetenant.plan.ledger import Part
-from securetenant.plan.ownership import QuotaFacts
+from securetenant.plan.ownership import PolicyFacts, QuotaFacts
 from securetenant.reconcile.store import Store
 from securetenant.status.outcome import Finding, Outcome
 
@@ -110,6 +110,8 @@ class Record:
     departing: dict[str, Mapping[str, int]] = field(default_factory=dict)
     """What was given to namespaces that left the spec while they were being written to."""
     units: dict[str, Unit] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
+    """The namespaces of the spec that were the tenant's own when it was last read."""
     tier: Tier | None = None
     """Its ClusterNetworkPolicy as it should be, where the kind is served."""
     tier_stands: bool = False
@@ -225,7 +227,8 @@ class Tenants:
             record.is_refused = True
             return []
         record.spec, record.is_refused = spec, False
-        agreements, lacking = self._agree(name, record, settings)
+        record.own = owned(name, record.uid, spec, followed or settings, store)
+        agreements, lacking = self._agree(name, record, settings, store)
         settings = record.follows = followed or settings
         book = _share(record, spec, settings, store, name)
         record.is_waiting = bool(book.waiting)
@@ -235,7 +238,14 @@ class Tenants:
         found = {
             each.namespace.name: each
             for each in scope.scopes(
-                name, record.uid, spec, settings, book.shares, agreements, taken=taken.keys()
+                name,
+                record.uid,
+                spec,
+                settings,
+                book.shares,
+                agreements,
+                own=record.own,
+                taken=taken.keys(),
             )
         }
         record.tier = admin_tier.build(tuple(found.values()), agreements)
@@ -250,6 +260,15 @@ class Tenants:
                 self._claims[namespace].add(name)
                 changed.append(namespace)
         return changed
+
+    def has_moved(self, name: str, namespace: str, store: Store) -> bool:
+        """Tell whether a namespace became the tenant's own, or ceased to be, since it was read."""
+        record = self._records.get(name)
+        unit = record.units.get(namespace) if record else None
+        if record is None or unit is None:
+            return False
+        now = _is_owned(name, record.uid, namespace, unit.scope.settings, store)
+        return now != (namespace in record.own)
 
     def displaced(self) -> set[str]:
         """Return, once, the tenants who gained or lost host names by what others ask for."""
@@ -295,7 +314,7 @@ class Tenants:
             del self._naming[peer]
 
     def _agree(
-        self, name: str, record: Record, settings: SettingsSpec
+        self, name: str, record: Record, settings: SettingsSpec, store: Store
     ) -> tuple[list[Agreement], list[Finding]]:
         """Return the flows that the tenant and its peers both declare, and what one side lacks."""
         mine = _declaration(name, record)
@@ -304,7 +323,7 @@ class Tenants:
         agreements: list[Agreement] = []
         told: list[str] = []
         for other in sorted({peer.tenant for peer in mine.peers} | self._naming.get(name, set())):
-            theirs = self._declared_by(other, settings)
+            theirs = self._declared_by(other, settings, store)
             if theirs is not None:
                 agreements += peers.agreed(mine, theirs)
             told += peers.missing(mine, theirs, other)
@@ -321,7 +340,7 @@ class Tenants:
             )
         ]
 
-    def _declared_by(self, name: str, settings: SettingsSpec) -> Declaration | None:
+    def _declared_by(self, name: str, settings: SettingsSpec, store: Store) -> Declaration | None:
         """Return what another tenant says, as it now is, whether it was read again or not."""
         record = self._records.get(name)
         if record is None:
@@ -329,7 +348,9 @@ class Tenants:
         if not record.stale or record.is_deleted:
             return _declaration(name, record)
         try:
-            return _declared(name, _judge(name, record, settings))
+            spec = _judge(name, record, settings)
+            own = owned(name, record.uid, spec, record.follows or settings, store)
+            return _declared(name, spec, own)
         except RefusedSpecError:
             return _declaration(name, record)
 
@@ -426,15 +447,44 @@ def _parse(name: str, body: Body) -> TenantSpec:
 
 def _declaration(name: str, record: Record) -> Declaration | None:
     """Return what the tenant says about others by its last good spec; deleted, nothing."""
-    return None if record.spec is None or record.is_deleted else _declared(name, record.spec)
+    if record.spec is None or record.is_deleted:
+        return None
+    return _declared(name, record.spec, record.own)
 
 
-def _declared(name: str, spec: TenantSpec) -> Declaration:
+def _declared(name: str, spec: TenantSpec, own: frozenset[str]) -> Declaration:
     return Declaration(
         tenant=name,
-        namespaces=tuple(sorted(each.name for each in spec.namespaces)),
+        namespaces=tuple(sorted(own)),
         peers=(spec.network and spec.network.peers) or (),
     )
+
+
+def owned(
+    tenant: str, uid: str, spec: TenantSpec, settings: SettingsSpec, store: Store
+) -> frozenset[str]:
+    """Return the namespaces that a spec names and that are the tenant's own.
+
+    What is named and somebody else's is in no list that opens anything.
+    """
+    return frozenset(
+        entry.name
+        for entry in spec.namespaces
+        if _is_owned(tenant, uid, entry.name, settings, store)
+    )
+
+
+def _is_owned(tenant: str, uid: str, namespace: str, settings: SettingsSpec, store: Store) -> bool:
+    policy = store.get(Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME))
+    facts = policy.facts if policy is not None else None
+    verdict = claim.judge(
+        tenant,
+        uid,
+        namespace,
+        store.get(Ref(kinds.NAMESPACE.name, "", namespace)),
+        facts if isinstance(facts, PolicyFacts) else None,
+    )
+    return claim.is_owned(verdict, is_protected=settings.protects(namespace))
 
 
 def _what_people_change(body: Body) -> tuple[Any, ...]:
