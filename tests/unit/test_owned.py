@@ -168,3 +168,32 @@ def test_a_tenant_is_read_again_when_a_namespace_becomes_its_own_or_another_s() 
     assert not moved("acme", "monitoring", world.store)
     world.store.drop(Ref(kinds.NAMESPACE.name, "", "monitoring"), 4)
     assert moved("acme", "monitoring", world.store), "the name is free again"
+
+
+def quota(namespace: str, **hard: str) -> dict[str, Any]:
+    metadata = {"name": names.QUOTA, "namespace": namespace, "uid": "q", "resourceVersion": "1"}
+    status = {"hard": hard}
+    return {"kind": "ResourceQuota", "metadata": metadata, "spec": status, "status": status}
+
+
+@pytest.mark.parametrize("owner", ["", "beta"])
+def test_a_foreign_quota_takes_no_room_in_the_ledger(owner: str) -> None:
+    """S14: a Conflict over another tenant's namespace blocks a tenant's own namespaces."""
+    world = World()
+    world.put(namespace("beta-a", owner), quota("beta-a", pods="500"))
+    record = world.read(asking("beta-a", quota={"pods": 10}))
+    assert record.units["acme-a"].share["pods"] == 5
+    assert not record.is_waiting
+    assert not record.findings
+
+
+@pytest.mark.parametrize("state", [names.ACTIVE, names.RETAINED])
+def test_a_quota_that_is_the_tenants_still_counts_while_consent_is_missing(state: str) -> None:
+    """What a retained namespace may use is taken from the tenant's total, named or not."""
+    world = World()
+    world.put(
+        namespace("acme-b", "acme", labels={names.STATE_LABEL: state}), quota("acme-b", pods="8")
+    )
+    record = world.read(asking("acme-b", quota={"pods": 10}))
+    assert record.units["acme-a"].share["pods"] == 0
+    assert record.is_waiting

@@ -524,8 +524,12 @@ def _share(
         for namespace in (record.departing.keys() | given.keys()) & record.writing
     }
     exposure = {}
+    labelled = store.owned_by(tenant)
     for namespace in parts:
-        seen = _largest(_in_force(store, namespace), record.departing.get(namespace, {}))
+        # What somebody else's namespace may use takes nothing from this tenant's total.
+        is_theirs = namespace not in record.own and namespace not in labelled
+        held = {} if is_theirs else _in_force(store, namespace)
+        seen = _largest(held, record.departing.get(namespace, {}))
         known = record.units.get(namespace)
         if known is not None:
             if seen == dict(known.share) and namespace not in record.writing:
@@ -533,7 +537,7 @@ def _share(
             seen = _largest(seen, known.given)
         exposure[namespace] = seen
     reserved: dict[str, int] = {}
-    for namespace in (store.owned_by(tenant) | record.departing.keys()) - parts.keys():
+    for namespace in (labelled | record.departing.keys()) - parts.keys():
         held = _largest(_in_force(store, namespace), record.departing.get(namespace, {}))
         for key, count in held.items():
             reserved[key] = reserved.get(key, 0) + count
