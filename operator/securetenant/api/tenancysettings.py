@@ -203,6 +203,14 @@ class Bounds(Model):
         allowed = {"Group": self.groups, "User": self.users}.get(kind)
         return allowed is None or any(_fits(each, name) for each in allowed)
 
+    def admits_grant(self, role: Role, kind: str, name: str) -> bool:
+        """Tell whether a role may be granted to a subject."""
+        return (self.roles is None or role in self.roles) and self.admits(kind, name)
+
+    def admits_peer(self, tenant: str) -> bool:
+        """Tell whether a tenant may be another's peer."""
+        return self.peers is None or any(_fits(each, tenant) for each in self.peers)
+
     def _network_problem(self, asked: TenantNetwork) -> str:
         if self.cidrs is not None:
             allowed = [found for each in self.cidrs if (found := addresses.network(each))]
@@ -215,8 +223,8 @@ class Bounds(Model):
                             f" {', '.join(self.cidrs) or 'none'}"
                         )
         for peer in asked.peers or ():
-            if self.peers is not None and not any(_fits(each, peer.tenant) for each in self.peers):
-                return f"peer {peer.tenant} is not within the bound, {_told(self.peers)}"
+            if not self.admits_peer(peer.tenant):
+                return f"peer {peer.tenant} is not within the bound, {_told(self.peers or ())}"
         return ""
 
 

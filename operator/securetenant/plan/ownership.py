@@ -52,6 +52,7 @@ class PolicyFacts(NamedTuple):
     status: bytes
     """Digest of its status, so that the same one is not written twice."""
     transitions: tuple[Transition, ...]
+    lockdown: str = "None"
 
 
 class FlowFacts(NamedTuple):
@@ -124,6 +125,7 @@ def _policy_facts(body: Body) -> PolicyFacts:
             )
             for each in status.get("conditions", ())
         ),
+        sys.intern(spec.get("lockdown", "None")),
     )
 
 

@@ -35,6 +35,7 @@ from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record, Tenants, Unit
 from securetenant.reconcile.tiers import Tiers
 from securetenant.reconcile.unit import Task, Worker
+from securetenant.reconcile.unkept import Unkept
 from securetenant.status import conditions, placement, settings
 from securetenant.status.conditions import Verdict
 from securetenant.status.outcome import Finding, Outcome
@@ -104,6 +105,7 @@ class Engine:
             tiers=self.tiers,
             statuses=self._statuses,
         )
+        self.unkept = Unkept(cluster=cluster, meter=meter, store=store, worker=self._worker)
         self.pids = Pids(
             kubelets=kubelets,
             cluster=cluster,
@@ -449,6 +451,8 @@ class Engine:
                 return await self._reconcile_unit(key)
             case keys.Leftover():
                 return await self._let_go(key)
+            case keys.Unkept():
+                return await self._restrict(key)
             case keys.Stray():
                 return await self._delete_stray(key)
             case keys.Node():
@@ -556,6 +560,9 @@ class Engine:
             for peer in self.tenants.redeclare(key.tenant):
                 self._wake_tenant(peer)
             self._look_at_flow(key.tenant)
+            if not record.is_suspended:
+                for namespace in self.unkept.namespaces(key.tenant, record):
+                    self.queue.add(keys.Unkept(key.tenant, namespace))
         if record.is_deleted and not record.is_suspended:
             return await self._tear_down(key.tenant, record, self.platform.settings)
         if record.spec is not None and not record.is_suspended:
@@ -713,6 +720,14 @@ class Engine:
         if not named and not self.departures.is_let_go(key.namespace):
             await self.departures.let_go(key.tenant, record, key.namespace)
             self._wake_tenant(key.tenant)
+        return False
+
+    async def _restrict(self, key: keys.Unkept) -> bool:
+        record = self.tenants.get(key.tenant)
+        settings = self.platform.settings
+        if record is None or settings is None or record.is_suspended:
+            return False
+        await self.unkept.restrict(key.tenant, record, key.namespace, settings)
         return False
 
     async def _tear_down(self, name: str, record: Record, bounds: SettingsSpec) -> bool:

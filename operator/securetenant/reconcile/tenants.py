@@ -17,7 +17,7 @@ from securetenant.desired import admin_tier, peers, scope, totals, unit
 from securetenant.desired.admin_tier import Tier
 from securetenant.desired.peers import Agreement, Declaration
 from securetenant.desired.scope import Scope
-from securetenant.plan import claim, expected, ledger
+from securetenant.plan import claim, expected, ledger, restrictions
 from securetenant.plan.expected import Expected, Known
 from securetenant.plan.hostnames import Claim, Hostnames
 from securetenant.plan.ledger import Part
@@ -92,9 +92,12 @@ class Record:
     awaits_turn: bool = False
     """Whether nobody knows what it followed, so that it is not written to before its turn."""
     spec: TenantSpec | None = None
-    """The last spec that was good; its walls are kept while a newer one is refused."""
-    is_refused: bool = False
-    """Whether the spec as it stands is refused."""
+    """What is in force: the last spec that was good, without what a newer one that is refused
+    takes away."""
+    good: TenantSpec | None = None
+    """The last spec that was good."""
+    reading: restrictions.Reading | None = None
+    """What is read of the spec as it stands while it is refused."""
     findings: tuple[Finding, ...] = ()
     remark: str = ""
     """What is in force, and yet worth knowing."""
@@ -132,9 +135,16 @@ class Record:
         return "deletionTimestamp" in self.body["metadata"]
 
     @property
+    def is_refused(self) -> bool:
+        """Tell whether the spec as it stands is refused."""
+        return self.reading is not None
+
+    @property
     def is_suspended(self) -> bool:
         """Tell whether the operator is asked to change nothing."""
-        return self.spec is not None and self.spec.is_suspended
+        if self.spec is None:
+            return self.reading is not None and self.reading.is_suspended
+        return self.spec.is_suspended
 
 
 class Tenants:
@@ -220,13 +230,20 @@ class Tenants:
         record = self._records[name]
         record.stale = False
         self.unread.discard(name)
+        refusal: tuple[Finding, ...] = ()
         try:
-            spec = _judge(name, record, settings)
+            spec = record.good = _judge(name, record, settings)
+            record.reading = None
         except RefusedSpecError as error:
-            record.findings = (Finding(type=status.READY, reason=error.reason, message=str(error)),)
-            record.is_refused = True
-            return []
-        record.spec, record.is_refused = spec, False
+            refusal = (Finding(type=status.READY, reason=error.reason, message=str(error)),)
+            asked = record.body.get("spec")
+            record.reading = restrictions.read(asked)
+            if record.good is None:
+                record.findings = refusal
+                return []
+            spec = restrictions.reduce(record.good, asked, settings.bounds)
+            followed = record.follows or followed
+        record.spec = spec
         record.own = owned(name, record.uid, spec, followed or settings, store)
         agreements, lacking = self._agree(name, record, settings, store)
         settings = record.follows = followed or settings
@@ -234,7 +251,11 @@ class Tenants:
         record.is_waiting = bool(book.waiting)
         record.remark = _remark(spec, settings)
         taken = self._hostnames.taken(name)
-        record.findings = (*_findings(spec, settings, book), *_hostname_findings(taken), *lacking)
+        record.findings = refusal or (
+            *_findings(spec, settings, book),
+            *_hostname_findings(taken),
+            *lacking,
+        )
         found = {
             each.namespace.name: each
             for each in scope.scopes(
@@ -424,7 +445,7 @@ def _judge(name: str, record: Record, settings: SettingsSpec) -> TenantSpec:
         _, judge, spec = record.judged
         if judge is settings:
             return spec
-    kept = "What was in place stays in place"
+    kept = "What was in place stays in place, except for what the spec takes away"
     try:
         spec = _parse(name, record.body)
     except RefusedSpecError as error:
