@@ -190,4 +190,5 @@ KUBELET_UNREAD = "KubeletUnread"
 TERMINATING = "Terminating"
 """The SecureTenant is being deleted, and its namespaces as its deletionPolicy says."""
 TEARDOWN_DELAYED = "TeardownDelayed"
-"""More tenants are to be torn down than TenancySettings allow in an hour; this one waits."""
+"""As many tenants lost namespaces within an hour as TenancySettings allow; what this tenant is to
+lose waits."""

@@ -104,6 +104,7 @@ class Engine:
             worker=self._worker,
             tiers=self.tiers,
             statuses=self._statuses,
+            now=now,
         )
         self.unkept = Unkept(cluster=cluster, meter=meter, store=store, worker=self._worker)
         self.pids = Pids(
@@ -133,7 +134,6 @@ class Engine:
         record = self.tenants.forget(name)
         if record is None:
             return
-        self.departures.gone(record)
         if self.rollout.left(name):
             self.queue.add(keys.Settings())
         for other in concerned | self.tenants.displaced():
@@ -161,6 +161,7 @@ class Engine:
             self._look_again()
         if body["metadata"]["name"] == names.SETTINGS_NAME:
             self.rollout.take_request(body)
+            self.departures.brake.load(body.get("status") or {}, self._now())
         self.queue.add(keys.Settings())
 
     def settings_gone(self, ref: Ref, _: int) -> None:
@@ -576,9 +577,14 @@ class Engine:
         await self.tiers.keep(key.tenant, record)
         if was_stale:
             await self._start(key.tenant, record, set(changed))
+        delay = self.departures.delay(key.tenant, record, self.platform.settings)
         if record.spec is not None and not record.is_suspended:
             for namespace in self.departures.leftovers(key.tenant, record):
-                self.queue.add(keys.Leftover(key.tenant, namespace))
+                leftover = keys.Leftover(key.tenant, namespace)
+                if delay is not None and namespace in delay.namespaces:
+                    self.queue.add_after(leftover, delay.wait)
+                else:
+                    self.queue.add(leftover)
         missing = () if record.tier_finding is None else (record.tier_finding,)
         wait = self._statuses.wait(record, learns=self.pids.is_under_way(key.tenant))
         if wait and not record.is_suspended:
@@ -587,6 +593,7 @@ class Engine:
         findings = (
             *record.findings,
             *missing,
+            *(() if delay is None else (delay.finding,)),
             *self.flows.findings(key.tenant),
             *self._policy_findings(),
             *_turn_findings(record),
@@ -678,6 +685,7 @@ class Engine:
             progress=self.rollout.progress(
                 len(self.tenants.records), self.platform.settings_problem
             ),
+            teardowns=self.departures.brake.stored(),
             previous=previous,
             now=self._now(),
         )
@@ -687,6 +695,10 @@ class Engine:
                 answer = await self._cluster.apply_status(ref, document)
                 self._meter.wrote("status", ref.kind)
                 self.platform.take_status(answer)
+        # The body as it was when this began may be an older one by now.
+        stored = (self.platform.settings_body or {}).get("status") or {}
+        for tenant in self.departures.brake.saved(stored):
+            self._wake_tenant(tenant)
         return False
 
     async def _start(self, name: str, record: Record, changed: set[str]) -> None:
@@ -714,12 +726,19 @@ class Engine:
 
     async def _let_go(self, key: keys.Leftover) -> bool:
         record = self.tenants.get(key.tenant)
-        if record is None or self.platform.settings is None or record.is_suspended:
+        settings = self.platform.settings
+        if record is None or settings is None or record.is_suspended:
             return False
         named = key.namespace in record.units and not record.is_deleted
         if not named and not self.departures.is_let_go(key.namespace):
-            await self.departures.let_go(key.tenant, record, key.namespace)
-            self._wake_tenant(key.tenant)
+            found = await self.departures.let_go(key.tenant, record, key.namespace, settings)
+            if found.is_unsaved:
+                self.queue.add(keys.Settings())
+            elif found.wait:
+                self.queue.add_after(key, found.wait)
+                self.queue.add(keys.Tenant(key.tenant))
+            else:
+                self._wake_tenant(key.tenant)
         return False
 
     async def _restrict(self, key: keys.Unkept) -> bool:
@@ -736,6 +755,8 @@ class Engine:
         step = await self.departures.tear_down(name, record, bounds)
         for namespace in step.leftovers:
             self.queue.add(keys.Leftover(name, namespace))
+        if step.is_unsaved:
+            self.queue.add(keys.Settings())
         if step.wait:
             self.queue.add_after(keys.Tenant(name), step.wait)
         if step.finding is not None:
