@@ -125,8 +125,7 @@ class Engine:
             self.rollout.arrived(name, self.tenants.records[name])
         if news:
             self.queue.add(keys.Tenant(name))
-        for rival in self.tenants.displaced():
-            self._wake_tenant(rival)
+        self._follow_hostnames()
 
     def tenant_gone(self, name: str) -> None:
         """Take note that a SecureTenant is gone: its walls stay, nobody keeps them any more."""
@@ -136,8 +135,9 @@ class Engine:
             return
         if self.rollout.left(name):
             self.queue.add(keys.Settings())
-        for other in concerned | self.tenants.displaced():
+        for other in concerned:
             self._wake_tenant(other)
+        self._follow_hostnames()
         self.queue.forget(keys.Tenant(name))
         for namespace in record.units:
             self.queue.forget(keys.Unit(name, namespace))
@@ -264,6 +264,7 @@ class Engine:
         if self.store.put(ref, ownership.observe(body)):
             self._wake(ref)
             self._follow_moves()
+            self._follow_hostnames()
 
     def object_gone(self, ref: Ref, version: int) -> None:
         """Take note that an object was deleted."""
@@ -271,6 +272,7 @@ class Engine:
         if self.store.drop(ref, version):
             self._wake(ref)
             self._follow_moves()
+            self._follow_hostnames()
             if owner:
                 self._wake_tenant(owner)
                 self._wake_tier(tiers.ref_of(owner))
@@ -281,6 +283,12 @@ class Engine:
         if self.flows.has_begun:
             for tenant in self.store.moved():
                 self._look_at_flow(tenant)
+
+    def _follow_hostnames(self) -> None:
+        """Read the tenants again who gained or lost host names by what others have or ask for."""
+        self.tenants.follow(self.store)
+        for rival in self.tenants.displaced():
+            self._wake_tenant(rival)
 
     def _look_again(self) -> None:
         for name in self.tenants.names():
@@ -443,6 +451,7 @@ class Engine:
                 self.queue.done(key, failed=failed, retry_after=retry_after)
                 # What was written is known at once, and its echo is no news.
                 self._follow_moves()
+                self._follow_hostnames()
                 self._meter.reconciled(type(key).__name__, time.monotonic() - began, failed=failed)
 
     async def _reconcile(self, key: Key) -> bool:
@@ -506,6 +515,7 @@ class Engine:
             outcome = await self._worker.converge(task)
         finally:
             record.writing.discard(key.namespace)
+            self.tenants.settle(key.tenant, self.store)
         if record.units.get(key.namespace) is not unit:
             # The spec changed meanwhile; the newer unit has its own work queued.
             return False

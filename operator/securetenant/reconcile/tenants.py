@@ -190,7 +190,7 @@ class Tenants:
         """Forget a SecureTenant that is gone; what it made stays as it is."""
         record = self._records.pop(name, None)
         self.unread.discard(name)
-        self._displaced |= self._hostnames.put(name, None)
+        self._displaced |= self._hostnames.forget(name)
         for namespace in record.units if record else ():
             self._unclaim(namespace, name)
         for peer in record.named if record else ():
@@ -250,7 +250,10 @@ class Tenants:
         book = _share(record, spec, settings, store, name)
         record.is_waiting = bool(book.waiting)
         record.remark = _remark(spec, settings)
-        taken = self._hostnames.taken(name)
+        self.follow(store)
+        ends = workloads.effective(spec.workloads, settings.workloads).hostnames
+        taken = self._hostnames.taken(name, ends)
+        self._displaced |= self._hostnames.give(name, set(ends) - taken.keys()) - {name}
         record.findings = refusal or (
             *_findings(spec, settings, book),
             *_hostname_findings(taken),
@@ -280,6 +283,7 @@ class Tenants:
             if self._update(record, each, book.shares[namespace], digests, settled=settled):
                 self._claims[namespace].add(name)
                 changed.append(namespace)
+        self.settle(name, store)
         return changed
 
     def has_moved(self, name: str, namespace: str, store: Store) -> bool:
@@ -295,6 +299,26 @@ class Tenants:
         """Return, once, the tenants who gained or lost host names by what others ask for."""
         found, self._displaced = self._displaced & self._records.keys(), set()
         return found
+
+    def follow(self, store: Store) -> None:
+        """Take what changed about host names in TenantPolicies."""
+        for tenant, before, after in store.served():
+            self._displaced |= self._hostnames.observe(tenant, before, after)
+
+    def settle(self, name: str, store: Store) -> None:
+        """See whether host names that a tenant gave up can still be written for it.
+
+        They can while a write is under way, and until each of its TenantPolicies was seen as it
+        should be: a write without an answer may have reached the API server.
+        """
+        record = self._records.get(name)
+        if record is None or record.writing or self._hostnames.is_settled(name):
+            return
+        for namespace in record.own & record.units.keys():
+            wanted = record.units[namespace].wanted
+            if expected.differs(wanted, wanted.policy, store.inside(namespace)):
+                return
+        self._displaced |= self._hostnames.settle(name)
 
     # --- peers ------------------------------------------------------------------------------
 
@@ -656,8 +680,9 @@ def _hostname_findings(taken: Mapping[str, str]) -> tuple[Finding, ...]:
         Finding(
             type=status.READY,
             reason=status.HOSTNAME_TAKEN,
-            message=f"Host names of an older tenant: {told}. Everything else is in force; write a"
-            " narrower end in spec.workloads.hostnames, or let the other tenant give it up.",
+            message=f"Host names that another tenant has: {told}. Everything else is in force."
+            " Choose ends in spec.workloads.hostnames that do not overlap, or have the other tenant"
+            " give them up; if it was deleted, delete its retained namespaces.",
         ),
     )
 
