@@ -32,6 +32,22 @@ def seen(body: dict[str, Any], version: int = 1) -> dict[str, Any]:
     return {**body, "metadata": {**body["metadata"], **metadata, "resourceVersion": str(version)}}
 
 
+def namespace(name: str, owner: str = "", *, version: int = 1, **metadata: Any) -> dict[str, Any]:
+    """Return a Namespace as the API server would give it: nobody's, or that of a tenant."""
+    labels = {**({"securetenant.io/tenant": owner} if owner else {}), **metadata.pop("labels", {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": name,
+            "uid": f"uid-of-{name}",
+            "resourceVersion": str(version),
+            "labels": labels,
+            **metadata,
+        },
+    }
+
+
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},

@@ -209,7 +209,7 @@ def test_bounds_that_exclude_a_tenant_take_nothing_away(admin: Api) -> None:
         assert found["reason"] == "BoundPassed"
         assert found["message"] == (
             "access admins names Group north-admins, the bound is others-* (TenancySettings). What"
-            " was in place stays in place."
+            " was in place stays in place, except for what the spec takes away."
         )
         after = admin.get(kinds.ROLE_BINDING, "securetenant-admin", "north-1")
         assert after["metadata"]["uid"] == before["metadata"]["uid"]

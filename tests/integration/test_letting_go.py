@@ -206,6 +206,12 @@ def test_a_suspended_tenant_is_not_touched(
     assert admin.get(*WALL, "still-a")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_delay(admin: Api, operator: Operator) -> None:
+    """Let more tenants lose namespaces than the tests before these have used up."""
+    admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"teardownsPerHour": 100}}).ok()
+
+
 @pytest.fixture
 def settings(admin: Api) -> Iterator[dict[str, Any]]:
     """The installed settings, put back afterwards."""

@@ -147,7 +147,7 @@ def test_an_example_becomes_ready(name: str, sandbox: Instance, ready: Ready, ad
     settled(admin, yaml.safe_load(text)["metadata"]["name"])
 
 
-def test_a_host_name_stays_with_the_older_tenant(admin: Api, ready: Ready) -> None:
+def test_a_host_name_stays_with_the_tenant_that_has_it(admin: Api, ready: Ready) -> None:
     """The younger one is told whose it is, keeps the rest, and gets it once it is given up."""
     older = tenant("host-a", workloads={"hostnames": [".shared.example"]})
     ready(older)

@@ -9,6 +9,7 @@ from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record, Tenants
 
 SETTINGS = settings_spec()
+KEPT = "What was in place stays in place, except for what the spec takes away"
 
 
 def read(known: Tenants, body: dict[str, Any], version: int = 1) -> Record:
@@ -58,7 +59,7 @@ def test_a_good_spec_is_not_refused() -> None:
 )
 def test_a_bad_spec_is_refused_with_its_field(body: dict[str, Any], message: str) -> None:
     """A stored spec may be older than a rule or newer than the operator."""
-    assert refusal(body) == f"{message} What was in place stays in place; correct the spec."
+    assert refusal(body) == f"{message} {KEPT}; correct the spec."
 
 
 def test_a_refused_spec_keeps_the_walls_of_the_last_good_one() -> None:

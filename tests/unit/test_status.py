@@ -135,3 +135,12 @@ def test_what_is_wrong_is_told_before_what_only_informs() -> None:
     word, found = judged(Outcome(namespace="a"), findings=findings)
     assert word == "Failed"
     assert found[status.NETWORK_ISOLATED]["reason"] == status.NOT_IN_SETTINGS
+
+
+@pytest.mark.parametrize("reason", ["", status.SPEC_REFUSED, status.BOUND_PASSED])
+def test_a_suspended_tenant_says_that_a_lockdown_does_not_take_effect(reason: str) -> None:
+    """S6: while a tenant is suspended nothing is taken away, whether its spec is refused or not."""
+    findings = (Finding(type=status.READY, reason=reason, message="why"),) if reason else ()
+    _, found = judged(Outcome(namespace="a"), findings=findings, suspended=True)
+    assert "a lockdown or withdrawn access takes effect only when" in found["Ready"]["message"]
+    assert found["Ready"]["reason"] == (reason or status.AS_SPECIFIED)

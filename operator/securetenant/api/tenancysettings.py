@@ -203,6 +203,14 @@ class Bounds(Model):
         allowed = {"Group": self.groups, "User": self.users}.get(kind)
         return allowed is None or any(_fits(each, name) for each in allowed)
 
+    def admits_grant(self, role: Role, kind: str, name: str) -> bool:
+        """Tell whether a role may be granted to a subject."""
+        return (self.roles is None or role in self.roles) and self.admits(kind, name)
+
+    def admits_peer(self, tenant: str) -> bool:
+        """Tell whether a tenant may be another's peer."""
+        return self.peers is None or any(_fits(each, tenant) for each in self.peers)
+
     def _network_problem(self, asked: TenantNetwork) -> str:
         if self.cidrs is not None:
             allowed = [found for each in self.cidrs if (found := addresses.network(each))]
@@ -215,8 +223,8 @@ class Bounds(Model):
                             f" {', '.join(self.cidrs) or 'none'}"
                         )
         for peer in asked.peers or ():
-            if self.peers is not None and not any(_fits(each, peer.tenant) for each in self.peers):
-                return f"peer {peer.tenant} is not within the bound, {_told(self.peers)}"
+            if not self.admits_peer(peer.tenant):
+                return f"peer {peer.tenant} is not within the bound, {_told(self.peers or ())}"
         return ""
 
 
@@ -292,8 +300,9 @@ class SettingsSpec(Model):
     kubelets: Kubelets | None = None
     """How kubelets are read, where tenants ask for a limit of processes."""
     teardowns_per_hour: Annotated[int, Field(ge=0, le=1000, json_schema_extra={"format": "int32"})]
-    """How many SecureTenants with deletionPolicy Delete are torn down in an hour at most; the
-    next ones wait. 0 stops all tearing down."""
+    """How many SecureTenants with deletionPolicy Delete may lose namespaces within an hour, because
+    they are deleted or because namespaces leave their list; the next ones wait. A tenant counts
+    once, however many namespaces it loses. 0 stops every deletion of a namespace."""
 
     rules = (
         _networks_rule("metadataAddresses"),
@@ -365,6 +374,31 @@ SETTINGS_NAME_RULE = Rule(
 """About the object's name, which is not part of the model."""
 
 
+class Teardown(Model):
+    """A tenant that lost namespaces."""
+
+    uid: Annotated[str, Field(min_length=1, max_length=64)]
+    """The uid of the SecureTenant."""
+    tenant: Annotated[str, Field(max_length=names.TENANT_NAME_LENGTH)]
+    """The name of the SecureTenant."""
+    began: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})]
+    """When the first of its namespaces was about to be deleted."""
+
+
+class SettingsStatus(Standing):
+    """What the operator has seen, and what it deleted."""
+
+    teardowns: (
+        Annotated[
+            tuple[Teardown, ...],
+            Field(max_length=1000, json_schema_extra=listed("map", "uid")),
+        ]
+        | None
+    ) = None
+    """Tenants whose namespaces were deleted within the last hour, for spec.teardownsPerHour. The
+    operator reads it when it starts."""
+
+
 class TenancySettings(Model):
     """What the platform team says once for every tenant.
 
@@ -373,5 +407,5 @@ class TenancySettings(Model):
 
     spec: SettingsSpec
     """What holds for every tenant."""
-    status: Standing | None = None
+    status: SettingsStatus | None = None
     """What the operator has seen; written by the operator alone."""

@@ -33,7 +33,7 @@ class Scope:
     agreements: tuple[Agreement, ...]
     """Flows that this namespace has with others' and that both tenants declare, sorted."""
     own_namespaces: tuple[str, ...]
-    """All namespaces of the tenant, sorted."""
+    """The namespaces that are the tenant's own, sorted; not those that are only asked for."""
     limits: Effective
     workloads: workloads.Effective
     nodes: TenantNodes
@@ -57,12 +57,14 @@ def scopes(
     shares: Mapping[str, Mapping[str, int]],
     agreements: Sequence[Agreement] = (),
     *,
+    own: Collection[str],
     taken: Collection[str] = (),
 ) -> tuple[Scope, ...]:
     """Return one scope per namespace, sorted by name.
 
     ``shares`` is the quota of each namespace, in units; ``agreements`` are the flows that the
-    tenant and its peers both declare; ``taken`` are ends of host names that another tenant has.
+    tenant and its peers both declare; ``own`` are the namespaces that are the tenant's, of those
+    that the spec names; ``taken`` are ends of host names that another tenant has.
     """
     pod_security = spec.effective_pod_security
     effective = limits.effective(spec.container_limits)
@@ -70,13 +72,13 @@ def scopes(
     allowed = allowed._replace(
         hostnames=tuple(each for each in allowed.hostnames if each not in taken)
     )
-    own = tuple(sorted(entry.name for entry in spec.namespaces))
+    mine = tuple(sorted(own))
     network = spec.network or TenantNetwork()
     opened = openings.build(network, settings)
     # One tuple for all, where all are alike: a thousand namespaces are compared at each look.
     alike = all(each.namespaces is None for each in opened)
-    involving = _by_namespace(agreements, tenant, own)
-    every = frozenset(own)
+    involving = _by_namespace(agreements, tenant, (entry.name for entry in spec.namespaces))
+    every = frozenset(mine)
     return tuple(
         Scope(
             tenant=tenant,
@@ -94,7 +96,7 @@ def scopes(
             if alike
             else tuple(each for each in opened if each.holds_in(entry.name)),
             agreements=tuple(involving[entry.name]),
-            own_namespaces=own,
+            own_namespaces=mine,
             limits=effective,
             workloads=allowed,
             nodes=spec.nodes or TenantNodes(),

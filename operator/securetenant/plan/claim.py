@@ -27,6 +27,8 @@ class Verdict(NamedTuple):
 
     claim: Claim
     message: str = ""
+    is_owned: bool = False
+    """Whether it exists and is the tenant's, be it on its way out."""
 
 
 def judge(
@@ -54,19 +56,34 @@ def judge(
             f"Namespace {namespace} belongs to tenant {owner}. Choose another name, or remove it"
             f" from SecureTenant {owner} first.",
         )
+    let_go = labels.get(names.STATE_LABEL) == names.RETAINED
+    is_anothers = policy is not None and policy.tenant_uid != uid
+    consent = observed.facts.annotations.get(names.ADOPT_ANNOTATION) == tenant
+    needs_consent = (let_go or is_anothers) and not consent
     if observed.facts.terminating:
         return Verdict(
             Claim.TERMINATING,
             f"Namespace {namespace} is being deleted; it is made again afterwards.",
+            is_owned=not needs_consent,
         )
-    let_go = labels.get(names.STATE_LABEL) == names.RETAINED
-    is_anothers = policy is not None and policy.tenant_uid != uid
-    consent = observed.facts.annotations.get(names.ADOPT_ANNOTATION) == tenant
-    if (let_go or is_anothers) and not consent:
+    if needs_consent:
         reason = "was retained" if let_go else f"belongs to an earlier SecureTenant {tenant}"
         return Verdict(
             Claim.RETAINED,
             f"Namespace {namespace} {reason}. To take it back with all it holds: kubectl annotate"
             f" namespace {namespace} {names.ADOPT_ANNOTATION}={tenant}",
         )
-    return Verdict(Claim.OWN)
+    return Verdict(Claim.OWN, is_owned=True)
+
+
+def is_owned(verdict: Verdict, *, is_protected: bool) -> bool:
+    """Tell whether a namespace that a spec names is one of the tenant's own.
+
+    The one answer for every list of "the tenant's own namespaces". A name that is free counts,
+    because the operator creates it as the tenant's: without that, each of N namespaces that comes
+    into being would rewrite the TenantPolicies of all others. A free name that the platform team
+    keeps does not count, because the operator never creates it.
+    """
+    if verdict.claim is Claim.ABSENT:
+        return not is_protected
+    return verdict.is_owned

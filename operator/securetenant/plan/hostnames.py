@@ -1,12 +1,15 @@
 """Host names: which ends two tenants both ask for, and who has them.
 
 An end is like ``.acme.example``. Two overlap when one ends with the other: whoever may serve
-``.example`` may serve everything under ``.acme.example`` too. The older SecureTenant has it, so
-that a slip in one spec takes nothing away from a tenant that runs.
+``.example`` may serve everything under ``.acme.example`` too. A name has one owner at a time:
+
+- A tenant that has it in force keeps it. In force is what stands in a TenantPolicy of the tenant,
+  whether its namespace is kept or retained, and what the tenant was given and may still be written.
+- Between tenants that have nothing in force the older SecureTenant gets it.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 
@@ -18,15 +21,61 @@ class Claim(NamedTuple):
     ends: tuple[str, ...]
 
 
+class _Index:
+    """Tenants, found by ends that overlap with theirs."""
+
+    def __init__(self) -> None:
+        self._at: defaultdict[str, set[str]] = defaultdict(set)
+        """Tenants by their ends."""
+        self._under: defaultdict[str, set[str]] = defaultdict(set)
+        """Tenants by every end that one of theirs ends with."""
+        self._of: defaultdict[str, set[str]] = defaultdict(set)
+        """Ends by tenant."""
+
+    def ends(self, tenant: str) -> set[str]:
+        return self._of.get(tenant, set())
+
+    def overlapping(self, end: str) -> set[str]:
+        found = self._at.get(end, set()) | self._under.get(end, set())
+        for wider in _wider(end):
+            found |= self._at.get(wider, set())
+        return found
+
+    def add(self, tenant: str, end: str) -> None:
+        self._of[tenant].add(end)
+        self._at[end].add(tenant)
+        for wider in _wider(end):
+            self._under[wider].add(tenant)
+
+    def drop(self, tenant: str, end: str) -> None:
+        self._discard(self._of, tenant, end)
+        self._discard(self._at, end, tenant)
+        left = {wider for each in self.ends(tenant) for wider in _wider(each)}
+        for wider in _wider(end):
+            if wider not in left:
+                self._discard(self._under, wider, tenant)
+
+    def _discard(self, index: defaultdict[str, set[str]], key: str, value: str) -> None:
+        index[key].discard(value)
+        if not index[key]:
+            del index[key]
+
+
 class Hostnames:
-    """The claims of all tenants, found by their ends."""
+    """What tenants ask for, and what they have."""
 
     def __init__(self) -> None:
         self._claims: dict[str, Claim] = {}
-        self._at: defaultdict[str, set[str]] = defaultdict(set)
-        """Tenants by the ends that they ask for."""
-        self._under: defaultdict[str, set[str]] = defaultdict(set)
-        """Tenants by every end that one of theirs ends with."""
+        self._asked = _Index()
+        self._held = _Index()
+        self._count: Counter[tuple[str, str]] = Counter()
+        """How many TenantPolicies hold an end of a tenant, and one more for what it was given."""
+        self._given: defaultdict[str, set[str]] = defaultdict(set)
+        """What each was given; it may be written at any moment."""
+        self._wanted: dict[str, frozenset[str]] = {}
+        """What each was given last."""
+
+    # --- what changes -----------------------------------------------------------------------
 
     def put(self, tenant: str, claim: Claim | None) -> set[str]:
         """Take a tenant's claim, or its end; return the other tenants whom the change concerns."""
@@ -35,48 +84,101 @@ class Hostnames:
             return set()
         concerned = self._rivals(tenant)
         for end in before.ends if before else ():
-            self._drop(end, tenant)
+            self._asked.drop(tenant, end)
         self._claims.pop(tenant, None)
         if claim is not None and claim.ends:
             self._claims[tenant] = claim
             for end in claim.ends:
-                self._at[end].add(tenant)
-                for wider in _wider(end):
-                    self._under[wider].add(tenant)
+                self._asked.add(tenant, end)
         return concerned | self._rivals(tenant)
 
-    def taken(self, tenant: str) -> dict[str, str]:
-        """Return the ends that a tenant asks for and does not get, each with who has it."""
-        claim = self._claims.get(tenant)
-        if claim is None:
-            return {}
+    def observe(self, tenant: str, before: Iterable[str], after: Iterable[str]) -> set[str]:
+        """Take a TenantPolicy of a tenant as it was and is; return whom the change concerns."""
+        old, new = set(before), set(after)
+        concerned: set[str] = set()
+        for end in new - old:
+            concerned |= self._hold(tenant, end)
+        for end in old - new:
+            concerned |= self._let_go(tenant, end)
+        return concerned
+
+    def give(self, tenant: str, ends: Iterable[str]) -> set[str]:
+        """Let a tenant have what it asks for and nobody else has; return whom that concerns.
+
+        What it had before stays in force until :meth:`settle`, since it may still be written.
+        """
+        self._wanted[tenant] = frozenset(ends)
+        concerned: set[str] = set()
+        for end in self._wanted[tenant] - self._given.get(tenant, set()):
+            self._given[tenant].add(end)
+            concerned |= self._hold(tenant, end)
+        return concerned
+
+    def is_settled(self, tenant: str) -> bool:
+        """Tell whether a tenant was given no more than it was given last."""
+        return self._given.get(tenant, set()) == self._wanted.get(tenant, frozenset())
+
+    def settle(self, tenant: str) -> set[str]:
+        """Take note that only what was given last is still written; return whom that concerns."""
+        concerned: set[str] = set()
+        for end in self._given.get(tenant, set()) - self._wanted.get(tenant, frozenset()):
+            self._given[tenant].discard(end)
+            concerned |= self._let_go(tenant, end)
+        return concerned
+
+    def forget(self, tenant: str) -> set[str]:
+        """Take note that a SecureTenant is gone; its TenantPolicies go on holding its names."""
+        concerned = self.put(tenant, None) | self.give(tenant, ()) | self.settle(tenant)
+        self._given.pop(tenant, None)
+        self._wanted.pop(tenant, None)
+        return concerned
+
+    # --- who has what -----------------------------------------------------------------------
+
+    def taken(self, tenant: str, ends: Iterable[str]) -> dict[str, str]:
+        """Return those of a tenant's ends that it does not get, each with who has it."""
         found = {}
-        for end in claim.ends:
-            older = min(
-                ((self._claims[each].created, each) for each in self._overlapping(end)),
-                default=(claim.created, tenant),
-            )
-            if older[1] != tenant:
-                found[end] = older[1]
+        for end in ends:
+            owner = self._owner(tenant, end)
+            if owner != tenant:
+                found[end] = owner
         return found
+
+    def _owner(self, tenant: str, end: str) -> str:
+        holders = self._held.overlapping(end) - {tenant}
+        mine = self._held.ends(tenant)
+        has_it = end in mine or any(wider in mine for wider in _wider(end))
+        if holders:
+            # Two that have it at once were there before this rule: one of them gives way.
+            return min((holders | {tenant}) if has_it else holders, key=self._age)
+        if has_it:
+            return tenant
+        return min(self._asked.overlapping(end) | {tenant}, key=self._age)
+
+    def _age(self, tenant: str) -> tuple[str, str]:
+        """Sort by age; what is retained and has no SecureTenant cannot give way, so it is first."""
+        claim = self._claims.get(tenant)
+        return (claim.created if claim else "", tenant)
 
     def _rivals(self, tenant: str) -> set[str]:
         claim = self._claims.get(tenant)
         ends = claim.ends if claim else ()
-        return {each for end in ends for each in self._overlapping(end)} - {tenant}
+        return {each for end in ends for each in self._asked.overlapping(end)} - {tenant}
 
-    def _overlapping(self, end: str) -> set[str]:
-        found = self._at.get(end, set()) | self._under.get(end, set())
-        for wider in _wider(end):
-            found |= self._at.get(wider, set())
-        return found
+    def _hold(self, tenant: str, end: str) -> set[str]:
+        self._count[tenant, end] += 1
+        if self._count[tenant, end] > 1:
+            return set()
+        self._held.add(tenant, end)
+        return self._asked.overlapping(end) - {tenant}
 
-    def _drop(self, end: str, tenant: str) -> None:
-        for index, keys in ((self._at, (end,)), (self._under, tuple(_wider(end)))):
-            for key in keys:
-                index[key].discard(tenant)
-                if not index[key]:
-                    del index[key]
+    def _let_go(self, tenant: str, end: str) -> set[str]:
+        self._count[tenant, end] -= 1
+        if self._count[tenant, end]:
+            return set()
+        del self._count[tenant, end]
+        self._held.drop(tenant, end)
+        return self._asked.overlapping(end) - {tenant}
 
 
 def _wider(end: str) -> Iterator[str]:

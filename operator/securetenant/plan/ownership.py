@@ -4,6 +4,7 @@ Walls are owned WHOLE: all labels, all of spec, roleRef and subjects. Of a Names
 keys are ours, so it is compared by its labels (:mod:`drift`) and has no digest.
 """
 
+import functools
 import hashlib
 import json
 import sys
@@ -52,6 +53,9 @@ class PolicyFacts(NamedTuple):
     status: bytes
     """Digest of its status, so that the same one is not written twice."""
     transitions: tuple[Transition, ...]
+    lockdown: str = "None"
+    hostnames: tuple[str, ...] = ()
+    """Ends of host names that are in force there."""
 
 
 class FlowFacts(NamedTuple):
@@ -124,7 +128,15 @@ def _policy_facts(body: Body) -> PolicyFacts:
             )
             for each in status.get("conditions", ())
         ),
+        sys.intern(spec.get("lockdown", "None")),
+        _shared(tuple(map(sys.intern, spec.get("workloads", {}).get("hostnames", ())))),
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _shared(ends: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the same tuple each time: the namespaces of a tenant have the same host names."""
+    return ends
 
 
 def _namespaces_of(flow: Body) -> Iterator[str]:

@@ -1,12 +1,13 @@
 """Letting go: of namespaces that left a spec, and of tenants that were deleted."""
 
-import time
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from securetenant.api import kinds, names, objects, status
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.plan.brake import Brake, Decision
 from securetenant.plan.ownership import NamespaceFacts, PolicyFacts
 from securetenant.reconcile.errors import ConflictError, MissingError
 from securetenant.reconcile.ports import Cluster, Meter
@@ -18,8 +19,6 @@ from securetenant.reconcile.unit import Worker
 from securetenant.status import conditions
 from securetenant.status.outcome import Finding
 
-_HOUR_SECONDS = 3600.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -29,12 +28,24 @@ class Step:
     """Namespaces that are to be let go of."""
     wait: float = 0.0
     """Seconds until it may begin."""
+    is_unsaved: bool = False
+    """Whether it begins once that is stored in the status of TenancySettings."""
     finding: Finding | None = None
     """What is to be told; nothing when the tenant was released."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Delay:
+    """Namespaces that wait to be deleted."""
+
+    namespaces: frozenset[str]
+    wait: float
+    """Seconds until there may be room."""
+    finding: Finding
+
+
 class Departures:
-    """Retains or deletes, as the spec says, and no more tenants an hour than settings allow."""
+    """Retains or deletes as the spec says, no faster than TenancySettings allow."""
 
     def __init__(
         self,
@@ -45,6 +56,7 @@ class Departures:
         worker: Worker,
         tiers: Tiers,
         statuses: Statuses,
+        now: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
         self._meter = meter
@@ -52,14 +64,8 @@ class Departures:
         self._worker = worker
         self._tiers = tiers
         self._statuses = statuses
-        self._begun: deque[float] = deque()
-        """When teardowns of the last hour began, by the monotonic clock."""
-        self._admitted: set[str] = set()
-        """Uids of tenants whose teardown has begun."""
-
-    def gone(self, record: Record) -> None:
-        """Take note that a SecureTenant is gone."""
-        self._admitted.discard(record.uid)
+        self._now = now
+        self.brake = Brake()
 
     async def hold(self, name: str, record: Record) -> Body | None:
         """Put our finalizer on the SecureTenant, before anything else is made for it.
@@ -84,9 +90,35 @@ class Departures:
         # What was retained once is not deleted by a later change of mind: it needs a person.
         return facts is None or facts.terminating or _is_retained(facts)
 
-    async def let_go(self, name: str, record: Record, namespace: str) -> None:
-        """Retain or delete one namespace. Raises a :class:`ClusterError`."""
-        if _deletes(record) and self._was_made_by(record, namespace):
+    def delay(self, name: str, record: Record, settings: SettingsSpec) -> Delay | None:
+        """Return which namespaces that left the spec wait to be deleted, if any."""
+        wait = self.brake.wait(record.uid, settings.teardowns_per_hour, self._now())
+        if not wait or not _deletes(record):
+            return None
+        doomed = [each for each in self.leftovers(name, record) if self._dooms(record, each)]
+        if not doomed:
+            return None
+        message = (
+            f"Namespaces that left spec.namespaces wait to be deleted: {conditions.listed(doomed)}."
+            f" {_allowed(settings)} To keep them, add them to spec.namespaces again or set"
+            " spec.deletionPolicy: Retain."
+        )
+        finding = Finding(
+            type=status.NAMESPACES_READY, reason=status.TEARDOWN_DELAYED, message=message
+        )
+        return Delay(namespaces=frozenset(doomed), wait=wait, finding=finding)
+
+    async def let_go(
+        self, name: str, record: Record, namespace: str, settings: SettingsSpec
+    ) -> Decision:
+        """Retain or delete one namespace, unless its deletion waits.
+
+        The one place that deletes a namespace. Raises a :class:`ClusterError`.
+        """
+        if self._dooms(record, namespace):
+            decision = self._decide(name, record, settings)
+            if decision != Decision():
+                return decision
             await self._worker.remove(namespace)
             note = f"Namespace {namespace} is being deleted, pods before walls"
             self._statuses.announce(name, record, "NamespaceDeleted", "Delete", note)
@@ -94,20 +126,24 @@ class Departures:
             await self._worker.retain(namespace)
             note = f"Namespace {namespace} is retained with all its walls"
             self._statuses.announce(name, record, "NamespaceRetained", "Retain", note)
+        return Decision()
 
     async def tear_down(self, name: str, record: Record, bounds: SettingsSpec) -> Step:
         """Let go of every namespace of a deleted SecureTenant, then of the SecureTenant.
 
         Raises a :class:`ClusterError`.
         """
-        if _deletes(record) and (wait := self._wait(record, bounds)):
-            message = (
-                f"More tenants are to be torn down than the {bounds.teardowns_per_hour} an hour"
-                " that TenancySettings allow; this one waits"
-            )
-            finding = Finding(type=status.READY, reason=status.TEARDOWN_DELAYED, message=message)
-            return Step(leftovers=[], wait=wait, finding=finding)
         owned = self._store.owned_by(name)
+        if any(self._dooms(record, each) for each in self._left(owned)):
+            decision = self._decide(name, record, bounds)
+            if decision.is_unsaved:
+                return Step(leftovers=[], is_unsaved=True)
+            if decision.wait:
+                message = f"The namespaces of this tenant wait to be deleted. {_allowed(bounds)}"
+                finding = Finding(
+                    type=status.READY, reason=status.TEARDOWN_DELAYED, message=message
+                )
+                return Step(leftovers=[], wait=decision.wait, finding=finding)
         # What terminates goes by itself, and is waited for.
         left = sorted(each for each in owned if not self._is_over(each))
         if left:
@@ -141,20 +177,12 @@ class Departures:
             and known.facts.tenant_uid == record.uid
         )
 
-    def _wait(self, record: Record, bounds: SettingsSpec) -> float:
-        """Return how long a tenant has to wait for its teardown; 0 when it may begin."""
-        if record.uid in self._admitted:
-            return 0.0
-        now = time.monotonic()
-        while self._begun and now - self._begun[0] > _HOUR_SECONDS:
-            self._begun.popleft()
-        if len(self._begun) < bounds.teardowns_per_hour:
-            self._begun.append(now)
-            self._admitted.add(record.uid)
-            return 0.0
-        if not self._begun:
-            return _HOUR_SECONDS
-        return self._begun[0] + _HOUR_SECONDS - now + 1
+    def _dooms(self, record: Record, namespace: str) -> bool:
+        """Tell whether letting go of a namespace means to delete it."""
+        return _deletes(record) and self._was_made_by(record, namespace)
+
+    def _decide(self, name: str, record: Record, settings: SettingsSpec) -> Decision:
+        return self.brake.decide(record.uid, name, settings.teardowns_per_hour, self._now())
 
     async def _release(self, name: str, record: Record) -> None:
         """Take our finalizer off: the SecureTenant goes."""
@@ -182,4 +210,19 @@ def _deletes(record: Record) -> bool:
         record.spec is not None
         and not record.is_refused
         and record.spec.deletion_policy == "Delete"
+    )
+
+
+def _allowed(settings: SettingsSpec) -> str:
+    """Say what TenancySettings allow, and what to do."""
+    most = settings.teardowns_per_hour
+    if not most:
+        return (
+            f"TenancySettings {names.SETTINGS_NAME} stop all deletions of namespaces"
+            " (spec.teardownsPerHour: 0)."
+        )
+    tenants = "1 tenant" if most == 1 else f"{most} tenants"
+    return (
+        f"TenancySettings {names.SETTINGS_NAME} let {tenants} lose namespaces within an hour"
+        f" (spec.teardownsPerHour: {most}), and as many did."
     )

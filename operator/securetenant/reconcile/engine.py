@@ -35,6 +35,7 @@ from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record, Tenants, Unit
 from securetenant.reconcile.tiers import Tiers
 from securetenant.reconcile.unit import Task, Worker
+from securetenant.reconcile.unkept import Unkept
 from securetenant.status import conditions, placement, settings
 from securetenant.status.conditions import Verdict
 from securetenant.status.outcome import Finding, Outcome
@@ -103,7 +104,9 @@ class Engine:
             worker=self._worker,
             tiers=self.tiers,
             statuses=self._statuses,
+            now=now,
         )
+        self.unkept = Unkept(cluster=cluster, meter=meter, store=store, worker=self._worker)
         self.pids = Pids(
             kubelets=kubelets,
             cluster=cluster,
@@ -122,8 +125,7 @@ class Engine:
             self.rollout.arrived(name, self.tenants.records[name])
         if news:
             self.queue.add(keys.Tenant(name))
-        for rival in self.tenants.displaced():
-            self._wake_tenant(rival)
+        self._follow_hostnames()
 
     def tenant_gone(self, name: str) -> None:
         """Take note that a SecureTenant is gone: its walls stay, nobody keeps them any more."""
@@ -131,11 +133,11 @@ class Engine:
         record = self.tenants.forget(name)
         if record is None:
             return
-        self.departures.gone(record)
         if self.rollout.left(name):
             self.queue.add(keys.Settings())
-        for other in concerned | self.tenants.displaced():
+        for other in concerned:
             self._wake_tenant(other)
+        self._follow_hostnames()
         self.queue.forget(keys.Tenant(name))
         for namespace in record.units:
             self.queue.forget(keys.Unit(name, namespace))
@@ -159,6 +161,7 @@ class Engine:
             self._look_again()
         if body["metadata"]["name"] == names.SETTINGS_NAME:
             self.rollout.take_request(body)
+            self.departures.brake.load(body.get("status") or {}, self._now())
         self.queue.add(keys.Settings())
 
     def settings_gone(self, ref: Ref, _: int) -> None:
@@ -261,6 +264,7 @@ class Engine:
         if self.store.put(ref, ownership.observe(body)):
             self._wake(ref)
             self._follow_moves()
+            self._follow_hostnames()
 
     def object_gone(self, ref: Ref, version: int) -> None:
         """Take note that an object was deleted."""
@@ -268,6 +272,7 @@ class Engine:
         if self.store.drop(ref, version):
             self._wake(ref)
             self._follow_moves()
+            self._follow_hostnames()
             if owner:
                 self._wake_tenant(owner)
                 self._wake_tier(tiers.ref_of(owner))
@@ -278,6 +283,12 @@ class Engine:
         if self.flows.has_begun:
             for tenant in self.store.moved():
                 self._look_at_flow(tenant)
+
+    def _follow_hostnames(self) -> None:
+        """Read the tenants again who gained or lost host names by what others have or ask for."""
+        self.tenants.follow(self.store)
+        for rival in self.tenants.displaced():
+            self._wake_tenant(rival)
 
     def _look_again(self) -> None:
         for name in self.tenants.names():
@@ -306,6 +317,9 @@ class Engine:
                 self._wake_tenant(name)
                 continue
             if ref.kind == kinds.RESOURCE_QUOTA.name and record.is_waiting:
+                self._wake_tenant(name)
+            if self.tenants.has_moved(name, home, self.store):
+                # Lists of the tenant's own namespaces change in all of them.
                 self._wake_tenant(name)
             differs = expected.differs(unit.wanted, ref, inside)
             if differs and unit.outcome.ready:
@@ -382,7 +396,7 @@ class Engine:
             return False
         asking = filter(None, map(self.tenants.get, self.nodes.asking()))
         total = sum(len(each.units) for each in asking)
-        again, news = await self.nodes.look_at_pods(key.tenant, list(record.units), total)
+        again, news = await self.nodes.look_at_pods(key.tenant, record.own, total)
         if news:
             self.queue.add(keys.Tenant(key.tenant))
         self.queue.add_after(key, again)
@@ -437,6 +451,7 @@ class Engine:
                 self.queue.done(key, failed=failed, retry_after=retry_after)
                 # What was written is known at once, and its echo is no news.
                 self._follow_moves()
+                self._follow_hostnames()
                 self._meter.reconciled(type(key).__name__, time.monotonic() - began, failed=failed)
 
     async def _reconcile(self, key: Key) -> bool:
@@ -446,6 +461,8 @@ class Engine:
                 return await self._reconcile_unit(key)
             case keys.Leftover():
                 return await self._let_go(key)
+            case keys.Unkept():
+                return await self._restrict(key)
             case keys.Stray():
                 return await self._delete_stray(key)
             case keys.Node():
@@ -498,10 +515,14 @@ class Engine:
             outcome = await self._worker.converge(task)
         finally:
             record.writing.discard(key.namespace)
+            self.tenants.settle(key.tenant, self.store)
         if record.units.get(key.namespace) is not unit:
             # The spec changed meanwhile; the newer unit has its own work queued.
             return False
         self._take_outcome(key, unit, outcome)
+        if self.tenants.has_moved(key.tenant, key.namespace, self.store):
+            # Somebody made it a moment earlier, which is known by the answer to our own write.
+            self._wake_tenant(key.tenant)
         if outcome.ready and unit.given != unit.share:
             # What was given before is no longer in force: others may grow.
             self._wake_tenant(key.tenant)
@@ -550,6 +571,9 @@ class Engine:
             for peer in self.tenants.redeclare(key.tenant):
                 self._wake_tenant(peer)
             self._look_at_flow(key.tenant)
+            if not record.is_suspended:
+                for namespace in self.unkept.namespaces(key.tenant, record):
+                    self.queue.add(keys.Unkept(key.tenant, namespace))
         if record.is_deleted and not record.is_suspended:
             return await self._tear_down(key.tenant, record, self.platform.settings)
         if record.spec is not None and not record.is_suspended:
@@ -563,9 +587,14 @@ class Engine:
         await self.tiers.keep(key.tenant, record)
         if was_stale:
             await self._start(key.tenant, record, set(changed))
+        delay = self.departures.delay(key.tenant, record, self.platform.settings)
         if record.spec is not None and not record.is_suspended:
             for namespace in self.departures.leftovers(key.tenant, record):
-                self.queue.add(keys.Leftover(key.tenant, namespace))
+                leftover = keys.Leftover(key.tenant, namespace)
+                if delay is not None and namespace in delay.namespaces:
+                    self.queue.add_after(leftover, delay.wait)
+                else:
+                    self.queue.add(leftover)
         missing = () if record.tier_finding is None else (record.tier_finding,)
         wait = self._statuses.wait(record, learns=self.pids.is_under_way(key.tenant))
         if wait and not record.is_suspended:
@@ -574,6 +603,7 @@ class Engine:
         findings = (
             *record.findings,
             *missing,
+            *(() if delay is None else (delay.finding,)),
             *self.flows.findings(key.tenant),
             *self._policy_findings(),
             *_turn_findings(record),
@@ -665,6 +695,7 @@ class Engine:
             progress=self.rollout.progress(
                 len(self.tenants.records), self.platform.settings_problem
             ),
+            teardowns=self.departures.brake.stored(),
             previous=previous,
             now=self._now(),
         )
@@ -674,6 +705,10 @@ class Engine:
                 answer = await self._cluster.apply_status(ref, document)
                 self._meter.wrote("status", ref.kind)
                 self.platform.take_status(answer)
+        # The body as it was when this began may be an older one by now.
+        stored = (self.platform.settings_body or {}).get("status") or {}
+        for tenant in self.departures.brake.saved(stored):
+            self._wake_tenant(tenant)
         return False
 
     async def _start(self, name: str, record: Record, changed: set[str]) -> None:
@@ -701,12 +736,27 @@ class Engine:
 
     async def _let_go(self, key: keys.Leftover) -> bool:
         record = self.tenants.get(key.tenant)
-        if record is None or self.platform.settings is None or record.is_suspended:
+        settings = self.platform.settings
+        if record is None or settings is None or record.is_suspended:
             return False
         named = key.namespace in record.units and not record.is_deleted
         if not named and not self.departures.is_let_go(key.namespace):
-            await self.departures.let_go(key.tenant, record, key.namespace)
-            self._wake_tenant(key.tenant)
+            found = await self.departures.let_go(key.tenant, record, key.namespace, settings)
+            if found.is_unsaved:
+                self.queue.add(keys.Settings())
+            elif found.wait:
+                self.queue.add_after(key, found.wait)
+                self.queue.add(keys.Tenant(key.tenant))
+            else:
+                self._wake_tenant(key.tenant)
+        return False
+
+    async def _restrict(self, key: keys.Unkept) -> bool:
+        record = self.tenants.get(key.tenant)
+        settings = self.platform.settings
+        if record is None or settings is None or record.is_suspended:
+            return False
+        await self.unkept.restrict(key.tenant, record, key.namespace, settings)
         return False
 
     async def _tear_down(self, name: str, record: Record, bounds: SettingsSpec) -> bool:
@@ -715,6 +765,8 @@ class Engine:
         step = await self.departures.tear_down(name, record, bounds)
         for namespace in step.leftovers:
             self.queue.add(keys.Leftover(name, namespace))
+        if step.is_unsaved:
+            self.queue.add(keys.Settings())
         if step.wait:
             self.queue.add_after(keys.Tenant(name), step.wait)
         if step.finding is not None:

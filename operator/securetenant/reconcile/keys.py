@@ -25,6 +25,15 @@ class Leftover(NamedTuple):
     leftover: bool = True
 
 
+class Unkept(NamedTuple):
+    """Apply what the spec takes away in a namespace in which nothing is repaired."""
+
+    tenant: str
+    namespace: str
+    # As above.
+    unkept: str = "Unkept"
+
+
 class Stray(NamedTuple):
     """Delete a ClusterNetworkPolicy with our label, if it is no tenant's."""
 
@@ -95,4 +104,6 @@ class Kubelet(NamedTuple):
     tenant: str = ""
 
 
-Key = Tenant | Unit | Leftover | Stray | Flow | Node | Pods | DaemonSets | Limits | Settings
+Key = (
+    Tenant | Unit | Leftover | Unkept | Stray | Flow | Node | Pods | DaemonSets | Limits | Settings
+)

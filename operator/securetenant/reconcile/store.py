@@ -6,10 +6,19 @@ of our own write changes nothing.
 
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from securetenant.api import kinds, names
 from securetenant.api.objects import Ref
-from securetenant.plan.ownership import NamespaceFacts, Observed
+from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts
+
+
+class Served(NamedTuple):
+    """A change of the host names that a TenantPolicy holds."""
+
+    tenant: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
 
 
 class Store:
@@ -21,6 +30,8 @@ class Store:
         """Namespaces by the tenant that their label names."""
         self._moved: set[str] = set()
         """Tenants that gained or lost a namespace."""
+        self._served: list[Served] = []
+        """What changed in TenantPolicies about host names."""
 
     def put(self, ref: Ref, observed: Observed) -> bool:
         """Remember an object; tell whether what we look at changed."""
@@ -68,6 +79,11 @@ class Store:
         found, self._moved = self._moved, set()
         return found
 
+    def served(self) -> list[Served]:
+        """Return, once, what changed about host names in TenantPolicies, in order."""
+        found, self._served = self._served, []
+        return found
+
     def owner_of(self, namespace: str) -> str:
         """Return the tenant that the namespace's label names, or an empty string."""
         return _owner(self.get(Ref(kinds.NAMESPACE.name, "", namespace)))
@@ -77,6 +93,8 @@ class Store:
         return [ref for objects in self._objects.values() for ref in objects if ref.kind == kind]
 
     def _index(self, ref: Ref, before: Observed | None, after: Observed | None) -> None:
+        if ref.kind == kinds.TENANT_POLICY.name:
+            self._index_names(before, after)
         if ref.kind != kinds.NAMESPACE.name:
             return
         if _owner(before) != _owner(after):
@@ -87,6 +105,22 @@ class Store:
                 del self._owned[old]
         if new := _owner(after):
             self._owned[new].add(ref.name)
+
+    def _index_names(self, before: Observed | None, after: Observed | None) -> None:
+        (old, had), (new, has) = _served_by(before), _served_by(after)
+        if old == new and had != has:
+            self._served.append(Served(new, had, has))
+        elif old != new:
+            self._served += [
+                each
+                for each in (Served(old, had, ()), Served(new, (), has))
+                if each.before or each.after
+            ]
+
+
+def _served_by(observed: Observed | None) -> tuple[str, tuple[str, ...]]:
+    facts = None if observed is None else observed.facts
+    return (facts.tenant, facts.hostnames) if isinstance(facts, PolicyFacts) else ("", ())
 
 
 def _owner(observed: Observed | None) -> str:

@@ -17,11 +17,11 @@ from securetenant.desired import admin_tier, peers, scope, totals, unit
 from securetenant.desired.admin_tier import Tier
 from securetenant.desired.peers import Agreement, Declaration
 from securetenant.desired.scope import Scope
-from securetenant.plan import expected, ledger
+from securetenant.plan import claim, expected, ledger, restrictions
 from securetenant.plan.expected import Expected, Known
 from securetenant.plan.hostnames import Claim, Hostnames
 from securetenant.plan.ledger import Part
-from securetenant.plan.ownership import QuotaFacts
+from securetenant.plan.ownership import PolicyFacts, QuotaFacts
 from securetenant.reconcile.store import Store
 from securetenant.status.outcome import Finding, Outcome
 
@@ -92,9 +92,12 @@ class Record:
     awaits_turn: bool = False
     """Whether nobody knows what it followed, so that it is not written to before its turn."""
     spec: TenantSpec | None = None
-    """The last spec that was good; its walls are kept while a newer one is refused."""
-    is_refused: bool = False
-    """Whether the spec as it stands is refused."""
+    """What is in force: the last spec that was good, without what a newer one that is refused
+    takes away."""
+    good: TenantSpec | None = None
+    """The last spec that was good."""
+    reading: restrictions.Reading | None = None
+    """What is read of the spec as it stands while it is refused."""
     findings: tuple[Finding, ...] = ()
     remark: str = ""
     """What is in force, and yet worth knowing."""
@@ -110,6 +113,8 @@ class Record:
     departing: dict[str, Mapping[str, int]] = field(default_factory=dict)
     """What was given to namespaces that left the spec while they were being written to."""
     units: dict[str, Unit] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
+    """The namespaces of the spec that were the tenant's own when it was last read."""
     tier: Tier | None = None
     """Its ClusterNetworkPolicy as it should be, where the kind is served."""
     tier_stands: bool = False
@@ -130,9 +135,16 @@ class Record:
         return "deletionTimestamp" in self.body["metadata"]
 
     @property
+    def is_refused(self) -> bool:
+        """Tell whether the spec as it stands is refused."""
+        return self.reading is not None
+
+    @property
     def is_suspended(self) -> bool:
         """Tell whether the operator is asked to change nothing."""
-        return self.spec is not None and self.spec.is_suspended
+        if self.spec is None:
+            return self.reading is not None and self.reading.is_suspended
+        return self.spec.is_suspended
 
 
 class Tenants:
@@ -178,7 +190,7 @@ class Tenants:
         """Forget a SecureTenant that is gone; what it made stays as it is."""
         record = self._records.pop(name, None)
         self.unread.discard(name)
-        self._displaced |= self._hostnames.put(name, None)
+        self._displaced |= self._hostnames.forget(name)
         for namespace in record.units if record else ():
             self._unclaim(namespace, name)
         for peer in record.named if record else ():
@@ -218,24 +230,46 @@ class Tenants:
         record = self._records[name]
         record.stale = False
         self.unread.discard(name)
+        refusal: tuple[Finding, ...] = ()
         try:
-            spec = _judge(name, record, settings)
+            spec = record.good = _judge(name, record, settings)
+            record.reading = None
         except RefusedSpecError as error:
-            record.findings = (Finding(type=status.READY, reason=error.reason, message=str(error)),)
-            record.is_refused = True
-            return []
-        record.spec, record.is_refused = spec, False
-        agreements, lacking = self._agree(name, record, settings)
+            refusal = (Finding(type=status.READY, reason=error.reason, message=str(error)),)
+            asked = record.body.get("spec")
+            record.reading = restrictions.read(asked)
+            if record.good is None:
+                record.findings = refusal
+                return []
+            spec = restrictions.reduce(record.good, asked, settings.bounds)
+            followed = record.follows or followed
+        record.spec = spec
+        record.own = owned(name, record.uid, spec, followed or settings, store)
+        agreements, lacking = self._agree(name, record, settings, store)
         settings = record.follows = followed or settings
         book = _share(record, spec, settings, store, name)
         record.is_waiting = bool(book.waiting)
         record.remark = _remark(spec, settings)
-        taken = self._hostnames.taken(name)
-        record.findings = (*_findings(spec, settings, book), *_hostname_findings(taken), *lacking)
+        self.follow(store)
+        ends = workloads.effective(spec.workloads, settings.workloads).hostnames
+        taken = self._hostnames.taken(name, ends)
+        self._displaced |= self._hostnames.give(name, set(ends) - taken.keys()) - {name}
+        record.findings = refusal or (
+            *_findings(spec, settings, book),
+            *_hostname_findings(taken),
+            *lacking,
+        )
         found = {
             each.namespace.name: each
             for each in scope.scopes(
-                name, record.uid, spec, settings, book.shares, agreements, taken=taken.keys()
+                name,
+                record.uid,
+                spec,
+                settings,
+                book.shares,
+                agreements,
+                own=record.own,
+                taken=taken.keys(),
             )
         }
         record.tier = admin_tier.build(tuple(found.values()), agreements)
@@ -249,12 +283,42 @@ class Tenants:
             if self._update(record, each, book.shares[namespace], digests, settled=settled):
                 self._claims[namespace].add(name)
                 changed.append(namespace)
+        self.settle(name, store)
         return changed
+
+    def has_moved(self, name: str, namespace: str, store: Store) -> bool:
+        """Tell whether a namespace became the tenant's own, or ceased to be, since it was read."""
+        record = self._records.get(name)
+        unit = record.units.get(namespace) if record else None
+        if record is None or unit is None:
+            return False
+        now = _is_owned(name, record.uid, namespace, unit.scope.settings, store)
+        return now != (namespace in record.own)
 
     def displaced(self) -> set[str]:
         """Return, once, the tenants who gained or lost host names by what others ask for."""
         found, self._displaced = self._displaced & self._records.keys(), set()
         return found
+
+    def follow(self, store: Store) -> None:
+        """Take what changed about host names in TenantPolicies."""
+        for tenant, before, after in store.served():
+            self._displaced |= self._hostnames.observe(tenant, before, after)
+
+    def settle(self, name: str, store: Store) -> None:
+        """See whether host names that a tenant gave up can still be written for it.
+
+        They can while a write is under way, and until each of its TenantPolicies was seen as it
+        should be: a write without an answer may have reached the API server.
+        """
+        record = self._records.get(name)
+        if record is None or record.writing or self._hostnames.is_settled(name):
+            return
+        for namespace in record.own & record.units.keys():
+            wanted = record.units[namespace].wanted
+            if expected.differs(wanted, wanted.policy, store.inside(namespace)):
+                return
+        self._displaced |= self._hostnames.settle(name)
 
     # --- peers ------------------------------------------------------------------------------
 
@@ -295,7 +359,7 @@ class Tenants:
             del self._naming[peer]
 
     def _agree(
-        self, name: str, record: Record, settings: SettingsSpec
+        self, name: str, record: Record, settings: SettingsSpec, store: Store
     ) -> tuple[list[Agreement], list[Finding]]:
         """Return the flows that the tenant and its peers both declare, and what one side lacks."""
         mine = _declaration(name, record)
@@ -304,7 +368,7 @@ class Tenants:
         agreements: list[Agreement] = []
         told: list[str] = []
         for other in sorted({peer.tenant for peer in mine.peers} | self._naming.get(name, set())):
-            theirs = self._declared_by(other, settings)
+            theirs = self._declared_by(other, settings, store)
             if theirs is not None:
                 agreements += peers.agreed(mine, theirs)
             told += peers.missing(mine, theirs, other)
@@ -321,7 +385,7 @@ class Tenants:
             )
         ]
 
-    def _declared_by(self, name: str, settings: SettingsSpec) -> Declaration | None:
+    def _declared_by(self, name: str, settings: SettingsSpec, store: Store) -> Declaration | None:
         """Return what another tenant says, as it now is, whether it was read again or not."""
         record = self._records.get(name)
         if record is None:
@@ -329,7 +393,9 @@ class Tenants:
         if not record.stale or record.is_deleted:
             return _declaration(name, record)
         try:
-            return _declared(name, _judge(name, record, settings))
+            spec = _judge(name, record, settings)
+            own = owned(name, record.uid, spec, record.follows or settings, store)
+            return _declared(name, spec, own)
         except RefusedSpecError:
             return _declaration(name, record)
 
@@ -403,7 +469,7 @@ def _judge(name: str, record: Record, settings: SettingsSpec) -> TenantSpec:
         _, judge, spec = record.judged
         if judge is settings:
             return spec
-    kept = "What was in place stays in place"
+    kept = "What was in place stays in place, except for what the spec takes away"
     try:
         spec = _parse(name, record.body)
     except RefusedSpecError as error:
@@ -426,15 +492,44 @@ def _parse(name: str, body: Body) -> TenantSpec:
 
 def _declaration(name: str, record: Record) -> Declaration | None:
     """Return what the tenant says about others by its last good spec; deleted, nothing."""
-    return None if record.spec is None or record.is_deleted else _declared(name, record.spec)
+    if record.spec is None or record.is_deleted:
+        return None
+    return _declared(name, record.spec, record.own)
 
 
-def _declared(name: str, spec: TenantSpec) -> Declaration:
+def _declared(name: str, spec: TenantSpec, own: frozenset[str]) -> Declaration:
     return Declaration(
         tenant=name,
-        namespaces=tuple(sorted(each.name for each in spec.namespaces)),
+        namespaces=tuple(sorted(own)),
         peers=(spec.network and spec.network.peers) or (),
     )
+
+
+def owned(
+    tenant: str, uid: str, spec: TenantSpec, settings: SettingsSpec, store: Store
+) -> frozenset[str]:
+    """Return the namespaces that a spec names and that are the tenant's own.
+
+    What is named and somebody else's is in no list that opens anything.
+    """
+    return frozenset(
+        entry.name
+        for entry in spec.namespaces
+        if _is_owned(tenant, uid, entry.name, settings, store)
+    )
+
+
+def _is_owned(tenant: str, uid: str, namespace: str, settings: SettingsSpec, store: Store) -> bool:
+    policy = store.get(Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME))
+    facts = policy.facts if policy is not None else None
+    verdict = claim.judge(
+        tenant,
+        uid,
+        namespace,
+        store.get(Ref(kinds.NAMESPACE.name, "", namespace)),
+        facts if isinstance(facts, PolicyFacts) else None,
+    )
+    return claim.is_owned(verdict, is_protected=settings.protects(namespace))
 
 
 def _what_people_change(body: Body) -> tuple[Any, ...]:
@@ -474,8 +569,12 @@ def _share(
         for namespace in (record.departing.keys() | given.keys()) & record.writing
     }
     exposure = {}
+    labelled = store.owned_by(tenant)
     for namespace in parts:
-        seen = _largest(_in_force(store, namespace), record.departing.get(namespace, {}))
+        # What somebody else's namespace may use takes nothing from this tenant's total.
+        is_theirs = namespace not in record.own and namespace not in labelled
+        held = {} if is_theirs else _in_force(store, namespace)
+        seen = _largest(held, record.departing.get(namespace, {}))
         known = record.units.get(namespace)
         if known is not None:
             if seen == dict(known.share) and namespace not in record.writing:
@@ -483,7 +582,7 @@ def _share(
             seen = _largest(seen, known.given)
         exposure[namespace] = seen
     reserved: dict[str, int] = {}
-    for namespace in (store.owned_by(tenant) | record.departing.keys()) - parts.keys():
+    for namespace in (labelled | record.departing.keys()) - parts.keys():
         held = _largest(_in_force(store, namespace), record.departing.get(namespace, {}))
         for key, count in held.items():
             reserved[key] = reserved.get(key, 0) + count
@@ -581,8 +680,9 @@ def _hostname_findings(taken: Mapping[str, str]) -> tuple[Finding, ...]:
         Finding(
             type=status.READY,
             reason=status.HOSTNAME_TAKEN,
-            message=f"Host names of an older tenant: {told}. Everything else is in force; write a"
-            " narrower end in spec.workloads.hostnames, or let the other tenant give it up.",
+            message=f"Host names that another tenant has: {told}. Everything else is in force."
+            " Choose ends in spec.workloads.hostnames that do not overlap, or have the other tenant"
+            " give them up; if it was deleted, delete its retained namespaces.",
         ),
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from securetenant.api import kinds, names, status
 from securetenant.api.objects import Body, Manifest, Ref
@@ -11,6 +12,7 @@ from securetenant.desired.scope import Scope
 from securetenant.plan import claim, drift, expected, ownership
 from securetenant.plan.claim import Claim, Verdict
 from securetenant.plan.expected import Expected, Inside
+from securetenant.plan.ownership import NamespaceFacts, PolicyFacts
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
@@ -328,6 +330,41 @@ class Worker:
                 await self.delete(inner, known.uid)
         await self.cluster.delete(ref, body["metadata"]["uid"])
         self.meter.wrote("delete", ref.kind)
+
+    async def lock(self, name: str, lockdown: str) -> None:
+        """Freeze or thaw a namespace that is not kept: its label, and what people read of it."""
+        ref = Ref(kinds.NAMESPACE.name, "", name)
+        known = self.store.get(ref)
+        wanted = None if lockdown == "None" else lockdown
+        if (
+            known is not None
+            and isinstance(known.facts, NamespaceFacts)
+            and known.facts.labels.get(names.LOCKDOWN_LABEL) != wanted
+        ):
+            body = await self.cluster.read(ref)
+            if body is None or "deletionTimestamp" in body["metadata"]:
+                return
+            is_there = names.LOCKDOWN_LABEL in body["metadata"]["labels"]
+            if wanted is not None or is_there:
+                verb = "add" if wanted is not None else "remove"
+                await self._mark(ref, body, verb, names.LOCKDOWN_LABEL, wanted)
+        policy = Ref(kinds.TENANT_POLICY.name, name, names.POLICY_NAME)
+        told = self.store.get(policy)
+        if (
+            told is not None
+            and isinstance(told.facts, PolicyFacts)
+            and told.facts.lockdown != lockdown
+            and (body := await self.cluster.read(policy)) is not None
+        ):
+            await self.replace(policy, body, "/spec/lockdown", lockdown)
+
+    async def replace(self, ref: Ref, body: Body, path: str, value: Any) -> None:
+        """Replace one field of an object of ours, if it is still the one that was read."""
+        version = body["metadata"]["resourceVersion"]
+        test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+        change = {"op": "replace", "path": path, "value": value}
+        self._remember(await self.cluster.amend(ref, [test, change]))
+        self.meter.wrote("amend", ref.kind)
 
     async def _mark(
         self, ref: Ref, body: Body, verb: str, label: str, value: str | None = None

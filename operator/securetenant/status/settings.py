@@ -43,6 +43,7 @@ def summarize(
     holders: Sequence[str],
     fairness: Finding | None,
     progress: Progress,
+    teardowns: Sequence[Mapping[str, str]] = (),
     previous: Mapping[str, Any],
     now: datetime.datetime,
 ) -> dict[str, Any]:
@@ -67,6 +68,7 @@ def summarize(
     return {
         "observedGeneration": generation,
         "conditions": conditions.timed(verdicts, generation, conditions.transitions(previous), now),
+        **({"teardowns": list(teardowns)} if teardowns else {}),
     }
 
 

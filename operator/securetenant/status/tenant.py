@@ -63,7 +63,8 @@ def _verdicts(subject: Subject) -> list[Verdict]:
             status.SETTINGS_MISSING,
             status.BOUND_PASSED,
         ):
-            return conditions.refused(finding.reason, finding.message)
+            verdicts = conditions.refused(finding.reason, finding.message)
+            return _suspended(verdicts, finding.reason) if subject.suspended else verdicts
     findings = [*subject.findings, *(each.finding for each in subject.extra)]
     verdicts = conditions.judge(subject.outcomes, findings, platform=True)
     pair = [each for each in verdicts if each.type in (status.RECONCILING, status.STALLED)]
@@ -84,11 +85,14 @@ def _verdicts(subject: Subject) -> list[Verdict]:
     ]
 
 
-def _suspended(verdicts: list[Verdict]) -> list[Verdict]:
+def _suspended(verdicts: list[Verdict], reason: str = status.SUSPENDED) -> list[Verdict]:
     """Say that nobody works on what is pending, and that drift is not repaired."""
-    told = "the operator is suspended: nothing is changed, drift is not repaired"
+    told = (
+        "spec.reconciliation is Suspended, so nothing is changed: drift is not repaired, and a"
+        " lockdown or withdrawn access takes effect only when it is Active again"
+    )
     ready, *rest = [each for each in verdicts if each.type != status.RECONCILING]
-    reason = ready.reason if ready.status == "True" else status.SUSPENDED
+    reason = ready.reason if ready.status == "True" else reason
     return [ready._replace(reason=reason, message=f"{ready.message}; {told}"), *rest]
 
 

@@ -1,0 +1,118 @@
+"""Namespaces that a tenant has and nobody keeps: what its spec takes away reaches them too.
+
+They were retained, or their tenant is being deleted, or its spec was refused before this operator
+read a good one. Nothing is repaired or given there. A lockdown and a withdrawn grant are applied.
+"""
+
+from typing import Any
+
+from securetenant.api import access, kinds, names
+from securetenant.api.access import Grant
+from securetenant.api.objects import Ref
+from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.plan import restrictions
+from securetenant.plan.ownership import NamespaceFacts, PolicyFacts
+from securetenant.reconcile.ports import Cluster, Meter
+from securetenant.reconcile.store import Store
+from securetenant.reconcile.tenants import Record
+from securetenant.reconcile.unit import Worker
+
+
+class Unkept:
+    """Applies what takes away, and only that."""
+
+    def __init__(self, *, cluster: Cluster, meter: Meter, store: Store, worker: Worker) -> None:
+        self._cluster = cluster
+        self._meter = meter
+        self._store = store
+        self._worker = worker
+        self._checked: dict[Ref, tuple[bytes, tuple[Grant, ...]]] = {}
+        """RoleBindings that were read, and by which grants: they name nobody else."""
+
+    def namespaces(self, name: str, record: Record) -> list[str]:
+        """Return the namespaces of this SecureTenant in which nothing is repaired, sorted."""
+        return sorted(
+            namespace
+            for namespace in self._store.owned_by(name)
+            if self._is_unkept(record, namespace)
+        )
+
+    async def restrict(
+        self, name: str, record: Record, namespace: str, settings: SettingsSpec
+    ) -> None:
+        """Apply what the spec takes away. Raises a :class:`ClusterError`."""
+        if self._store.owner_of(namespace) != name or not self._is_unkept(record, namespace):
+            return
+        lockdown, grants = _asked(record)
+        if lockdown is not None:
+            await self._worker.lock(namespace, lockdown)
+        if grants is None:
+            return
+        facts = self._facts(namespace)
+        retained = facts is not None and facts.labels.get(names.STATE_LABEL) == names.RETAINED
+        for role in access.ROLES:
+            ref = Ref(kinds.ROLE_BINDING.name, namespace, names.role_binding(role))
+            known = self._store.get(ref)
+            if known is None or self._checked.get(ref) == (known.digest, grants):
+                continue
+            held = restrictions.holders(grants, role, None if retained else namespace)
+            await self._withdraw(ref, role, held, settings)
+            if (now := self._store.get(ref)) is not None:
+                self._checked[ref] = (now.digest, grants)
+
+    async def _withdraw(
+        self,
+        ref: Ref,
+        role: access.Role,
+        held: frozenset[tuple[str, str, str]],
+        settings: SettingsSpec,
+    ) -> None:
+        """Take those out of a RoleBinding who are not granted the role any more."""
+        body = await self._cluster.read(ref)
+        if body is None:
+            return
+        subjects = body.get("subjects") or []
+        left = [each for each in subjects if _key(each) in held]
+        if len(left) == len(subjects):
+            return
+        bounds = settings.bounds
+        if bounds is not None:
+            # A binding that names anybody beyond the bounds is refused to the operator as a whole.
+            left = [each for each in left if bounds.admits_grant(role, each["kind"], each["name"])]
+        if left:
+            await self._worker.replace(ref, body, "/subjects", left)
+        else:
+            await self._worker.delete(ref, body["metadata"]["uid"])
+
+    def _is_unkept(self, record: Record, namespace: str) -> bool:
+        """Tell whether a namespace is this SecureTenant's, not an earlier one's, and not kept."""
+        if not record.is_deleted and namespace in record.units and namespace in record.own:
+            return False
+        facts = self._facts(namespace)
+        known = self._store.get(Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME))
+        return (
+            facts is not None
+            and not facts.terminating
+            and known is not None
+            and isinstance(known.facts, PolicyFacts)
+            and known.facts.tenant_uid == record.uid
+        )
+
+    def _facts(self, namespace: str) -> NamespaceFacts | None:
+        known = self._store.get(Ref(kinds.NAMESPACE.name, "", namespace))
+        facts = None if known is None else known.facts
+        return facts if isinstance(facts, NamespaceFacts) else None
+
+
+def _asked(record: Record) -> tuple[str | None, tuple[Grant, ...] | None]:
+    """Return the lockdown and the grants that hold; nothing where neither can be told."""
+    if record.spec is not None:
+        return record.spec.lockdown or "None", record.spec.access or ()
+    if record.reading is None:
+        return None, None
+    # Nobody knows whether the last good spec was frozen, so a refused one lifts nothing.
+    return "Frozen" if record.reading.is_frozen else None, record.reading.access
+
+
+def _key(subject: dict[str, Any]) -> tuple[str, str, str]:
+    return (subject["kind"], subject["name"], subject.get("namespace") or "")
