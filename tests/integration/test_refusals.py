@@ -144,8 +144,20 @@ def _namespace(**entry: Any) -> dict[str, Any]:
             "a namespace is as strict as the tenant or stricter",
             id="looser than the tenant",
         ),
-        pytest.param(
-            tenant(containerLimits={"min": {"cpu": 0}}), "min is above zero", id="zero minimum"
+        *(
+            pytest.param(
+                tenant(containerLimits={bound: {"cpu": 1, resource: zero}}),
+                f"spec.containerLimits.{bound}: Invalid value: {bound} is zero for a resource: a"
+                " container with a limit of zero runs without a limit and is charged nothing. Write"
+                " a quantity above zero, or leave the resource out",
+                id=f"S15: {bound} of zero",
+            )
+            for bound, resource, zero in (
+                ("min", "cpu", 0),
+                ("defaultRequest", "memory", "0Mi"),
+                ("default", "ephemeral-storage", "0"),
+                ("max", "cpu", "-0"),
+            )
         ),
         pytest.param(
             tenant(containerLimits={"min": {"cpu": 2}, "max": {"cpu": 1}}),
