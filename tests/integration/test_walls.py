@@ -223,6 +223,12 @@ def test_until_the_quota_is_counted_there_is_no_access_and_no_workload(
             ),
             what="the condition",
         )
+        found = conditions(admin.get(kinds.SECURE_TENANT, "early"))
+        words = {type: each["status"] for type, each in found.items()}
+        assert words["QuotaEnforced"] == "False", "T1: status.hard is empty"
+        assert words["PodSecurityEnforced"] == "True", "T1: all labels are there"
+        assert words["NetworkIsolated"] == "True"
+        assert "status.hard" in found["QuotaEnforced"]["message"]
         assert admin.list(kinds.ROLE_BINDING, "early-a") == []
         labels = admin.get(kinds.NAMESPACE, "early-a")["metadata"]["labels"]
         assert names.READY_FOR_LABEL not in labels
@@ -239,6 +245,37 @@ def test_until_the_quota_is_counted_there_is_no_access_and_no_workload(
         "securetenant-admin",
         "securetenant-canary",
     ]
+
+
+def test_a_quota_that_is_not_counted_any_more_is_said_and_shuts_the_namespace(
+    sandbox: Instance, admin: Api, breaker: Api, ready: Ready
+) -> None:
+    """T1: a quota that was made again while the controller-manager is stopped enforces nothing."""
+    ready(tenant("uncounted", namespaces=[{"name": "uncounted-a"}]))
+    manager = sandbox.record()["programs"]["kube-controller-manager"]
+
+    def words() -> dict[str, str]:
+        found = conditions(admin.get(kinds.SECURE_TENANT, "uncounted"))
+        return {type: each["status"] for type, each in found.items()}
+
+    def label() -> Any:
+        labels = admin.get(kinds.NAMESPACE, "uncounted-a")["metadata"]["labels"]
+        return labels.get(names.READY_FOR_LABEL)
+
+    os.kill(manager, signal.SIGSTOP)
+    try:
+        breaker.delete(kinds.RESOURCE_QUOTA, names.QUOTA, "uncounted-a").ok()
+        wait_for(lambda: words()["QuotaEnforced"] == "False", what="the condition")
+        assert words()["Ready"] == "False"
+        assert words()["PodSecurityEnforced"] == "True"
+        assert words()["NetworkIsolated"] == "True"
+        wait_for(lambda: label() is None, what="the namespace to be shut")
+        answer = admin.create_pod("uncounted-a", factory.pod(), dryRun="All")
+        assert (answer.status, "is not ready for workloads" in answer.message) == (403, True)
+    finally:
+        os.kill(manager, signal.SIGCONT)
+    wait_for(lambda: words()["Ready"] == "True", what="the tenant to be ready", seconds=30)
+    assert label() is not None
 
 
 def test_the_gate_opens_only_for_the_policy_that_lies_there(

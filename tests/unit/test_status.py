@@ -16,6 +16,7 @@ NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 LATER = NOW + datetime.timedelta(hours=1)
 NAMESPACE = Ref("Namespace", "", "a")
 POLICY = Ref("NetworkPolicy", "a", "securetenant-default-deny")
+OPEN = frozenset({status.NETWORK_ISOLATED})
 
 
 def document(*outcomes: Outcome, previous: Any = None, **subject: Any) -> dict[str, Any]:
@@ -75,14 +76,17 @@ def test_a_suspended_tenant_says_that_nobody_repairs() -> None:
     assert good["Ready"]["status"] == "True"
     assert "drift is not repaired" in good["Ready"]["message"]
     word, bad = judged(
-        Outcome(namespace="a", pending=(POLICY,), reason="Progressing"), suspended=True
+        Outcome(namespace="a", pending=(POLICY,), unproved=OPEN, reason="Progressing"),
+        suspended=True,
     )
     assert (bad["Ready"]["reason"], word) == (status.SUSPENDED, "InProgress")
     assert status.RECONCILING not in bad, "nobody works on it"
 
 
 def test_only_the_aspects_that_are_concerned_are_false() -> None:
-    _, found = judged(Outcome(namespace="a", pending=(POLICY,), reason="Progressing"))
+    _, found = judged(
+        Outcome(namespace="a", pending=(POLICY,), unproved=OPEN, reason="Progressing")
+    )
     assert found["NetworkIsolated"]["status"] == "False"
     assert found["PodSecurityEnforced"]["status"] == "True"
 
@@ -94,7 +98,9 @@ def test_the_reason_for_baseline_is_shown() -> None:
 
 
 def test_a_transition_time_moves_only_with_the_status() -> None:
-    before = document(Outcome(namespace="a", pending=(POLICY,), reason="Progressing"))
+    before = document(
+        Outcome(namespace="a", pending=(POLICY,), unproved=OPEN, reason="Progressing")
+    )
     after = document(Outcome(namespace="a", pending=()), previous=before)
     times = {each["type"]: each["lastTransitionTime"] for each in after["conditions"]}
     assert times["PodSecurityEnforced"] == "2026-01-02T03:04:05Z"
@@ -108,10 +114,13 @@ def test_the_same_facts_give_the_same_document() -> None:
 
 def test_a_message_names_three_namespaces_and_counts_the_rest() -> None:
     outcomes = [
-        Outcome(namespace=f"n{n}", pending=(POLICY,), reason="Progressing") for n in range(9)
+        Outcome(namespace=f"n{n}", pending=(POLICY,), unproved=OPEN, reason="Progressing")
+        for n in range(9)
     ]
     _, found = judged(*outcomes)
-    assert found["NetworkIsolated"]["message"] == "Not yet in n0, n1, n2 and 6 more"
+    assert found["NetworkIsolated"]["message"] == (
+        "A NetworkPolicy is missing, changed or not wanted in n0, n1, n2 and 6 more"
+    )
 
 
 def test_a_finding_that_informs_leaves_everything_true_and_is_read_there() -> None:

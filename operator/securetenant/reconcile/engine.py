@@ -310,7 +310,7 @@ class Engine:
             differs = expected.differs(unit.wanted, ref, inside)
             if differs and unit.outcome.ready:
                 self._meter.drifted(ref.kind)
-            if differs or not unit.outcome.ready:
+            if differs or not unit.outcome.ready or not expected.is_counted(unit.wanted, inside):
                 self.queue.add(keys.Unit(name, home))
 
     # --- nodes ------------------------------------------------------------------------------

@@ -64,7 +64,12 @@ class Unit:
         if self._outcome is None:
             name, wanted = self.scope.namespace.name, self.wanted
             every = (wanted.namespace, *wanted.digests)
-            self._outcome = Outcome(namespace=name, pending=every, reason=status.PROGRESSING)
+            self._outcome = Outcome(
+                namespace=name,
+                pending=every,
+                unproved=expected.NONE_PROVED,
+                reason=status.PROGRESSING,
+            )
         return self._outcome
 
     @outcome.setter

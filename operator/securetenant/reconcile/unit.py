@@ -92,20 +92,30 @@ class Worker:
                 " protectedNames). Choose another name."
             )
             return Outcome(
-                namespace=name, pending=every, reason=status.PROTECTED_NAME, message=message
+                namespace=name,
+                pending=every,
+                unproved=expected.NONE_PROVED,
+                reason=status.PROTECTED_NAME,
+                message=message,
             )
         if verdict.claim in _REASONS:
             # Nothing of such a namespace is ours to judge: all of it is pending.
             return Outcome(
                 namespace=name,
                 pending=every,
+                unproved=expected.NONE_PROVED,
                 reason=_REASONS[verdict.claim],
                 message=verdict.message,
             )
-        pending = expected.pending(wanted, self.store.inside(name))
-        if not pending:
+        inside = self.store.inside(name)
+        pending, unproved = expected.pending(wanted, inside), expected.unproved(wanted, inside)
+        if not pending and not unproved:
             return Outcome(namespace=name)
-        return Outcome(namespace=name, pending=pending, reason=reason, message=message)
+        if not pending and not message:
+            reason, message = status.WAITING_FOR_QUOTA, _uncounted(wanted)
+        return Outcome(
+            namespace=name, pending=pending, unproved=unproved, reason=reason, message=message
+        )
 
     async def revoke(self, task: Task) -> bool:
         """Delete what is not wanted; tell whether there was anything. Raises nothing."""
@@ -145,12 +155,14 @@ class Worker:
         await self._revoke(wanted)
         if not expected.is_claimed(wanted, self._inside(wanted)):
             await self._apply(self._namespace(scope, wanted), task)
-        await self._build_walls(task, manifests)
+        try:
+            await self._build_walls(task, manifests)
+        except ClusterError:
+            await self._shut(task)
+            raise
         if not expected.is_counted(wanted, self._inside(wanted)):
-            raise _WaitError(
-                status.WAITING_FOR_QUOTA,
-                f"The quota of {scope.namespace.name} is not counted yet; it would enforce nothing",
-            )
+            await self._shut(task)
+            raise _WaitError(status.WAITING_FOR_QUOTA, _uncounted(wanted))
         for ref in self._pending(wanted, kinds.ROLE_BINDING):
             await self._apply(manifests[ref], task)
         if not task.settled and not expected.is_ready_for(wanted, self._inside(wanted)):
@@ -193,6 +205,18 @@ class Worker:
                 refusal = refusal or error
         if refusal is not None:
             raise refusal
+
+    async def _shut(self, task: Task) -> None:
+        """Take the label ready-for off, where something is missing that pods must not run without.
+
+        What is put back at once needs no such write; this is for what could not be put back.
+        """
+        inside = self._inside(task.wanted)
+        if expected.is_ready_for(task.wanted, inside) and not expected.is_guarded(
+            task.wanted, inside
+        ):
+            scope = task.scope
+            await self.apply(namespaces.build(scope), scope.tenant, scope.tenant_uid, stood=False)
 
     def _is_new_quota(self, ref: Ref) -> bool:
         return ref.kind == kinds.RESOURCE_QUOTA.name and self.store.get(ref) is None
@@ -351,6 +375,13 @@ class Worker:
 
     def _remember(self, body: Body) -> None:
         self.store.put(ownership.ref_of(body), ownership.observe(body))
+
+
+def _uncounted(wanted: Expected) -> str:
+    return (
+        f"status.hard of {wanted.quota} is not what its spec says, so the API server does not"
+        " enforce all of it; the kube-controller-manager writes it, look whether that runs"
+    )
 
 
 def is_worth_telling(outcome: Outcome) -> bool:
