@@ -31,7 +31,7 @@ def built() -> tuple[Expected, dict[Ref, Any]]:
     tenants.read("acme", settings_spec(), Store())
     scope = tenants.records["acme"].units["acme-a"].scope
     manifests = (namespaces.build_ready(scope, f"uid-of-{POLICY}"), *unit.build(scope)[1:])
-    bodies = {each.ref: copy.deepcopy(each.body) for each in manifests}
+    bodies: dict[Ref, Any] = {each.ref: copy.deepcopy(each.body) for each in manifests}
     for ref, body in bodies.items():
         body["metadata"].update(uid=f"uid-of-{ref}", resourceVersion="1")
     bodies[QUOTA]["status"] = {"hard": dict(bodies[QUOTA]["spec"]["hard"])}

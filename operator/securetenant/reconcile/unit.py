@@ -7,10 +7,12 @@ from datetime import datetime
 from securetenant.api import kinds, names, status
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.desired import namespaces, unit
+from securetenant.desired import quota as desired_quota
 from securetenant.desired.scope import Scope
 from securetenant.plan import claim, drift, expected, ownership
 from securetenant.plan.claim import Claim, Verdict
 from securetenant.plan.expected import Expected, Inside
+from securetenant.plan.ownership import QuotaFacts
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
@@ -157,14 +159,18 @@ class Worker:
             await self._apply(self._namespace(scope, wanted), task)
         try:
             await self._build_walls(task, manifests)
-        except ClusterError:
+        except (ClusterError, _WaitError):
             await self._shut(task)
             raise
         if not expected.is_counted(wanted, self._inside(wanted)):
             await self._shut(task)
             raise _WaitError(status.WAITING_FOR_QUOTA, _uncounted(wanted))
         for ref in self._pending(wanted, kinds.ROLE_BINDING):
-            await self._apply(manifests[ref], task)
+            try:
+                await self._apply(manifests[ref], task)
+            except RefusedError as error:
+                await self._make_room(error, ref, manifests[wanted.quota], task)
+                raise
         if not task.settled and not expected.is_ready_for(wanted, self._inside(wanted)):
             raise _WaitError(
                 status.WAITING_FOR_SHARE,
@@ -190,21 +196,53 @@ class Worker:
         One object that is refused does not keep the others from being right: the first
         refusal is raised at the end. New grants come only after all walls.
         """
-        refusal: RefusedError | None = None
+        refusal: tuple[RefusedError, Ref] | None = None
+        quota = manifests[task.wanted.quota]
         pending = self._pending(task.wanted)
-        if not expected.is_ready_for(task.wanted, self._inside(task.wanted)):
+        facts = self._quota_facts(quota.ref)
+        lifted = facts.hard == desired_quota.lifted(quota).body["spec"]["hard"]
+        if lifted:
+            # Limited again when what it was lifted for is there.
+            pending.sort(key=lambda ref: ref == quota.ref)
+        elif not expected.is_ready_for(task.wanted, self._inside(task.wanted)):
             # No pod comes yet, so a new quota may come last and count all objects at once: the API
             # server writes the status of one that is there for each object that is made.
             pending.sort(key=self._is_new_quota)
         for ref in pending:
-            if ref.kind == kinds.ROLE_BINDING.name and self.store.get(ref) is None:
+            is_grant = ref.kind == kinds.ROLE_BINDING.name and self.store.get(ref) is None
+            if is_grant and (refusal or not (lifted and facts.enforced == facts.hard)):
+                continue
+            if ref == quota.ref and lifted and refusal and _is_crowded(refusal[0]):
                 continue
             try:
                 await self._apply(manifests[ref], task)
             except RefusedError as error:
-                refusal = refusal or error
+                refusal = refusal or (error, ref)
         if refusal is not None:
-            raise refusal
+            await self._make_room(*refusal, quota, task)
+            raise refusal[0]
+
+    async def _make_room(self, error: RefusedError, ref: Ref, quota: Manifest, task: Task) -> None:
+        """Lift the limit that the tenant's own objects reached, if it keeps one of ours away.
+
+        Raises :class:`_WaitError` then. Adding room would not do: the tenant's next object could
+        take it first.
+        """
+        if not _is_crowded(error):
+            return
+        lifted = desired_quota.lifted(quota)
+        if self._quota_facts(quota.ref).hard != lifted.body["spec"]["hard"]:
+            await self.apply(lifted, task.scope.tenant, task.scope.tenant_uid, stood=False)
+        raise _WaitError(
+            status.PROGRESSING,
+            f"{ref} is missing, and objects of the tenant fill the quota that counts it. The limit"
+            " is lifted until it is there; the kube-controller-manager has to take note of that",
+        ) from error
+
+    def _quota_facts(self, ref: Ref) -> QuotaFacts:
+        known = self.store.get(ref)
+        facts = None if known is None else known.facts
+        return facts if isinstance(facts, QuotaFacts) else QuotaFacts({}, {})
 
     async def _shut(self, task: Task) -> None:
         """Take the label ready-for off, where something is missing that pods must not run without.
@@ -375,6 +413,11 @@ class Worker:
 
     def _remember(self, body: Body) -> None:
         self.store.put(ownership.ref_of(body), ownership.observe(body))
+
+
+def _is_crowded(error: RefusedError) -> bool:
+    """Tell whether the API server refused an object because our quota is used up."""
+    return f"exceeded quota: {names.QUOTA}," in str(error)
 
 
 def _uncounted(wanted: Expected) -> str:

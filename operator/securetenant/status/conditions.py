@@ -25,6 +25,7 @@ _STALLED = (
     status.HOSTNAME_TAKEN,
     status.AUDIT_ONLY,
     status.NOT_IN_SETTINGS,
+    status.SHARE_TOO_SMALL,
     status.NODE_CONFLICT,
     status.UNKNOWN_NODE,
     status.PODS_ELSEWHERE,
