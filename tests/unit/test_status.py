@@ -97,6 +97,16 @@ def test_the_reason_for_baseline_is_shown() -> None:
     assert "legacy agent" in found["PodSecurityEnforced"]["message"]
 
 
+@pytest.mark.parametrize("reason", ["", "legacy agent"])
+def test_pod_security_claims_what_was_seen_and_not_more(reason: str) -> None:
+    """T3: beside a privileged pod that ran from before it said that the level is enforced."""
+    _, found = judged(Outcome(namespace="a"), exception_reason=reason)
+    assert found["PodSecurityEnforced"]["message"].startswith(
+        "1 namespace with the Pod Security labels of the specified level and version; pods that"
+        " were admitted before these labels are not judged"
+    )
+
+
 def test_a_transition_time_moves_only_with_the_status() -> None:
     before = document(
         Outcome(namespace="a", pending=(POLICY,), unproved=OPEN, reason="Progressing")

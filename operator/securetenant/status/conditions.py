@@ -94,7 +94,8 @@ _ASPECTS = (
     ),
     _Aspect(
         status.POD_SECURITY_ENFORCED,
-        "with Pod Security Admission enforced at the specified level",
+        "with the Pod Security labels of the specified level and version; pods that were admitted"
+        " before these labels are not judged",
         "A Pod Security label is missing or changed",
     ),
 )

@@ -108,6 +108,6 @@ def _with_exception(verdict: Verdict, reason: str) -> Verdict:
     if reason and verdict.type == status.POD_SECURITY_ENFORCED and verdict.status == "True":
         return verdict._replace(
             reason=status.EXCEPTION_GRANTED,
-            message=f"Enforced at level baseline, by exception: {reason}",
+            message=f"{verdict.message}; level baseline is an exception: {reason}",
         )
     return verdict
