@@ -171,6 +171,9 @@ ROLLING_OUT = "RollingOut"
 ROLL_OUT_HALTED = "RollOutHalted"
 """Tenants became unhealthy by changed TenancySettings: nobody follows them until they are corrected
 or somebody asks to go on."""
+TENANTS_HARMED = "TenantsHarmed"
+"""Every tenant had its turn with changed TenancySettings, and some became unhealthy by it; the
+message names them."""
 AWAITING_TURN = "AwaitingTurn"
 """The operator was restarted during a roll-out of TenancySettings: what differs from them in this
 tenant is not touched before its turn comes."""

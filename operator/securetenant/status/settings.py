@@ -99,6 +99,14 @@ def _rolled_out(progress: Progress, generation: int) -> Verdict:
     """Say how many tenants follow, and whom the rest wait for."""
     if progress.problem:
         return Verdict(status.ROLLED_OUT, "False", status.SPEC_REFUSED, progress.problem)
+    names_and_reasons = [f"{name} ({reason})" for name, reason in progress.harmed]
+    if not progress.waiting and not progress.working and names_and_reasons:
+        message = (
+            f"Every tenant had its turn with generation {generation}, and these became unhealthy:"
+            f" {conditions.listed(names_and_reasons)}. Correct the settings, or take it as it is:"
+            f" {_GO_ON}"
+        )
+        return Verdict(status.ROLLED_OUT, "False", status.TENANTS_HARMED, message)
     if not progress.waiting and not progress.working:
         # Without a number: tenants that come and go are no news about the settings.
         message = f"Every tenant follows generation {generation}"
@@ -106,7 +114,6 @@ def _rolled_out(progress: Progress, generation: int) -> Verdict:
     followed = progress.total - progress.waiting
     told = f"{followed} of {progress.total} tenants follow generation {generation}"
     if progress.halted:
-        names_and_reasons = [f"{name} ({reason})" for name, reason in progress.harmed]
         # Their names do not outlive the operator, and some have recovered since.
         who = conditions.listed(names_and_reasons) or "tenants that are healthy now, or were then"
         message = (
