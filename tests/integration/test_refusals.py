@@ -291,6 +291,13 @@ def test_the_same_spec_without_the_mistake_is_accepted(admin: Api) -> None:
             id="DNS is everybody",
         ),
         pytest.param(
+            settings(dns={"pods": [], "addresses": [], "ports": [53]}),
+            "spec.dns: Invalid value: dns names no server, so no tenant could resolve a name. Write"
+            " the labels of the DNS pods into dns.pods, or the address of a DNS server into"
+            " dns.addresses",
+            id="T5: no DNS at all",
+        ),
+        pytest.param(
             settings(workloads={"hostnames": [".apps.example"]}),
             "host names are each tenant's own",
             id="host names of everybody",

@@ -334,6 +334,23 @@ def test_what_befalls_a_tenant_after_a_roll_out_is_none_of_its_doing() -> None:
     run(test)
 
 
+def test_stored_settings_without_a_dns_server_change_nothing_and_say_so() -> None:
+    """T5: they took DNS away from every tenant, and read Ready."""
+
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.writes.clear()
+        await fleet.set(dns={"pods": [], "addresses": [], "ports": [53]})
+        assert not [ref for ref in fleet.cluster.writes if ref.kind != kinds.SECURE_TENANT.name]
+        assert fleet.condition["status"] == "False"
+        assert "dns names no server" in fleet.condition["message"]
+        tenant_status = fleet.cluster.statuses[Ref(kinds.SECURE_TENANT.name, "", "t01")]
+        (ready,) = (each for each in tenant_status["conditions"] if each["type"] == "Ready")
+        assert (ready["status"], ready["reason"]) == ("False", "SettingsMissing")
+        assert "dns names no server" in ready["message"]
+
+    run(test)
+
+
 def test_a_correction_is_for_the_harmed_tenant_and_then_for_all() -> None:
     async def test(fleet: Fleet) -> None:
         fleet.cluster.refuses = refusing("10.96.0.10")
