@@ -8,8 +8,9 @@ import pytest
 from kstatus import compute
 from securetenant.api import status
 from securetenant.api.objects import Ref
-from securetenant.status import tenant
+from securetenant.status import settings, tenant
 from securetenant.status.outcome import Finding, Outcome
+from securetenant.status.settings import Progress
 from securetenant.status.tenant import Subject
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
@@ -72,15 +73,123 @@ def test_a_finding_makes_its_aspect_false_and_the_tenant_not_ready() -> None:
 
 
 def test_a_suspended_tenant_says_that_nobody_repairs() -> None:
-    _, good = judged(Outcome(namespace="a"), suspended=True)
-    assert good["Ready"]["status"] == "True"
+    """T6, T8: it looked normal, and with something missing as if somebody worked on it."""
+    states = [(status.SUSPENDED, "drift is not repaired")]
+    word, good = judged(Outcome(namespace="a"), states=states)
+    assert word == "Current"
+    assert (good["Ready"]["status"], good["Ready"]["reason"]) == ("True", status.SUSPENDED)
     assert "drift is not repaired" in good["Ready"]["message"]
-    word, bad = judged(
-        Outcome(namespace="a", pending=(POLICY,), unproved=OPEN, reason="Progressing"),
-        suspended=True,
+    for reason in ("Progressing", status.CONFLICT):
+        outcome = Outcome(namespace="a", pending=(POLICY,), unproved=OPEN, reason=reason)
+        word, bad = judged(outcome, states=states)
+        assert (bad["Ready"]["reason"], word) == (status.SUSPENDED, "Failed")
+        assert status.RECONCILING not in bad, "nobody works on it"
+
+
+@pytest.mark.parametrize("reason", [status.FROZEN, status.AUDIT_ONLY])
+def test_what_the_spec_asks_for_is_realised_and_seen_at_a_glance(reason: str) -> None:
+    """T6, T8: a frozen tenant looked normal, and one in Audit mode was Failed for ever."""
+    states = [(reason, "as the spec asks for")]
+    word, good = judged(Outcome(namespace="a"), states=states)
+    assert word == "Current"
+    assert (good["Ready"]["status"], good["Ready"]["reason"]) == ("True", reason)
+    assert good["Ready"]["message"].endswith("; as the spec asks for")
+    outcome = Outcome(namespace="a", pending=(POLICY,), unproved=OPEN, reason=status.REFUSED)
+    word, bad = judged(outcome, states=states)
+    assert (bad["Ready"]["reason"], word) == (status.REFUSED, "Failed"), "what is wrong goes first"
+
+
+def test_changed_policies_are_the_platforms_to_put_right_and_fail_no_tenant() -> None:
+    """T8: during an upgrade every tenant was Failed at once."""
+    told = Finding(
+        type=status.POLICIES_IN_FORCE, reason=status.POLICIES_CHANGED, message="Install them."
     )
-    assert (bad["Ready"]["reason"], word) == (status.SUSPENDED, "InProgress")
-    assert status.RECONCILING not in bad, "nobody works on it"
+    word, found = judged(Outcome(namespace="a"), findings=[told])
+    assert word == "InProgress"
+    assert (found["Ready"]["status"], found["PoliciesInForce"]["status"]) == ("False", "False")
+
+
+@pytest.mark.parametrize(
+    ("reason", "pair"),
+    [
+        (status.TERMINATING, status.RECONCILING),
+        (status.TEARDOWN_DELAYED, status.RECONCILING),
+        (status.NAMESPACE_STUCK, status.STALLED),
+        (status.SUSPENDED, status.STALLED),
+    ],
+)
+def test_a_tenant_that_is_being_deleted_claims_nothing_any_more(reason: str, pair: str) -> None:
+    """T6: it kept the conditions that it had, while its namespaces went."""
+    finding = Finding(type=status.READY, reason=reason, message="Waiting.")
+    _, found = judged(Outcome(namespace="a"), findings=[finding], deleted=True)
+    words = {type: each["status"] for type, each in found.items()}
+    assert words == {"Ready": "False", pair: "True"}
+    assert {each["reason"] for each in found.values()} == {reason}
+    told = document(Outcome(namespace="a"), findings=[finding], deleted=True)
+    assert told["namespaces"] == {"desired": 0, "ready": 0, "summary": "0/0"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "reason"),
+    [
+        pytest.param({}, "Current", status.AS_SPECIFIED, id="all is well"),
+        pytest.param(
+            {"policies_problem": "missing"}, "Failed", status.POLICIES_CHANGED, id="policies"
+        ),
+        pytest.param(
+            {"progress": Progress(total=3, waiting=1, working=["a"])},
+            "InProgress",
+            status.ROLLING_OUT,
+            id="it goes on by itself",
+        ),
+        pytest.param(
+            {"progress": Progress(total=3, waiting=1, harmed=[("a", "Refused")], halted=True)},
+            "Failed",
+            status.ROLL_OUT_HALTED,
+            id="halted",
+        ),
+        pytest.param(
+            {"progress": Progress(total=3, harmed=[("a", "Refused")])},
+            "Failed",
+            status.TENANTS_HARMED,
+            id="the last wave was harmed",
+        ),
+        pytest.param(
+            {"progress": Progress(total=3, problem="dns names no server")},
+            "Failed",
+            status.SPEC_REFUSED,
+            id="refused",
+        ),
+        pytest.param(
+            {
+                "progress": Progress(total=3, waiting=1),
+                "fairness": Finding(
+                    type=status.FAIRNESS_IN_FORCE,
+                    reason=status.PRIORITY_LEVEL_MISSING,
+                    message="missing",
+                ),
+            },
+            "Failed",
+            status.PRIORITY_LEVEL_MISSING,
+            id="a person is needed, though a roll-out goes on",
+        ),
+    ],
+)
+def test_settings_that_wait_for_a_person_are_stalled(
+    changes: dict[str, Any], word: str, reason: str
+) -> None:
+    """T8: RollOutHalted and PoliciesChanged were InProgress for ever."""
+    facts: dict[str, Any] = {
+        "policies_problem": "",
+        "remark": "",
+        "holders": (),
+        "fairness": None,
+        "progress": Progress(),
+    }
+    told = settings.summarize(generation=3, previous={}, now=NOW, **{**facts, **changes})
+    assert compute({"metadata": {"generation": 3}, "status": told}) == word
+    (ready,) = (each for each in told["conditions"] if each["type"] == "Ready")
+    assert ready["reason"] == reason
 
 
 def test_only_the_aspects_that_are_concerned_are_false() -> None:

@@ -4,6 +4,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from securetenant.api import names
+from securetenant.plan import termination
 from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts
 
 
@@ -55,9 +56,10 @@ def judge(
             f" from SecureTenant {owner} first.",
         )
     if observed.facts.terminating:
+        told = termination.describe(namespace, observed.facts)
         return Verdict(
             Claim.TERMINATING,
-            f"Namespace {namespace} is being deleted; it is made again afterwards.",
+            f"Namespace {told} is being deleted; it is made again afterwards.",
         )
     let_go = labels.get(names.STATE_LABEL) == names.RETAINED
     is_anothers = policy is not None and policy.tenant_uid != uid

@@ -543,8 +543,9 @@ def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> 
             Finding(
                 type=status.POLICIES_IN_FORCE,
                 reason=status.AUDIT_ONLY,
-                message="Rules by which the tenant protects itself (hardening, images, tokens,"
-                " finalizers) warn and do not refuse; set spec.enforcement: Enforce.",
+                message="spec.enforcement is Audit, so rules by which the tenant protects itself"
+                " (hardening, images, tokens, finalizers) warn and do not refuse.",
+                informs=True,
             )
         )
     own = {entry.name for entry in spec.namespaces}

@@ -9,10 +9,10 @@ from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.desired import namespaces, unit
 from securetenant.desired import quota as desired_quota
 from securetenant.desired.scope import Scope
-from securetenant.plan import claim, drift, expected, ownership
+from securetenant.plan import claim, drift, expected, ownership, termination
 from securetenant.plan.claim import Claim, Verdict
 from securetenant.plan.expected import Expected, Inside
-from securetenant.plan.ownership import QuotaFacts
+from securetenant.plan.ownership import NamespaceFacts, QuotaFacts
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
@@ -102,12 +102,15 @@ class Worker:
             )
         if verdict.claim in _REASONS:
             # Nothing of such a namespace is ours to judge: all of it is pending.
+            reason, message = _REASONS[verdict.claim], verdict.message
+            if verdict.claim is Claim.TERMINATING and self._is_stuck(wanted):
+                reason, message = status.NAMESPACE_STUCK, f"{message} {termination.ADVICE}."
             return Outcome(
                 namespace=name,
                 pending=every,
                 unproved=expected.NONE_PROVED,
-                reason=_REASONS[verdict.claim],
-                message=verdict.message,
+                reason=reason,
+                message=message,
             )
         inside = self.store.inside(name)
         pending, unproved = expected.pending(wanted, inside), expected.unproved(wanted, inside)
@@ -285,6 +288,14 @@ class Worker:
             scope.namespace.name,
             self.store.get(wanted.namespace),
             expected.policy_facts(wanted, self._inside(wanted)),
+        )
+
+    def _is_stuck(self, wanted: Expected) -> bool:
+        known = self.store.get(wanted.namespace)
+        return (
+            known is not None
+            and isinstance(known.facts, NamespaceFacts)
+            and not termination.stuck_in(known.facts, self.now())
         )
 
     def _is_protected(self, scope: Scope, verdict: Verdict) -> bool:

@@ -15,15 +15,14 @@ _STALLED = (
     status.SPEC_REFUSED,
     status.SETTINGS_MISSING,
     status.BOUND_PASSED,
-    status.POLICIES_CHANGED,
     status.QUOTA_OVERCOMMITTED,
     status.CONFLICT,
     status.PROTECTED_NAME,
     status.CONSENT_NEEDED,
     status.REFUSED,
+    status.SUSPENDED,
     status.UNKNOWN_NAMESPACE,
     status.HOSTNAME_TAKEN,
-    status.AUDIT_ONLY,
     status.NOT_IN_SETTINGS,
     status.SHARE_TOO_SMALL,
     status.NODE_CONFLICT,
@@ -31,9 +30,12 @@ _STALLED = (
     status.PODS_ELSEWHERE,
     status.NOT_LIMITED,
     status.NO_NODES,
+    status.NAMESPACE_STUCK,
 )
 """Reasons that wait for somebody; the first that occurs is the one that is told."""
 _WAITING = (
+    # The platform team's to do, and stalled on TenancySettings: an upgrade fails no tenant.
+    status.POLICIES_CHANGED,
     status.EVICTION_WAITING,
     status.NODE_IN_USE,
     status.KUBELET_UNREAD,
@@ -135,6 +137,15 @@ def refused(reason: str, message: str) -> list[Verdict]:
     return [
         Verdict(status.READY, "False", reason, message),
         Verdict(status.STALLED, "True", reason, message),
+    ]
+
+
+def waiting(reason: str, message: str) -> list[Verdict]:
+    """Return the conditions of a tenant of which nothing is kept any more."""
+    pair = status.STALLED if is_stalled(reason) else status.RECONCILING
+    return [
+        Verdict(status.READY, "False", reason, message),
+        Verdict(pair, "True", reason, message),
     ]
 
 

@@ -57,13 +57,18 @@ def summarize(
     # exempts nobody by itself, and is told without keeping the settings from being ready.
     needed = [each for each in verdicts if each.type != status.OVERRIDE_HELD]
     ready = all(each.status == "True" for each in needed)
-    worst = next((each for each in needed if each.status != "True"), needed[0])
+    # What waits for a person is told before a roll-out that goes on by itself.
+    worst = min(needed, key=lambda each: (each.status == "True", each.reason == status.ROLLING_OUT))
     verdicts.insert(
         0,
         Verdict(status.READY, "True", status.AS_SPECIFIED, "In force for every tenant")
         if ready
         else Verdict(status.READY, "False", worst.reason, worst.message),
     )
+    if not ready:
+        # Everything but a roll-out that goes on waits for a person.
+        pair = status.RECONCILING if worst.reason == status.ROLLING_OUT else status.STALLED
+        verdicts.append(Verdict(pair, "True", worst.reason, worst.message))
     return {
         "observedGeneration": generation,
         "conditions": conditions.timed(verdicts, generation, conditions.transitions(previous), now),
