@@ -26,6 +26,17 @@ def tenant(name: str | None = None, **spec: Any) -> dict[str, Any]:
     }
 
 
+def enough(namespaces: int) -> dict[str, Any]:
+    """Return a quota of which the share of each of so many namespaces holds a default pod."""
+    each = f"{namespaces}Gi"
+    return {
+        "pods": namespaces,
+        "requests.cpu": namespaces,
+        "requests.memory": each,
+        "requests.ephemeral-storage": each,
+    }
+
+
 def seen(body: dict[str, Any], version: int = 1) -> dict[str, Any]:
     """Return the SecureTenant as the API server would give it at that version."""
     metadata = {"uid": f"uid-of-{body['metadata']['name']}", "generation": version}

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.cluster import Operator, Raw, drift, raw, spread, table
 from conftest import control_plane
-from factory import tenant
+from factory import enough, tenant
 from securetenant.api import kinds
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
@@ -28,7 +28,12 @@ def bodies(namespaces: int) -> list[dict[str, Any]]:
     ]
     back = [each["name"] for each in spaces[:256]]
     return [
-        tenant("wide", namespaces=spaces, network={"egress": openings, "peers": peers}),
+        tenant(
+            "wide",
+            namespaces=spaces,
+            network={"egress": openings, "peers": peers},
+            quota=enough(namespaces),
+        ),
         *(
             tenant(
                 f"side-{number}",

@@ -71,3 +71,18 @@ def test_the_reference_is_what_the_models_say(request: pytest.FixtureRequest) ->
     if request.config.getoption("--update-golden"):
         REFERENCE.write_text(text, encoding="utf-8")
     assert REFERENCE.read_text(encoding="utf-8") == text
+
+
+ON_SETTINGS = (status.OVERRIDE_HELD, status.FAIRNESS_IN_FORCE, status.ROLLED_OUT)
+
+
+@pytest.mark.parametrize("type_", [value for value, _ in words("Condition")])
+def test_the_page_says_from_what_each_condition_is_concluded(type_: str) -> None:
+    """T1: a condition whose facts are written nowhere claims whatever its reader hopes."""
+    kind = "TenancySettings" if type_ in ON_SETTINGS else "a SecureTenant"
+    page = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
+    _, _, table = page.partition(f"| Condition of {kind} | True was concluded from |")
+    rows = [line.split("|")[1:3] for line in table.partition("\n\n")[0].splitlines() if line]
+    found = [facts.strip() for names, facts in rows if f"`{type_}`" in names]
+    assert len(found) == 1
+    assert len(found[0]) > len(type_)

@@ -8,7 +8,15 @@ import pytest
 import factory
 from conftest import Ready, settled
 from factory import tenant
-from harness import Api, Operator, conditions, wait_for, writes_by_operator
+from harness import (
+    JSON_PATCH,
+    Api,
+    Operator,
+    conditions,
+    kubectl,
+    wait_for,
+    writes_by_operator,
+)
 from securetenant.api import kinds, names
 from securetenant.sandbox.instances import Instance
 
@@ -210,6 +218,73 @@ def test_a_suspended_tenant_is_not_touched(
 def _no_delay(admin: Api, operator: Operator) -> None:
     """Let more tenants lose namespaces than the tests before these have used up."""
     admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"teardownsPerHour": 100}}).ok()
+
+
+def test_a_frozen_a_suspended_and_an_audited_tenant_are_seen_in_a_list(
+    sandbox: Instance, ready: Ready
+) -> None:
+    """T6, T8: they looked like any other tenant; what the spec asks for fails nobody."""
+    rows = {}
+    for name, spec, reason in (
+        ("sight-frozen", {"lockdown": "Frozen"}, "Frozen"),
+        ("sight-suspended", {}, "Suspended"),
+        ("sight-audit", {"enforcement": "Audit"}, "AuditOnly"),
+    ):
+        body = tenant(name, namespaces=[{"name": f"{name}-a"}], **spec)
+        ready(body)
+        if reason == "Suspended":
+            body["spec"]["reconciliation"] = "Suspended"
+            ready(body)
+        rows[name] = ["True", reason, "1/1"]
+    listed = kubectl(sandbox, "get", "securetenants", *rows, "--no-headers").splitlines()
+    assert {row.split()[0]: row.split()[1:4] for row in listed} == rows
+
+
+def test_a_suspended_tenant_that_is_deleted_says_that_it_waits(admin: Api, ready: Ready) -> None:
+    """T6: it kept its old conditions, and hung without a word."""
+    body = tenant("hangs", namespaces=[{"name": "hangs-a"}])
+    ready(body)
+    body["spec"]["reconciliation"] = "Suspended"
+    ready(body)
+    admin.delete(kinds.SECURE_TENANT, "hangs").ok()
+
+    def told() -> Any:
+        found = conditions(admin.get(kinds.SECURE_TENANT, "hangs"))
+        return found if "Stalled" in found else None
+
+    found = wait_for(told, what="the condition")
+    assert found.keys() == {"Ready", "Stalled"}
+    assert (found["Ready"]["status"], found["Ready"]["reason"]) == ("False", "Suspended")
+    command = """kubectl patch securetenant hangs --type merge -p '{"spec":{"reconciliation":"""
+    assert command in found["Ready"]["message"]
+    active = {"spec": {"reconciliation": "Active"}}
+    admin.patch(kinds.SECURE_TENANT, "hangs", active).ok()
+    gone(admin, "hangs")
+    assert state(admin, "hangs-a") == "retained"
+
+
+def test_a_deletion_says_which_namespace_it_waits_for_and_what_holds_it(
+    admin: Api, ready: Ready
+) -> None:
+    """T7: it said "Left: stays-a", and nothing of the finalizer."""
+    ready(tenant("stays", namespaces=[{"name": "stays-a"}], deletionPolicy="Delete"))
+    path = "/api/v1/namespaces/stays-a/configmaps"
+    held = {"metadata": {"name": "cm", "finalizers": ["example.com/x"]}}
+    admin.call("POST", path, held).ok()
+    admin.delete(kinds.SECURE_TENANT, "stays").ok()
+
+    def message() -> str:
+        found = conditions(admin.get(kinds.SECURE_TENANT, "stays"))
+        assert found.keys() <= {"Ready", "Reconciling"} or found["Ready"]["status"] == "True"
+        text: str = found["Ready"]["message"]
+        return text if "example.com/x" in text else ""
+
+    told = wait_for(message, what="the condition to name the finalizer", seconds=30)
+    assert told.startswith("Waiting for these namespaces to terminate: stays-a (")
+    assert "configmaps. has 1 resource instances" in told
+    free = [{"op": "remove", "path": "/metadata/finalizers"}]
+    admin.call("PATCH", f"{path}/cm", free, content_type=JSON_PATCH).ok()
+    gone(admin, "stays")
 
 
 @pytest.fixture

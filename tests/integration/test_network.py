@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import Ready, settled
-from factory import seen, settings, settings_spec, tenant
+from factory import enough, seen, settings, settings_spec, tenant
 from harness import Api, Operator, conditions, wait_for, writes_by_operator
 from securetenant.api import kinds, names
 from securetenant.checks import imagined
@@ -589,9 +589,11 @@ def test_what_is_withdrawn_closes_in_every_namespace_before_anything_else_is_wri
     ready: Ready, sandbox: Instance
 ) -> None:
     spaces = [{"name": f"closes-{number}"} for number in range(64)]
-    ready(tenant("closes", namespaces=spaces, network=_egress(cidr="10.20.0.0/16")))
+    body = tenant("closes", namespaces=spaces, quota=enough(64))
+    network = _egress(cidr="10.20.0.0/16")
+    ready({**body, "spec": {**body["spec"], "network": network}})
     seen = len(writes_by_operator(sandbox))
-    ready(tenant("closes", namespaces=spaces))
+    ready(body)
     verbs = [
         event["verb"]
         for event in writes_by_operator(sandbox)[seen:]

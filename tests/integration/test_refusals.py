@@ -144,8 +144,20 @@ def _namespace(**entry: Any) -> dict[str, Any]:
             "a namespace is as strict as the tenant or stricter",
             id="looser than the tenant",
         ),
-        pytest.param(
-            tenant(containerLimits={"min": {"cpu": 0}}), "min is above zero", id="zero minimum"
+        *(
+            pytest.param(
+                tenant(containerLimits={bound: {"cpu": 1, resource: zero}}),
+                f"spec.containerLimits.{bound}: Invalid value: {bound} is zero for a resource: a"
+                " container with a limit of zero runs without a limit and is charged nothing. Write"
+                " a quantity above zero, or leave the resource out",
+                id=f"S15: {bound} of zero",
+            )
+            for bound, resource, zero in (
+                ("min", "cpu", 0),
+                ("defaultRequest", "memory", "0Mi"),
+                ("default", "ephemeral-storage", "0"),
+                ("max", "cpu", "-0"),
+            )
         ),
         pytest.param(
             tenant(containerLimits={"min": {"cpu": 2}, "max": {"cpu": 1}}),
@@ -283,6 +295,13 @@ def test_the_same_spec_without_the_mistake_is_accepted(admin: Api) -> None:
             ),
             "an empty selector would be everybody",
             id="DNS is everybody",
+        ),
+        pytest.param(
+            settings(dns={"pods": [], "addresses": [], "ports": [53]}),
+            "spec.dns: Invalid value: dns names no server, so no tenant could resolve a name. Write"
+            " the labels of the DNS pods into dns.pods, or the address of a DNS server into"
+            " dns.addresses",
+            id="T5: no DNS at all",
         ),
         pytest.param(
             settings(workloads={"hostnames": [".apps.example"]}),

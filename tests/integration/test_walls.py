@@ -3,16 +3,17 @@
 import os
 import re
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 import factory
 from attack_harness import may
-from conftest import Ready
+from conftest import Ready, settled
 from factory import tenant
-from harness import Api, Operator, conditions, wait_for
+from harness import Api, Operator, conditions, wait_for, wait_for_account
 from securetenant.api import kinds, names
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
@@ -225,6 +226,12 @@ def test_until_the_quota_is_counted_there_is_no_access_and_no_workload(
             ),
             what="the condition",
         )
+        found = conditions(admin.get(kinds.SECURE_TENANT, "early"))
+        words = {type: each["status"] for type, each in found.items()}
+        assert words["QuotaEnforced"] == "False", "T1: status.hard is empty"
+        assert words["PodSecurityEnforced"] == "True", "T1: all labels are there"
+        assert words["NetworkIsolated"] == "True"
+        assert "status.hard" in found["QuotaEnforced"]["message"]
         assert admin.list(kinds.ROLE_BINDING, "early-a") == []
         labels = admin.get(kinds.NAMESPACE, "early-a")["metadata"]["labels"]
         assert names.READY_FOR_LABEL not in labels
@@ -241,6 +248,215 @@ def test_until_the_quota_is_counted_there_is_no_access_and_no_workload(
         "securetenant-admin",
         "securetenant-canary",
     ]
+
+
+def test_a_quota_that_is_not_counted_any_more_is_said_and_shuts_the_namespace(
+    sandbox: Instance, admin: Api, breaker: Api, ready: Ready
+) -> None:
+    """T1: a quota that was made again while the controller-manager is stopped enforces nothing."""
+    ready(tenant("uncounted", namespaces=[{"name": "uncounted-a"}]))
+    manager = sandbox.record()["programs"]["kube-controller-manager"]
+
+    def words() -> dict[str, str]:
+        found = conditions(admin.get(kinds.SECURE_TENANT, "uncounted"))
+        return {type: each["status"] for type, each in found.items()}
+
+    def label() -> Any:
+        labels = admin.get(kinds.NAMESPACE, "uncounted-a")["metadata"]["labels"]
+        return labels.get(names.READY_FOR_LABEL)
+
+    os.kill(manager, signal.SIGSTOP)
+    try:
+        breaker.delete(kinds.RESOURCE_QUOTA, names.QUOTA, "uncounted-a").ok()
+        wait_for(lambda: words()["QuotaEnforced"] == "False", what="the condition")
+        assert words()["Ready"] == "False"
+        assert words()["PodSecurityEnforced"] == "True"
+        assert words()["NetworkIsolated"] == "True"
+        wait_for(lambda: label() is None, what="the namespace to be shut")
+        answer = admin.create_pod("uncounted-a", factory.pod(), dryRun="All")
+        assert (answer.status, "is not ready for workloads" in answer.message) == (403, True)
+    finally:
+        os.kill(manager, signal.SIGCONT)
+    wait_for(lambda: words()["Ready"] == "True", what="the tenant to be ready", seconds=30)
+    assert label() is not None
+
+
+def _policy(number: int) -> dict[str, Any]:
+    return {
+        "metadata": {"name": f"mine-{number}"},
+        "spec": {"podSelector": {"matchLabels": {"n": str(number)}}, "policyTypes": ["Ingress"]},
+    }
+
+
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+_ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "mine"}
+
+
+def _binding(number: int) -> dict[str, Any]:
+    return {**factory.binding(), "roleRef": _ROLE, "metadata": {"name": f"mine-{number}"}}
+
+
+@pytest.fixture
+def crowded(admin: Api, ready: Ready, member: As) -> Iterator[str]:
+    """A namespace whose members fill the count of NetworkPolicies, and go on trying."""
+    name = "crowded"
+    ready(tenant(name, namespaces=[{"name": "crowded-a"}], access=[_grant("Admin", "crowd")]))
+    alice = member("crowd")
+    full = threading.Event()
+    done = threading.Event()
+
+    def fill() -> None:
+        number = 0
+        while not done.is_set():
+            answer = alice.create(kinds.NETWORK_POLICY, _policy(number), "crowded-a")
+            if answer.status == 403 and "exceeded quota" in answer.message:
+                full.set()
+            number += 1
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    try:
+        assert full.wait(60), "the count is never full"
+        yield "crowded-a"
+    finally:
+        done.set()
+        thread.join()
+        admin.delete(kinds.SECURE_TENANT, name)
+
+
+def test_a_tenant_that_fills_its_count_does_not_keep_a_deleted_default_deny_away(
+    sandbox: Instance, admin: Api, breaker: Api, crowded: str
+) -> None:
+    """S8: while it goes on filling the count, the operator's own object is put back."""
+    wanted = admin.get(kinds.RESOURCE_QUOTA, names.QUOTA, crowded)["spec"]["hard"]
+    manager = sandbox.record()["programs"]["kube-controller-manager"]
+
+    def label() -> Any:
+        labels = admin.get(kinds.NAMESPACE, crowded)["metadata"]["labels"]
+        return labels.get(names.READY_FOR_LABEL)
+
+    def word() -> str:
+        found = conditions(admin.get(kinds.SECURE_TENANT, "crowded"))
+        return f"{found['Ready']['status']} {found['NetworkIsolated']['status']}"
+
+    # Nobody takes note of the deletion, nor of the room that the operator makes.
+    os.kill(manager, signal.SIGSTOP)
+    try:
+        breaker.delete(kinds.NETWORK_POLICY, names.DEFAULT_DENY, crowded).ok()
+        wait_for(lambda: label() is None, what="the namespace to be shut")
+        wait_for(lambda: word() == "False False", what="the conditions")
+        message = conditions(admin.get(kinds.SECURE_TENANT, "crowded"))["Ready"]["message"]
+        assert f"NetworkPolicy {names.DEFAULT_DENY} in {crowded} is missing" in message
+        assert admin.create_pod(crowded, factory.pod(), dryRun="All").status == 403
+    finally:
+        os.kill(manager, signal.SIGCONT)
+    wait_for(
+        lambda: admin.get(kinds.NETWORK_POLICY, names.DEFAULT_DENY, crowded),
+        what="the default-deny",
+        seconds=60,
+    )
+
+    def counted() -> bool:
+        quota = admin.get(kinds.RESOURCE_QUOTA, names.QUOTA, crowded)
+        return bool(quota["spec"]["hard"] == wanted == quota["status"].get("hard"))
+
+    wait_for(counted, what="the limit to be there again", seconds=60)
+    wait_for(lambda: word() == "True True", what="the tenant to be ready", seconds=60)
+    assert label()
+    # The same with everything at work.
+    breaker.delete(kinds.NETWORK_POLICY, names.DEFAULT_DENY, crowded).ok()
+    wait_for(
+        lambda: admin.get(kinds.NETWORK_POLICY, names.DEFAULT_DENY, crowded) and counted(),
+        what="the default-deny, a second time",
+        seconds=60,
+    )
+
+
+def test_a_tenant_that_fills_its_count_does_not_keep_the_operators_bindings_away(
+    admin: Api, breaker: Api, ready: Ready, member: As
+) -> None:
+    """S8: RoleBindings are counted too, and the operator's own have to come back."""
+    spaces = [{"name": "bindings-a"}]
+    ready(tenant("bindings", namespaces=spaces, access=[_grant("Admin", "binders")]))
+    alice = member("binders")
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+    role = {"metadata": {"name": "mine"}, "rules": rules}
+    alice.call("POST", f"{_RBAC}/namespaces/bindings-a/roles", role).ok()
+    made = [alice.create(kinds.ROLE_BINDING, _binding(n), "bindings-a") for n in range(60)]
+    assert "exceeded quota" in made[-1].message
+    wanted = admin.get(kinds.RESOURCE_QUOTA, names.QUOTA, "bindings-a")["spec"]["hard"]
+    breaker.delete(kinds.ROLE_BINDING, "securetenant-canary", "bindings-a").ok()
+    alice.create(kinds.ROLE_BINDING, _binding(60), "bindings-a")
+    # A grant that is new meets the same limit.
+    access = [_grant("Admin", "binders"), _grant("Viewer", "lookers")]
+    ready(tenant("bindings", namespaces=spaces, access=access))
+    for name in ("securetenant-canary", "securetenant-viewer"):
+        assert admin.get(kinds.ROLE_BINDING, name, "bindings-a"), name
+    own = "count/rolebindings.rbac.authorization.k8s.io"
+    hard = admin.get(kinds.RESOURCE_QUOTA, names.QUOTA, "bindings-a")["spec"]["hard"]
+    assert hard == {**wanted, own: str(int(wanted[own]) + 1)}
+
+
+def test_what_the_cluster_puts_into_every_namespace_comes_with_a_share_of_zero(
+    admin: Api, ready: Ready
+) -> None:
+    """T2: where the share was zero there was no kube-root-ca.crt and no ServiceAccount default."""
+    quota = {"configmaps": 1, "count/configmaps": 1, "count/serviceaccounts": 1}
+    spaces = [{"name": f"nothing-{each}"} for each in "abc"]
+    ready(tenant("nothing", namespaces=spaces, quota=quota))
+    hard = admin.get(kinds.RESOURCE_QUOTA, names.QUOTA, "nothing-c")["spec"]["hard"]
+    assert {key: hard[key] for key in quota} == dict.fromkeys(quota, "1")
+    paths = [
+        f"/api/v1/namespaces/nothing-c/{each}"
+        for each in ("serviceaccounts/default", "configmaps/kube-root-ca.crt")
+    ]
+
+    def uids() -> list[str]:
+        answers = [admin.call("GET", path) for path in paths]
+        return [each.body["metadata"]["uid"] for each in answers if each.status == 200]
+
+    wait_for(lambda: len(uids()) == 2, what="what the cluster makes")
+    before = uids()
+    for path in paths:
+        admin.call("DELETE", path).ok()
+    wait_for(
+        lambda: len(uids()) == 2 and not {*uids()} & {*before},
+        what="what the cluster makes, a second time",
+        seconds=30,
+    )
+
+
+def test_a_share_in_which_no_pod_fits_is_said_and_not_ready(admin: Api, operator: Operator) -> None:
+    """T2: twenty namespaces on the default quota were Ready, and no default pod fitted anywhere."""
+    body = tenant("many", namespaces=[{"name": f"many-{number:02}"} for number in range(20)])
+    admin.create(kinds.SECURE_TENANT, body).ok()
+    made = settled(admin, "many", expected="Failed")
+    found = conditions(made)
+    assert (found["QuotaEnforced"]["status"], found["Ready"]["reason"]) == (
+        "False",
+        "ShareTooSmall",
+    )
+    assert "limits.cpu is 400m and it takes 500m" in found["Ready"]["message"]
+    assert "limits.cpu: 10," in found["Ready"]["message"]
+    wait_for(
+        lambda: (
+            admin.get(kinds.SECURE_TENANT, "many")["status"]["namespaces"]["summary"] == "20/20"
+        ),
+        what="the namespaces",
+    )
+    wait_for_account(admin, "many-00")
+    refused = admin.create_pod("many-00", factory.pod(), dryRun="All")
+    assert "exceeded quota" in refused.message
+    small = {"cpu": "150m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
+    admin.create_pod("many-00", factory.pod(limits=small), dryRun="All").ok()
+    enough = {"limits.cpu": 10, "limits.memory": "10Gi"}
+    body["spec"]["quota"] = enough
+    admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
+    settled(admin, "many")
+    wait_for(
+        lambda: admin.create_pod("many-00", factory.pod(), dryRun="All").status == 201,
+        what="a pod of default size",
+    )
 
 
 def test_the_gate_opens_only_for_the_policy_that_lies_there(

@@ -25,8 +25,9 @@ def objects(
 
 def test_without_dns_servers_there_is_no_rule_rather_than_one_for_everybody() -> None:
     """An egress rule with an empty `to` allows every destination."""
-    dns = {"pods": [], "addresses": [], "ports": [53]}
-    found = objects({}, settings_spec(dns=dns))
+    good = settings_spec()
+    none = good.dns.model_copy(update={"pods": (), "addresses": ()})
+    found = objects({}, good.model_copy(update={"dns": none}))
     assert "NetworkPolicy/securetenant-dns" not in found
 
 

@@ -267,6 +267,90 @@ def test_a_change_that_harms_the_first_tenant_reaches_no_second_one() -> None:
     run(test)
 
 
+def harming(name: str) -> Callable[[Manifest], bool]:
+    """Refuse the other DNS server to one tenant only."""
+    return lambda manifest: (
+        manifest.ref.namespace == f"{name}-a" and "10.96.0.10" in str(manifest.body)
+    )
+
+
+def test_a_change_that_breaks_a_tenant_of_the_last_wave_is_not_rolled_out() -> None:
+    """T4: nobody waits any more, and RolledOut was True."""
+
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = harming("t10")
+        await fleet.set(dns=OTHER_DNS)
+        found = fleet.condition
+        assert (found["status"], found["reason"]) == ("False", "TenantsHarmed")
+        assert found["message"] == (
+            "Every tenant had its turn with generation 2, and these became unhealthy: t10"
+            " (Refused). Correct the settings, or take it as it is: kubectl annotate"
+            " tenancysettings default --overwrite"
+            ' securetenant.io/requested-at="$(date -Is)"'
+        )
+        await fleet.restart()
+        assert fleet.condition["reason"] == "TenantsHarmed", "a restart forgets no harm"
+        fleet.cluster.refuses = lambda _: False
+        await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.11/32"]})
+        assert fleet.condition["status"] == "True"
+
+    run(test)
+
+
+def test_a_tenant_of_the_last_wave_that_recovers_makes_it_rolled_out() -> None:
+    """T4: and so does somebody who takes it as it is."""
+
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.refuses = harming("t10")
+        await fleet.set(dns=OTHER_DNS)
+        fleet.cluster.refuses = lambda _: False
+        fleet.engine.queue.add(keys.Unit("t10", "t10-a"))
+        await fleet.rest()
+        assert fleet.condition["status"] == "True"
+        fleet.cluster.refuses = lambda manifest: (
+            manifest.ref.namespace == "t09-a" and "10.96.0.11" in str(manifest.body)
+        )
+        await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.11/32"]})
+        assert fleet.condition["status"] == "False"
+        await fleet.poke()
+        assert fleet.condition["status"] == "True"
+
+    run(test)
+
+
+def test_what_befalls_a_tenant_after_a_roll_out_is_none_of_its_doing() -> None:
+    """T4: harm counts until every tenant is done, and not hours later."""
+
+    async def test(fleet: Fleet) -> None:
+        await fleet.set(dns=OTHER_DNS)
+        fleet.cluster.refuses = harming("t10")
+        ref = Ref(kinds.NETWORK_POLICY.name, "t10-a", names.DNS)
+        gone = fleet.cluster.objects.pop(ref)
+        fleet.engine.object_gone(ref, int(gone["metadata"]["resourceVersion"]) + 1)
+        await fleet.rest()
+        assert fleet.reasons("t10") == ["Refused"]
+        assert fleet.condition["status"] == "True"
+
+    run(test)
+
+
+def test_stored_settings_without_a_dns_server_change_nothing_and_say_so() -> None:
+    """T5: they took DNS away from every tenant, and read Ready."""
+
+    async def test(fleet: Fleet) -> None:
+        fleet.cluster.writes.clear()
+        await fleet.set(dns={"pods": [], "addresses": [], "ports": [53]})
+        assert not [ref for ref in fleet.cluster.writes if ref.kind != kinds.SECURE_TENANT.name]
+        assert fleet.condition["status"] == "False"
+        assert "dns names no server" in fleet.condition["message"]
+        tenant_status = fleet.cluster.statuses[Ref(kinds.SECURE_TENANT.name, "", "t01")]
+        (ready,) = (each for each in tenant_status["conditions"] if each["type"] == "Ready")
+        assert (ready["status"], ready["reason"]) == ("False", "SettingsMissing")
+        assert "dns names no server" in ready["message"]
+
+    run(test)
+
+
 def test_a_correction_is_for_the_harmed_tenant_and_then_for_all() -> None:
     async def test(fleet: Fleet) -> None:
         fleet.cluster.refuses = refusing("10.96.0.10")

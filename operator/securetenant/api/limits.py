@@ -39,11 +39,6 @@ class Resources(Model):
         for cel in ("cpu", "memory", "ephemeral__dash__storage")
     )
 
-    def is_positive(self) -> bool:
-        """Tell whether nothing that is given is zero."""
-        values = (self.cpu, self.memory, self.ephemeral_storage)
-        return all(quantities.parse(value) > 0 for value in values if value is not None)
-
     def given(self) -> dict[str, int]:
         """Return what is given, in units."""
         values = (self.cpu, self.memory, self.ephemeral_storage)
@@ -78,6 +73,25 @@ def _at_most(lower: str, upper: str) -> Rule:
     )
 
 
+def _above_zero(bound: str) -> Rule:
+    """Return the rule that a bound holds no zero.
+
+    Not ``min`` only: our own minimum stays below what is given, so a zero in any bound would
+    become the minimum, and a container with limits of zero runs unlimited and is charged nothing.
+    """
+    fields = ("cpu", "memory", "ephemeral__dash__storage")
+    values = ", ".join(
+        f"has(self.{bound}.{each}) ? string(self.{bound}.{each}) : '1'" for each in fields
+    )
+    return Rule(
+        cel=f"!has(self.{bound}) || [{values}].all(q, quantity(q).isGreaterThan(quantity('0')))",
+        holds=lambda self: all(self.bound(bound).values()),
+        message=f"{bound} is zero for a resource: a container with a limit of zero runs without a"
+        " limit and is charged nothing. Write a quantity above zero, or leave the resource out",
+        path=f".{bound}",
+    )
+
+
 class ContainerLimits(Model):
     """Limits of each container, and what a container gets that names none."""
 
@@ -91,17 +105,7 @@ class ContainerLimits(Model):
     """The most that a container may ask for."""
 
     rules = (
-        Rule(
-            cel="!has(self.min) || ["
-            + ", ".join(
-                f"has(self.min.{each}) ? string(self.min.{each}) : '1'"
-                for each in ("cpu", "memory", "ephemeral__dash__storage")
-            )
-            + "].all(q, quantity(q).isGreaterThan(quantity('0')))",
-            holds=lambda self: self.min is None or self.min.is_positive(),
-            message="min is above zero: a container with zero limits runs without any",
-            path=".min",
-        ),
+        *map(_above_zero, _BOUNDS),
         *(
             _at_most(lower, upper)
             for index, lower in enumerate(_BOUNDS)

@@ -67,6 +67,11 @@ def canonical(resource: str, count: int) -> str:
     return _decimal(count)
 
 
+def plus(resource: str, value: str, pieces: int) -> str:
+    """Return a quantity with a number of pieces more."""
+    return canonical(resource, units(resource, value) + pieces) if pieces else value
+
+
 def step(resource: str, total: int) -> int:
     """Return the smallest share worth giving: whole Mi of a size in whole Mi, else one unit."""
     mebi = 1024 * 1024

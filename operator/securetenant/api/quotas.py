@@ -1,11 +1,12 @@
 """Quotas: which resources may be limited, and a tenant's total."""
 
 import re
+from collections.abc import Collection
 from typing import Annotated
 
 from pydantic import Field
 
-from securetenant.api import quantities
+from securetenant.api import names, quantities
 from securetenant.api.quantities import Quantity
 from securetenant.api.rules import Rule, snake
 
@@ -18,6 +19,28 @@ COUNTED_BESIDE = (
 )
 """Kinds that the operator writes too. They are counted in each namespace, its own and room for the
 tenant's, so that no share can leave a wall without room."""
+
+_BESIDE = {
+    "configmaps": 1,  # kube-root-ca.crt
+    "count/configmaps": 1,
+    "count/serviceaccounts": 1,  # default
+    "count/resourcequotas": 1,  # securetenant
+    "count/limitranges": 1,  # securetenant
+    f"count/tenantpolicies.{names.GROUP}": 1,  # effective
+}
+"""Objects that the cluster and the operator put into every namespace, by the keys that count them.
+They never compete for the tenant's share: without kube-root-ca.crt and the ServiceAccount default
+no pod starts."""
+
+
+def beside(key: str, bounds: Collection[str]) -> int:
+    """Return how many pieces a namespace's quota has beside the tenant's share of that key.
+
+    None for a key that TenancySettings bound: the policy securetenant-operator-bounds holds the
+    operator itself to the bound.
+    """
+    return 0 if key in bounds else _BESIDE.get(key, 0)
+
 
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
 _NAMED = (

@@ -62,7 +62,15 @@ class Dns(Model):
     ]
     """Ports, UDP and TCP: 53; on OpenShift 5353 too."""
 
-    rules = (_networks_rule("addresses"),)
+    rules = (
+        _networks_rule("addresses"),
+        Rule(
+            cel="self.pods.size() + self.addresses.size() > 0",
+            holds=lambda self: bool(self.pods or self.addresses),
+            message="dns names no server, so no tenant could resolve a name. Write the labels of"
+            " the DNS pods into dns.pods, or the address of a DNS server into dns.addresses",
+        ),
+    )
 
 
 class ApiServer(Model):

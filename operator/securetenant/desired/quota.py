@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from securetenant.api import kinds, names, objects, quotas
+from securetenant.api import kinds, names, objects, quantities, quotas
 from securetenant.api.objects import Manifest
 from securetenant.desired.scope import Scope
 
@@ -21,6 +21,21 @@ def build(scope: Scope, *, network_policies: int, role_bindings: int) -> tuple[M
         key: str(count + _ROOM) for key, count in zip(quotas.COUNTED_BESIDE, own, strict=True)
     }
     return (_limit_range(scope), _resource_quota(scope, beside))
+
+
+def lifted(manifest: Manifest) -> Manifest:
+    """Return the ResourceQuota without what limits the number of NetworkPolicies and RoleBindings.
+
+    For the moment in which one of the operator's own is missing and the tenant's fill the room:
+    whatever room were added, the tenant's next ones could take it. Nothing else is uncounted.
+    """
+    hard = {
+        key: value
+        for key, value in manifest.body["spec"]["hard"].items()
+        if key not in quotas.COUNTED_BESIDE
+    }
+    body = {**manifest.body, "spec": {**manifest.body["spec"], "hard": hard}}
+    return Manifest(manifest.ref, body)
 
 
 def _limit_range(scope: Scope) -> Manifest:
@@ -45,10 +60,15 @@ def _limit_range(scope: Scope) -> Manifest:
 
 def _resource_quota(scope: Scope, beside: Mapping[str, str]) -> Manifest:
     """Return the ResourceQuota; scopes are written empty, since a scope would exempt pods."""
+    bounded = (scope.settings.bounds and scope.settings.bounds.quota) or {}
+    share = {
+        key: quantities.plus(key, value, quotas.beside(key, bounded))
+        for key, value in scope.share.items()
+    }
     return objects.manifest(
         kinds.RESOURCE_QUOTA,
         name=names.QUOTA,
         namespace=scope.namespace.name,
         labels=scope.labels,
-        spec={"hard": {**scope.share, **beside}, "scopes": []},
+        spec={"hard": {**share, **beside}, "scopes": []},
     )

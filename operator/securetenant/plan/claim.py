@@ -4,6 +4,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from securetenant.api import names
+from securetenant.plan import termination
 from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts
 
 
@@ -61,9 +62,10 @@ def judge(
     consent = observed.facts.annotations.get(names.ADOPT_ANNOTATION) == tenant
     needs_consent = (let_go or is_anothers) and not consent
     if observed.facts.terminating:
+        told = termination.describe(namespace, observed.facts)
         return Verdict(
             Claim.TERMINATING,
-            f"Namespace {namespace} is being deleted; it is made again afterwards.",
+            f"Namespace {told} is being deleted; it is made again afterwards.",
             is_owned=not needs_consent,
         )
     if needs_consent:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from securetenant.api import kinds, names
+from securetenant.api import kinds, names, status
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.plan import drift, ownership
 from securetenant.plan.drift import Marks
@@ -81,6 +81,48 @@ def pending(expected: Expected, inside: Inside) -> tuple[Ref, ...]:
     return tuple(ref for ref in (*unwanted, *wanted) if differs(expected, ref, inside))
 
 
+def unproved(expected: Expected, inside: Inside) -> frozenset[str]:
+    """Return the conditions of which a fact is missing in this namespace.
+
+    Each is judged by its own facts: labels of Pod Security are there or not, whatever else the
+    namespace waits for; and a quota that is written and not counted is no quota.
+    """
+    found = {
+        aspect
+        for ref in pending(expected, inside)
+        if (aspect := _ASPECTS.get(ref.kind)) is not None
+    }
+    if not is_counted(expected, inside):
+        found.add(status.QUOTA_ENFORCED)
+    if not _has_pod_security(expected, inside):
+        found.add(status.POD_SECURITY_ENFORCED)
+    return frozenset(found)
+
+
+_ASPECTS = {
+    kinds.NETWORK_POLICY.name: status.NETWORK_ISOLATED,
+    kinds.RESOURCE_QUOTA.name: status.QUOTA_ENFORCED,
+    kinds.LIMIT_RANGE.name: status.QUOTA_ENFORCED,
+    kinds.ROLE_BINDING.name: status.ACCESS_SCOPED,
+}
+"""The condition that an object is a fact of."""
+
+NONE_PROVED = frozenset({*_ASPECTS.values(), status.POD_SECURITY_ENFORCED})
+"""What is unproved of a namespace that nobody looked at, or that is not the tenant's."""
+
+
+def _has_pod_security(expected: Expected, inside: Inside) -> bool:
+    """Tell whether the labels of Pod Security are the expected ones, and no others."""
+    observed = inside.get(expected.namespace)
+    if observed is None or not isinstance(observed.facts, NamespaceFacts):
+        return False
+    wanted, found = (
+        {key: labels[key] for key in labels if key.startswith(names.POD_SECURITY_PREFIX)}
+        for labels in (expected.marks.labels, observed.facts.labels)
+    )
+    return wanted == found
+
+
 def is_claimed(expected: Expected, inside: Inside) -> bool:
     """Tell whether the namespace carries our own marks and no wrong ones, ready or not.
 
@@ -101,6 +143,26 @@ def is_counted(expected: Expected, inside: Inside) -> bool:
         and quota.digest == expected.digests.get(expected.quota)
         and isinstance(quota.facts, QuotaFacts)
         and quota.facts.enforced == quota.facts.hard
+    )
+
+
+def is_guarded(expected: Expected, inside: Inside) -> bool:
+    """Tell whether nothing is missing that pods must not run without.
+
+    The default-deny as it should be; a quota, of which the API server counts something; a
+    LimitRange; the labels of Pod Security. Without its TenantPolicy a namespace admits no pod.
+    """
+    namespace = expected.namespace.name
+    deny = Ref(kinds.NETWORK_POLICY.name, namespace, names.DEFAULT_DENY)
+    found, quota = inside.get(deny), inside.get(expected.quota)
+    return (
+        found is not None
+        and found.digest == expected.digests.get(deny)
+        and quota is not None
+        and isinstance(quota.facts, QuotaFacts)
+        and bool(quota.facts.enforced)
+        and Ref(kinds.LIMIT_RANGE.name, namespace, names.LIMITS) in inside
+        and _has_pod_security(expected, inside)
     )
 
 

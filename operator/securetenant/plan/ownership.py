@@ -16,6 +16,8 @@ from securetenant.api.metadata import ANNOTATION_LENGTH
 from securetenant.api.objects import Body, Ref
 
 _DIGEST_BYTES = 16
+_REMAINING = 400
+"""Characters: the names of finalizers are anybody's to choose."""
 _NOT_OURS = frozenset({"apiVersion", "kind", "metadata", "status"})
 
 
@@ -26,6 +28,10 @@ class NamespaceFacts(NamedTuple):
     annotations: Mapping[str, str]
     """Those that are short enough to be ours or a spec's."""
     terminating: bool
+    deleted_at: str = ""
+    """When its deletion was asked for."""
+    remaining: str = ""
+    """What its deletion waits for, as the namespace controller says it; a few lines at most."""
 
 
 class QuotaFacts(NamedTuple):
@@ -95,6 +101,8 @@ def observe(body: Body) -> Observed:
                 _interned(metadata.get("labels")),
                 _interned(metadata.get("annotations"), longest=ANNOTATION_LENGTH),
                 "deletionTimestamp" in metadata,
+                metadata.get("deletionTimestamp", ""),
+                _remaining(body) if "deletionTimestamp" in metadata else "",
             )
         case kinds.RESOURCE_QUOTA.name:
             content = digest(body)
@@ -111,6 +119,19 @@ def observe(body: Body) -> Observed:
         case _:
             content = digest(body)
     return Observed(int(metadata["resourceVersion"]), metadata["uid"], content, facts)
+
+
+def _remaining(namespace: Body) -> str:
+    """Return why a namespace that is being deleted is still there."""
+    told = [
+        each.get("message", "").rstrip()
+        for each in namespace.get("status", {}).get("conditions") or ()
+        if each.get("status") == "True"
+    ]
+    own = namespace["metadata"].get("finalizers")
+    if own:
+        told.append(f"the Namespace itself has the finalizers {', '.join(own)}")
+    return "; ".join(told)[:_REMAINING]
 
 
 def _policy_facts(body: Body) -> PolicyFacts:

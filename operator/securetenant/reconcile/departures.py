@@ -7,6 +7,7 @@ from datetime import datetime
 from securetenant.api import kinds, names, objects, status
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.plan import termination
 from securetenant.plan.brake import Brake, Decision
 from securetenant.plan.ownership import NamespaceFacts, PolicyFacts
 from securetenant.reconcile.errors import ConflictError, MissingError
@@ -147,14 +148,32 @@ class Departures:
         # What terminates goes by itself, and is waited for.
         left = sorted(each for each in owned if not self._is_over(each))
         if left:
-            message = f"Left: {conditions.listed(left)}"
-            finding = Finding(type=status.READY, reason=status.TERMINATING, message=message)
-            return Step(leftovers=self._left(left), finding=finding)
+            return self._waiting(left)
         if not owned:
             # What was retained keeps it: the walls stay.
             await self._tiers.delete(name)
         await self._release(name, record)
         return Step(leftovers=[])
+
+    def _waiting(self, left: list[str]) -> Step:
+        """Say what the teardown waits for, and whether somebody has to look."""
+        going = {
+            each: facts
+            for each in left
+            if (facts := self._facts(each)) is not None and facts.terminating
+        }
+        rest = [each for each in left if each not in going]
+        told = [f"The operator lets go of namespace {conditions.listed(rest)}"] if rest else []
+        wait, reason = 0.0, status.TERMINATING
+        if going:
+            names = [termination.describe(each, facts) for each, facts in going.items()]
+            told.append(f"Waiting for these namespaces to terminate: {conditions.listed(names)}")
+            wait = min(termination.stuck_in(each, self._now()) for each in going.values())
+            if not wait:
+                reason = status.NAMESPACE_STUCK
+                told.append(termination.ADVICE)
+        finding = Finding(type=status.READY, reason=reason, message=". ".join(told))
+        return Step(leftovers=self._left(left), wait=wait, finding=finding)
 
     def _left(self, namespaces: list[str] | set[str]) -> list[str]:
         return [each for each in namespaces if not self.is_let_go(each)]

@@ -324,7 +324,7 @@ class Engine:
             differs = expected.differs(unit.wanted, ref, inside)
             if differs and unit.outcome.ready:
                 self._meter.drifted(ref.kind)
-            if differs or not unit.outcome.ready:
+            if differs or not unit.outcome.ready or not expected.is_counted(unit.wanted, inside):
                 self.queue.add(keys.Unit(name, home))
 
     # --- nodes ------------------------------------------------------------------------------
@@ -574,7 +574,7 @@ class Engine:
             if not record.is_suspended:
                 for namespace in self.unkept.namespaces(key.tenant, record):
                     self.queue.add(keys.Unkept(key.tenant, namespace))
-        if record.is_deleted and not record.is_suspended:
+        if record.is_deleted:
             return await self._tear_down(key.tenant, record, self.platform.settings)
         if record.spec is not None and not record.is_suspended:
             try:
@@ -760,7 +760,18 @@ class Engine:
         return False
 
     async def _tear_down(self, name: str, record: Record, bounds: SettingsSpec) -> bool:
-        if names.FINALIZER not in record.body["metadata"].get("finalizers", ()):
+        finalizers = record.body["metadata"].get("finalizers", ())
+        if names.FINALIZER not in finalizers:
+            message = f"Waiting for the finalizers of others: {', '.join(finalizers)}"
+            await self._write_status(name, record, (_deletion(status.TERMINATING, message),))
+            return False
+        if record.is_suspended:
+            message = (
+                "The SecureTenant is being deleted, and the operator is suspended, so its"
+                " namespaces are neither retained nor deleted. To go on: kubectl patch securetenant"
+                f' {name} --type merge -p \'{{"spec":{{"reconciliation":"Active"}}}}\''
+            )
+            await self._write_status(name, record, (_deletion(status.SUSPENDED, message),))
             return False
         step = await self.departures.tear_down(name, record, bounds)
         for namespace in step.leftovers:
@@ -785,6 +796,11 @@ class Engine:
             extra, reports = (*extra, *reports), ()
         subject = statuses.subject(record, findings, self.platform.remark, tier, extra, reports)
         await self._statuses.write(name, record, subject)
+
+
+def _deletion(reason: str, message: str) -> Finding:
+    """Return what the deletion of a tenant waits for."""
+    return Finding(type=status.READY, reason=reason, message=message)
 
 
 def _turn_findings(record: Record) -> tuple[Finding, ...]:

@@ -34,6 +34,8 @@ class Rollout:
         self._halted = False
         self._requested: tuple[Any, ...] | None = None
         self._restoring = False
+        self._harms = False
+        """Whether the roll-out, before a restart, left tenants unhealthy at its end."""
         self._held: dict[int, tuple[SettingsSpec, SettingsSpec]] = {}
         """What tenants that wait are kept by, by the identity of what they followed."""
 
@@ -61,6 +63,7 @@ class Rollout:
         if self._target is None:
             self._restoring = not _is_over(body)
             self._halted = self._restoring and _is_halted(body)
+            self._harms = self._restoring and _has_harmed(body)
         else:
             self._halted = False
         self._witnesses = {
@@ -126,7 +129,7 @@ class Rollout:
         self._uncompared.discard(name)
         if not differs:
             self.waiting.discard(name)
-        elif was_ready:
+        elif was_ready or self._harms:
             self._witnesses.add(name)
 
     def followed(self, name: str, record: Record, *, waits: bool = False) -> SettingsSpec:
@@ -156,7 +159,9 @@ class Rollout:
             (metadata.get("annotations") or {}).get(names.REQUESTED_ANNOTATION),
         )
         before, self._requested = self._requested, asked
-        if before is None or before == asked or asked[1] is None or not self.is_under_way:
+        if before is None or before == asked or asked[1] is None:
+            return False
+        if not (self.is_under_way or self._harmed):
             return False
         self._halted = False
         self._witnesses -= self._harmed.keys() | self._working
@@ -165,6 +170,9 @@ class Rollout:
 
     def note(self, name: str, record: Record) -> bool:
         """Take note of how a tenant stands; tell whether that may change what comes next."""
+        if not (self.waiting or self.is_watching or self._harmed):
+            # It is over: what becomes of a tenant from now on is none of its doing.
+            self._witnesses.clear()
         if name not in self._moved or name not in self._witnesses or record.stale:
             return False
         if record.is_suspended or record.is_deleted:
@@ -201,6 +209,7 @@ class Rollout:
             if name in self._witnesses:
                 self._working.add(name)
         self._restoring &= bool(self.waiting)
+        self._harms &= self._restoring
         return decision.turns
 
     def _ordered(self, records: Mapping[str, Record]) -> tuple[str, ...]:
@@ -257,6 +266,10 @@ def _rolled_out(body: Body) -> Mapping[str, Any]:
 
 def _is_over(body: Body) -> bool:
     return _rolled_out(body).get("status") == "True"
+
+
+def _has_harmed(body: Body) -> bool:
+    return _rolled_out(body).get("reason") == status.TENANTS_HARMED
 
 
 def _is_halted(body: Body) -> bool:

@@ -1,7 +1,7 @@
 """What is told of a tenant: its status, and the events about it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Literal
 
@@ -152,5 +152,18 @@ def subject(
         tier=tier,
         extra=extra,
         reports=reports,
-        suspended=record.is_suspended,
+        states=tuple(_states(record)),
+        deleted=record.is_deleted,
     )
+
+
+def _states(record: Record) -> Iterator[tuple[str, str]]:
+    """Return what the spec asks for that makes the tenant unlike others."""
+    if record.is_suspended:
+        yield status.SUSPENDED, tenant.SUSPENDED_NOTE
+    if record.spec is not None and record.spec.lockdown == "Frozen":
+        told = "lockdown is Frozen: nothing in the namespaces is created, changed or deleted"
+        yield status.FROZEN, told
+    if record.spec is not None and record.spec.enforcement == "Audit":
+        told = "enforcement is Audit: rules by which the tenant protects itself only warn"
+        yield status.AUDIT_ONLY, told

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from securetenant.api import kinds, names, quantities, quotas, status, workloads
+from securetenant.api import kinds, limits, names, quantities, quotas, status, workloads
 from securetenant.api.network import TenantNetwork
 from securetenant.api.objects import Body, Ref
 from securetenant.api.rules import Model
@@ -17,12 +17,13 @@ from securetenant.desired import admin_tier, peers, scope, totals, unit
 from securetenant.desired.admin_tier import Tier
 from securetenant.desired.peers import Agreement, Declaration
 from securetenant.desired.scope import Scope
-from securetenant.plan import claim, expected, ledger, restrictions
+from securetenant.plan import claim, expected, ledger, restrictions, shares
 from securetenant.plan.expected import Expected, Known
 from securetenant.plan.hostnames import Claim, Hostnames
 from securetenant.plan.ledger import Part
 from securetenant.plan.ownership import PolicyFacts, QuotaFacts
 from securetenant.reconcile.store import Store
+from securetenant.status import conditions
 from securetenant.status.outcome import Finding, Outcome
 
 _TOLD = 3
@@ -64,7 +65,12 @@ class Unit:
         if self._outcome is None:
             name, wanted = self.scope.namespace.name, self.wanted
             every = (wanted.namespace, *wanted.digests)
-            self._outcome = Outcome(namespace=name, pending=every, reason=status.PROGRESSING)
+            self._outcome = Outcome(
+                namespace=name,
+                pending=every,
+                unproved=expected.NONE_PROVED,
+                reason=status.PROGRESSING,
+            )
         return self._outcome
 
     @outcome.setter
@@ -551,17 +557,7 @@ def _share(
     tenant: str,
 ) -> ledger.Ledger:
     """Balance the tenant's quota by what is seen and what was given."""
-    total = totals.total(spec, settings)
-    parts = {
-        entry.name: Part(
-            weight=(entry.quota and entry.quota.weight) or 1,
-            fixed={
-                key: quantities.units(key, value)
-                for key, value in ((entry.quota and entry.quota.hard) or {}).items()
-            },
-        )
-        for entry in spec.namespaces
-    }
+    total, parts = totals.total(spec, settings), _parts(spec)
     given = {name: unit.given for name, unit in record.units.items() if name not in parts}
     # The larger counts: a namespace may leave, come back and leave while one write is under way.
     record.departing = {
@@ -573,7 +569,7 @@ def _share(
     for namespace in parts:
         # What somebody else's namespace may use takes nothing from this tenant's total.
         is_theirs = namespace not in record.own and namespace not in labelled
-        held = {} if is_theirs else _in_force(store, namespace)
+        held = {} if is_theirs else _in_force(store, namespace, settings)
         seen = _largest(held, record.departing.get(namespace, {}))
         known = record.units.get(namespace)
         if known is not None:
@@ -583,20 +579,38 @@ def _share(
         exposure[namespace] = seen
     reserved: dict[str, int] = {}
     for namespace in (labelled | record.departing.keys()) - parts.keys():
-        held = _largest(_in_force(store, namespace), record.departing.get(namespace, {}))
+        held = _largest(_in_force(store, namespace, settings), record.departing.get(namespace, {}))
         for key, count in held.items():
             reserved[key] = reserved.get(key, 0) + count
     return ledger.balance(total, parts, reserved, exposure)
 
 
-def _in_force(store: Store, namespace: str) -> dict[str, int]:
-    """Return what the namespace may use by its quota: the larger of spec and status."""
+def _parts(spec: TenantSpec) -> dict[str, Part]:
+    """Return what each namespace is to get of the total."""
+    return {
+        entry.name: Part(
+            weight=(entry.quota and entry.quota.weight) or 1,
+            fixed={
+                key: quantities.units(key, value)
+                for key, value in ((entry.quota and entry.quota.hard) or {}).items()
+            },
+        )
+        for entry in spec.namespaces
+    }
+
+
+def _in_force(store: Store, namespace: str, settings: SettingsSpec) -> dict[str, int]:
+    """Return what the namespace may use of the total by its quota: the larger of spec and status.
+
+    Without what it holds beside its share for the cluster's own objects and the operator's.
+    """
+    bounded = (settings.bounds and settings.bounds.quota) or {}
     seen = store.get(Ref(kinds.RESOURCE_QUOTA.name, namespace, names.QUOTA))
     if seen is None or not isinstance(seen.facts, QuotaFacts):
         return {}
     hard, enforced = (
         {
-            key: quantities.units(key, value)
+            key: max(quantities.units(key, value) - quotas.beside(key, bounded), 0)
             for key, value in each.items()
             if key not in quotas.COUNTED_BESIDE
         }
@@ -621,13 +635,16 @@ def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> 
                 " the fixed parts, or delete retained namespaces.",
             )
         )
+    else:
+        findings += _small_shares(spec, settings, book)
     if spec.enforcement == "Audit":
         findings.append(
             Finding(
                 type=status.POLICIES_IN_FORCE,
                 reason=status.AUDIT_ONLY,
-                message="Rules by which the tenant protects itself (hardening, images, tokens)"
-                " warn and do not refuse; set spec.enforcement: Enforce.",
+                message="spec.enforcement is Audit, so rules by which the tenant protects itself"
+                " (hardening, images, tokens) warn and do not refuse.",
+                informs=True,
             )
         )
     own = {entry.name for entry in spec.namespaces}
@@ -654,6 +671,35 @@ def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> 
         )
     findings += _network_findings(spec.network or TenantNetwork(), own, settings)
     return tuple(findings)
+
+
+def _small_shares(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> list[Finding]:
+    """Return what is too small for a pod that says nothing of its size."""
+    if book.waiting:
+        return []  # They are about to grow; it is read again then.
+    found = shares.too_small(
+        shares.needs(limits.effective(spec.container_limits)),
+        totals.total(spec, settings),
+        _parts(spec),
+        book.shares,
+    )
+    if not found:
+        return []
+    where = sorted({name for each in found for name in each.namespaces})
+    told = "; ".join(
+        f"{each.resource} is {quantities.canonical(each.resource, each.smallest)} and it takes"
+        f" {quantities.canonical(each.resource, each.need)}"
+        for each in found
+    )
+    enough = ", ".join(
+        f"{each.resource}: {quantities.canonical(each.resource, each.enough)}" for each in found
+    )
+    message = (
+        f"No pod of default size fits into the share of {conditions.listed(where)} ({told})."
+        f" Write at least {enough} into spec.quota, name fewer namespaces, give these a larger"
+        " weight, or lower spec.containerLimits"
+    )
+    return [Finding(type=status.QUOTA_ENFORCED, reason=status.SHARE_TOO_SMALL, message=message)]
 
 
 def _claim(body: Body) -> Claim:

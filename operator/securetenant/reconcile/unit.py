@@ -8,11 +8,12 @@ from typing import Any
 from securetenant.api import kinds, names, status
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.desired import namespaces, unit
+from securetenant.desired import quota as desired_quota
 from securetenant.desired.scope import Scope
-from securetenant.plan import claim, drift, expected, ownership
+from securetenant.plan import claim, drift, expected, ownership, termination
 from securetenant.plan.claim import Claim, Verdict
 from securetenant.plan.expected import Expected, Inside
-from securetenant.plan.ownership import NamespaceFacts, PolicyFacts
+from securetenant.plan.ownership import NamespaceFacts, PolicyFacts, QuotaFacts
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
@@ -94,20 +95,33 @@ class Worker:
                 " protectedNames). Choose another name."
             )
             return Outcome(
-                namespace=name, pending=every, reason=status.PROTECTED_NAME, message=message
+                namespace=name,
+                pending=every,
+                unproved=expected.NONE_PROVED,
+                reason=status.PROTECTED_NAME,
+                message=message,
             )
         if verdict.claim in _REASONS:
             # Nothing of such a namespace is ours to judge: all of it is pending.
+            reason, message = _REASONS[verdict.claim], verdict.message
+            if verdict.claim is Claim.TERMINATING and self._is_stuck(wanted):
+                reason, message = status.NAMESPACE_STUCK, f"{message} {termination.ADVICE}."
             return Outcome(
                 namespace=name,
                 pending=every,
-                reason=_REASONS[verdict.claim],
-                message=verdict.message,
+                unproved=expected.NONE_PROVED,
+                reason=reason,
+                message=message,
             )
-        pending = expected.pending(wanted, self.store.inside(name))
-        if not pending:
+        inside = self.store.inside(name)
+        pending, unproved = expected.pending(wanted, inside), expected.unproved(wanted, inside)
+        if not pending and not unproved:
             return Outcome(namespace=name)
-        return Outcome(namespace=name, pending=pending, reason=reason, message=message)
+        if not pending and not message:
+            reason, message = status.WAITING_FOR_QUOTA, _uncounted(wanted)
+        return Outcome(
+            namespace=name, pending=pending, unproved=unproved, reason=reason, message=message
+        )
 
     async def revoke(self, task: Task) -> bool:
         """Delete what is not wanted; tell whether there was anything. Raises nothing."""
@@ -147,14 +161,20 @@ class Worker:
         await self._revoke(wanted)
         if not expected.is_claimed(wanted, self._inside(wanted)):
             await self._apply(self._namespace(scope, wanted), task)
-        await self._build_walls(task, manifests)
+        try:
+            await self._build_walls(task, manifests)
+        except (ClusterError, _WaitError):
+            await self._shut(task)
+            raise
         if not expected.is_counted(wanted, self._inside(wanted)):
-            raise _WaitError(
-                status.WAITING_FOR_QUOTA,
-                f"The quota of {scope.namespace.name} is not counted yet; it would enforce nothing",
-            )
+            await self._shut(task)
+            raise _WaitError(status.WAITING_FOR_QUOTA, _uncounted(wanted))
         for ref in self._pending(wanted, kinds.ROLE_BINDING):
-            await self._apply(manifests[ref], task)
+            try:
+                await self._apply(manifests[ref], task)
+            except RefusedError as error:
+                await self._make_room(error, ref, manifests[wanted.quota], task)
+                raise
         if not task.settled and not expected.is_ready_for(wanted, self._inside(wanted)):
             raise _WaitError(
                 status.WAITING_FOR_SHARE,
@@ -180,21 +200,65 @@ class Worker:
         One object that is refused does not keep the others from being right: the first
         refusal is raised at the end. New grants come only after all walls.
         """
-        refusal: RefusedError | None = None
+        refusal: tuple[RefusedError, Ref] | None = None
+        quota = manifests[task.wanted.quota]
         pending = self._pending(task.wanted)
-        if not expected.is_ready_for(task.wanted, self._inside(task.wanted)):
+        facts = self._quota_facts(quota.ref)
+        lifted = facts.hard == desired_quota.lifted(quota).body["spec"]["hard"]
+        if lifted:
+            # Limited again when what it was lifted for is there.
+            pending.sort(key=lambda ref: ref == quota.ref)
+        elif not expected.is_ready_for(task.wanted, self._inside(task.wanted)):
             # No pod comes yet, so a new quota may come last and count all objects at once: the API
             # server writes the status of one that is there for each object that is made.
             pending.sort(key=self._is_new_quota)
         for ref in pending:
-            if ref.kind == kinds.ROLE_BINDING.name and self.store.get(ref) is None:
+            is_grant = ref.kind == kinds.ROLE_BINDING.name and self.store.get(ref) is None
+            if is_grant and (refusal or not (lifted and facts.enforced == facts.hard)):
+                continue
+            if ref == quota.ref and lifted and refusal and _is_crowded(refusal[0]):
                 continue
             try:
                 await self._apply(manifests[ref], task)
             except RefusedError as error:
-                refusal = refusal or error
+                refusal = refusal or (error, ref)
         if refusal is not None:
-            raise refusal
+            await self._make_room(*refusal, quota, task)
+            raise refusal[0]
+
+    async def _make_room(self, error: RefusedError, ref: Ref, quota: Manifest, task: Task) -> None:
+        """Lift the limit that the tenant's own objects reached, if it keeps one of ours away.
+
+        Raises :class:`_WaitError` then. Adding room would not do: the tenant's next object could
+        take it first.
+        """
+        if not _is_crowded(error):
+            return
+        lifted = desired_quota.lifted(quota)
+        if self._quota_facts(quota.ref).hard != lifted.body["spec"]["hard"]:
+            await self.apply(lifted, task.scope.tenant, task.scope.tenant_uid, stood=False)
+        raise _WaitError(
+            status.PROGRESSING,
+            f"{ref} is missing, and objects of the tenant fill the quota that counts it. The limit"
+            " is lifted until it is there; the kube-controller-manager has to take note of that",
+        ) from error
+
+    def _quota_facts(self, ref: Ref) -> QuotaFacts:
+        known = self.store.get(ref)
+        facts = None if known is None else known.facts
+        return facts if isinstance(facts, QuotaFacts) else QuotaFacts({}, {})
+
+    async def _shut(self, task: Task) -> None:
+        """Take the label ready-for off, where something is missing that pods must not run without.
+
+        What is put back at once needs no such write; this is for what could not be put back.
+        """
+        inside = self._inside(task.wanted)
+        if expected.is_ready_for(task.wanted, inside) and not expected.is_guarded(
+            task.wanted, inside
+        ):
+            scope = task.scope
+            await self.apply(namespaces.build(scope), scope.tenant, scope.tenant_uid, stood=False)
 
     def _is_new_quota(self, ref: Ref) -> bool:
         return ref.kind == kinds.RESOURCE_QUOTA.name and self.store.get(ref) is None
@@ -225,6 +289,14 @@ class Worker:
             scope.namespace.name,
             self.store.get(wanted.namespace),
             expected.policy_facts(wanted, self._inside(wanted)),
+        )
+
+    def _is_stuck(self, wanted: Expected) -> bool:
+        known = self.store.get(wanted.namespace)
+        return (
+            known is not None
+            and isinstance(known.facts, NamespaceFacts)
+            and not termination.stuck_in(known.facts, self.now())
         )
 
     def _is_protected(self, scope: Scope, verdict: Verdict) -> bool:
@@ -388,6 +460,18 @@ class Worker:
 
     def _remember(self, body: Body) -> None:
         self.store.put(ownership.ref_of(body), ownership.observe(body))
+
+
+def _is_crowded(error: RefusedError) -> bool:
+    """Tell whether the API server refused an object because our quota is used up."""
+    return f"exceeded quota: {names.QUOTA}," in str(error)
+
+
+def _uncounted(wanted: Expected) -> str:
+    return (
+        f"status.hard of {wanted.quota} is not what its spec says, so the API server does not"
+        " enforce all of it; the kube-controller-manager writes it, look whether that runs"
+    )
 
 
 def is_worth_telling(outcome: Outcome) -> bool:

@@ -5,35 +5,37 @@ and of kstatus (``Reconciling`` and ``Stalled`` are there only while True).
 """
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from securetenant.api import kinds, status
-from securetenant.api.objects import Ref
+from securetenant.api import status
 from securetenant.status.outcome import Finding, Outcome
 
 _STALLED = (
     status.SPEC_REFUSED,
     status.SETTINGS_MISSING,
     status.BOUND_PASSED,
-    status.POLICIES_CHANGED,
     status.QUOTA_OVERCOMMITTED,
     status.CONFLICT,
     status.PROTECTED_NAME,
     status.CONSENT_NEEDED,
     status.REFUSED,
+    status.SUSPENDED,
     status.UNKNOWN_NAMESPACE,
     status.HOSTNAME_TAKEN,
-    status.AUDIT_ONLY,
     status.NOT_IN_SETTINGS,
+    status.SHARE_TOO_SMALL,
     status.NODE_CONFLICT,
     status.UNKNOWN_NODE,
     status.PODS_ELSEWHERE,
     status.NOT_LIMITED,
     status.NO_NODES,
+    status.NAMESPACE_STUCK,
 )
 """Reasons that wait for somebody; the first that occurs is the one that is told."""
 _WAITING = (
+    # The platform team's to do, and stalled on TenancySettings: an upgrade fails no tenant.
+    status.POLICIES_CHANGED,
     status.EVICTION_WAITING,
     status.NODE_IN_USE,
     status.KUBELET_UNREAD,
@@ -68,49 +70,48 @@ class Verdict(NamedTuple):
 
 class _Aspect(NamedTuple):
     type: str
-    concerns: Callable[[Ref], bool]
-    """Whether a pending object keeps the aspect from being True."""
     message: str
-    """What True means, after a number of namespaces."""
-
-
-def _of(*concerned: kinds.Kind) -> Callable[[Ref], bool]:
-    # Where the namespace itself is not as it should be, nothing in it can be relied on.
-    names = {kind.name for kind in concerned}
-    return lambda ref: ref.kind in names
+    """What was seen in each namespace when it is True, after a number of namespaces."""
+    missing: str = ""
+    """What was not seen when it is False, before names of namespaces."""
 
 
 _ASPECTS = (
-    _Aspect(status.NAMESPACES_READY, lambda _: True, "with every object as specified"),
     _Aspect(
         status.NETWORK_ISOLATED,
-        _of(kinds.NETWORK_POLICY),
         "with NetworkPolicies, default-deny first, whole and unchanged; objects are not packets:"
         " that they are enforced is the network plugin's part",
+        "A NetworkPolicy is missing, changed or not wanted",
     ),
     _Aspect(
         status.QUOTA_ENFORCED,
-        _of(kinds.RESOURCE_QUOTA, kinds.LIMIT_RANGE),
         "with quota and limits in force",
+        "The ResourceQuota or the LimitRange is missing or changed, or status.hard of the"
+        " ResourceQuota is not what its spec says",
     ),
     _Aspect(
         status.ACCESS_SCOPED,
-        _of(kinds.ROLE_BINDING),
         "with exactly the access that is granted",
+        "A RoleBinding is missing, changed or not wanted",
     ),
     _Aspect(
         status.POD_SECURITY_ENFORCED,
-        _of(kinds.NAMESPACE),
-        "with Pod Security Admission enforced at the specified level",
+        "with the Pod Security labels of the specified level and version; pods that were admitted"
+        " before these labels are not judged",
+        "A Pod Security label is missing or changed",
     ),
 )
-
-
+_NAMESPACES = _Aspect(
+    status.NAMESPACES_READY,
+    "with every object as specified",
+    "Not every object is as specified",
+)
+"""False where anything is pending."""
 _POLICIES = _Aspect(
     status.POLICIES_IN_FORCE,
-    lambda _: False,  # Findings alone speak about it.
     "held to the admission policies of this version, installed and unchanged",
 )
+"""Findings alone speak about it."""
 
 
 def judge(
@@ -122,7 +123,7 @@ def judge(
     """
     worst = _worst(outcomes, findings)
     verdicts = [_ready(outcomes, worst)]
-    aspects = (*_ASPECTS, _POLICIES) if platform else _ASPECTS
+    aspects = (_NAMESPACES, *_ASPECTS, *((_POLICIES,) if platform else ()))
     verdicts += [_judge_aspect(aspect, outcomes, findings) for aspect in aspects]
     if worst is not None:
         stalled = worst.reason in _STALLED
@@ -136,6 +137,15 @@ def refused(reason: str, message: str) -> list[Verdict]:
     return [
         Verdict(status.READY, "False", reason, message),
         Verdict(status.STALLED, "True", reason, message),
+    ]
+
+
+def waiting(reason: str, message: str) -> list[Verdict]:
+    """Return the conditions of a tenant of which nothing is kept any more."""
+    pair = status.STALLED if is_stalled(reason) else status.RECONCILING
+    return [
+        Verdict(status.READY, "False", reason, message),
+        Verdict(pair, "True", reason, message),
     ]
 
 
@@ -228,7 +238,11 @@ def _judge_aspect(
     for finding in findings:
         if finding.type == aspect.type and not finding.informs:
             return Verdict(aspect.type, "False", finding.reason, finding.message)
-    failing = [each for each in outcomes if any(map(aspect.concerns, each.pending))]
+    failing = [
+        each
+        for each in outcomes
+        if aspect.type in each.unproved or (aspect is _NAMESPACES and not each.ready)
+    ]
     if not failing:
         message = f"{count(len(outcomes))} {aspect.message}"
         for finding in findings:
@@ -237,4 +251,4 @@ def _judge_aspect(
         return Verdict(aspect.type, "True", status.AS_SPECIFIED, message)
     worst = min(failing, key=lambda each: (_rank(each.reason), each.namespace))
     where = listed(each.namespace for each in failing)
-    return Verdict(aspect.type, "False", worst.reason, f"Not yet in {where}")
+    return Verdict(aspect.type, "False", worst.reason, f"{aspect.missing} in {where}")

@@ -12,7 +12,9 @@ class Outcome:
 
     namespace: str
     pending: tuple[Ref, ...] = ()
-    """What is not as it should be; empty when the namespace is ready."""
+    """What is not as it should be."""
+    unproved: frozenset[str] = frozenset()
+    """Conditions of which a fact is missing here (:func:`securetenant.plan.expected.unproved`)."""
     reason: str = status.AS_SPECIFIED
     """Why something is pending: a reason of :mod:`securetenant.api.status`."""
     message: str = ""
@@ -20,8 +22,8 @@ class Outcome:
 
     @property
     def ready(self) -> bool:
-        """Tell whether every object is as it should be."""
-        return not self.pending
+        """Tell whether every object is as it should be, and is seen to have its effect."""
+        return not self.pending and not self.unproved
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -58,13 +58,18 @@ def summarize(
     # exempts nobody by itself, and is told without keeping the settings from being ready.
     needed = [each for each in verdicts if each.type != status.OVERRIDE_HELD]
     ready = all(each.status == "True" for each in needed)
-    worst = next((each for each in needed if each.status != "True"), needed[0])
+    # What waits for a person is told before a roll-out that goes on by itself.
+    worst = min(needed, key=lambda each: (each.status == "True", each.reason == status.ROLLING_OUT))
     verdicts.insert(
         0,
         Verdict(status.READY, "True", status.AS_SPECIFIED, "In force for every tenant")
         if ready
         else Verdict(status.READY, "False", worst.reason, worst.message),
     )
+    if not ready:
+        # Everything but a roll-out that goes on waits for a person.
+        pair = status.RECONCILING if worst.reason == status.ROLLING_OUT else status.STALLED
+        verdicts.append(Verdict(pair, "True", worst.reason, worst.message))
     return {
         "observedGeneration": generation,
         "conditions": conditions.timed(verdicts, generation, conditions.transitions(previous), now),
@@ -101,6 +106,14 @@ def _rolled_out(progress: Progress, generation: int) -> Verdict:
     """Say how many tenants follow, and whom the rest wait for."""
     if progress.problem:
         return Verdict(status.ROLLED_OUT, "False", status.SPEC_REFUSED, progress.problem)
+    names_and_reasons = [f"{name} ({reason})" for name, reason in progress.harmed]
+    if not progress.waiting and not progress.working and names_and_reasons:
+        message = (
+            f"Every tenant had its turn with generation {generation}, and these became unhealthy:"
+            f" {conditions.listed(names_and_reasons)}. Correct the settings, or take it as it is:"
+            f" {_GO_ON}"
+        )
+        return Verdict(status.ROLLED_OUT, "False", status.TENANTS_HARMED, message)
     if not progress.waiting and not progress.working:
         # Without a number: tenants that come and go are no news about the settings.
         message = f"Every tenant follows generation {generation}"
@@ -108,7 +121,6 @@ def _rolled_out(progress: Progress, generation: int) -> Verdict:
     followed = progress.total - progress.waiting
     told = f"{followed} of {progress.total} tenants follow generation {generation}"
     if progress.halted:
-        names_and_reasons = [f"{name} ({reason})" for name, reason in progress.harmed]
         # Their names do not outlive the operator, and some have recovered since.
         who = conditions.listed(names_and_reasons) or "tenants that are healthy now, or were then"
         message = (

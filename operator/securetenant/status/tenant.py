@@ -11,6 +11,12 @@ from securetenant.status.conditions import Verdict
 from securetenant.status.outcome import Finding, Outcome
 
 
+SUSPENDED_NOTE = (
+    "the operator is suspended: nothing is changed, drift is not repaired, and a lockdown or"
+    " withdrawn access takes effect only when spec.reconciliation is Active again"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """What a status is about."""
@@ -31,8 +37,12 @@ class Subject:
     being ready."""
     reports: Sequence[Verdict] = ()
     """Conditions that it has too, for which Ready does not wait."""
-    suspended: bool = False
-    """Whether the operator is asked to change nothing."""
+    states: Sequence[tuple[str, str]] = ()
+    """What the spec asks for that makes it unlike others: reasons, and what each means.
+
+    When all is in place Ready has the first reason."""
+    deleted: bool = False
+    """Whether its deletion was asked for: then the only finding says what that waits for."""
 
 
 def summarize(
@@ -43,8 +53,8 @@ def summarize(
     ``previous`` is the status as it stands; only its transition times are read.
     """
     since = conditions.transitions(previous)
-    ready = sum(outcome.ready for outcome in subject.outcomes)
-    desired = len(subject.outcomes)
+    outcomes = () if subject.deleted else subject.outcomes
+    ready, desired = sum(outcome.ready for outcome in outcomes), len(outcomes)
     return {
         "observedGeneration": subject.generation,
         "conditions": conditions.timed(_verdicts(subject), subject.generation, since, now),
@@ -57,14 +67,18 @@ def summarize(
 
 
 def _verdicts(subject: Subject) -> list[Verdict]:
+    if subject.deleted:
+        # Its namespaces are not kept any more, so nothing is claimed of them.
+        finding = subject.findings[0]
+        return conditions.waiting(finding.reason, finding.message)
     for finding in subject.findings:
         if finding.reason in (
             status.SPEC_REFUSED,
             status.SETTINGS_MISSING,
             status.BOUND_PASSED,
         ):
-            verdicts = conditions.refused(finding.reason, finding.message)
-            return _suspended(verdicts, finding.reason) if subject.suspended else verdicts
+            notes = (note for _, note in subject.states)
+            return conditions.refused(finding.reason, "; ".join((finding.message, *notes)))
     findings = [*subject.findings, *(each.finding for each in subject.extra)]
     verdicts = conditions.judge(subject.outcomes, findings, platform=True)
     pair = [each for each in verdicts if each.type in (status.RECONCILING, status.STALLED)]
@@ -74,8 +88,7 @@ def _verdicts(subject: Subject) -> list[Verdict]:
         *subject.reports,
         *pair,
     ]
-    if subject.suspended:
-        verdicts = _suspended(verdicts)
+    verdicts = _with_state(verdicts, subject)
     return [
         _with_tier(
             _with_remarks(_with_exception(each, subject.exception_reason), subject.remarks),
@@ -85,15 +98,22 @@ def _verdicts(subject: Subject) -> list[Verdict]:
     ]
 
 
-def _suspended(verdicts: list[Verdict], reason: str = status.SUSPENDED) -> list[Verdict]:
-    """Say that nobody works on what is pending, and that drift is not repaired."""
-    told = (
-        "spec.reconciliation is Suspended, so nothing is changed: drift is not repaired, and a"
-        " lockdown or withdrawn access takes effect only when it is Active again"
-    )
-    ready, *rest = [each for each in verdicts if each.type != status.RECONCILING]
-    reason = ready.reason if ready.status == "True" else reason
-    return [ready._replace(reason=reason, message=f"{ready.message}; {told}"), *rest]
+def _with_state(verdicts: list[Verdict], subject: Subject) -> list[Verdict]:
+    """Say what the spec asks for that makes the tenant unlike others, although it is in place."""
+    ready, *rest = verdicts
+    told = [note for _, note in subject.states]
+    ready = ready._replace(message="; ".join((ready.message, *told)))
+    if not subject.states:
+        return verdicts
+    reason = subject.states[0][0]
+    if ready.status == "True":
+        return [ready._replace(reason=reason), *rest]
+    if reason != status.SUSPENDED:
+        return [ready, *rest]
+    # Nobody works on what is pending.
+    rest = [each for each in rest if each.type not in (status.RECONCILING, status.STALLED)]
+    stalled = Verdict(status.STALLED, "True", reason, ready.message)
+    return [ready._replace(reason=reason), *rest, stalled]
 
 
 def _with_remarks(verdict: Verdict, remarks: Sequence[str]) -> Verdict:
@@ -112,6 +132,6 @@ def _with_exception(verdict: Verdict, reason: str) -> Verdict:
     if reason and verdict.type == status.POD_SECURITY_ENFORCED and verdict.status == "True":
         return verdict._replace(
             reason=status.EXCEPTION_GRANTED,
-            message=f"Enforced at level baseline, by exception: {reason}",
+            message=f"{verdict.message}; level baseline is an exception: {reason}",
         )
     return verdict
