@@ -109,7 +109,7 @@ class Engine:
             cluster=cluster,
             meter=meter,
             # Many nodes at once are one piece of news.
-            changed=lambda owner: self.queue.add_after(keys.Limits("", owner), _NEWS_SECONDS),
+            changed=lambda owner: self.queue.add_after(keys.Limits(owner), _NEWS_SECONDS),
         )
 
     # --- what is seen -----------------------------------------------------------------------
@@ -329,7 +329,7 @@ class Engine:
 
     def _wake_nodes(self, nodes: Iterable[str]) -> None:
         for name in nodes:
-            self.queue.add(keys.Node("", name))
+            self.queue.add(keys.Node(name))
 
     def _is_retained(self, name: str) -> bool:
         """Tell whether a tenant who asks for no node keeps what it has.
