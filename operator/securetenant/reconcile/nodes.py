@@ -13,6 +13,7 @@ from securetenant.plan.nodes import Claims, Marks, NodeFacts, Standing, Verdict
 from securetenant.plan.pods import DaemonFacts, PodFacts
 from securetenant.reconcile.errors import ConflictError, MissingError, RefusedError
 from securetenant.reconcile.ports import Cluster, Meter
+from securetenant.reconcile.store import Graves
 from securetenant.status.placement import Place, Placement
 
 _SECONDS = 10.0
@@ -80,6 +81,7 @@ class Nodes:
         self._meter = meter
         self._around = around
         self._known: dict[str, Known] = {}
+        self._graves = Graves()
         self._concerned: defaultdict[str, set[str]] = defaultdict(set)
         """Nodes by the tenants that they concern."""
         self._claims = Claims()
@@ -92,6 +94,8 @@ class Nodes:
         """Take a node as it now is; tell whether what we look at changed."""
         facts, version = nodes.observe(body), int(body["metadata"]["resourceVersion"])
         known = self._known.get(name)
+        if known is None and self._graves.hold(name, version):
+            return False
         if known is None:
             self._known[name] = Known(facts=facts, version=version)
             return True
@@ -107,7 +111,10 @@ class Nodes:
     def gone(self, name: str, version: int) -> Collection[str]:
         """Take note that a node is gone; return the tenants that it concerned."""
         known = self._known.get(name)
-        if known is None or known.version > version:
+        if known is not None and known.version > version:
+            return ()
+        self._graves.dig(name, version)
+        if known is None:
             return ()
         del self._known[name]
         return self._concern(name, known, ())
