@@ -12,7 +12,7 @@ import structlog
 
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
-from securetenant.api.objects import Ref
+from securetenant.api.objects import Body, Ref
 from securetenant.app import health
 from securetenant.app.tenants_watch import TenantsWatch
 from securetenant.kube import credentials
@@ -237,8 +237,7 @@ class Operator:
         while True:
             try:
                 for kind in (kinds.SECURE_TENANT, kinds.TENANT_POLICY, kinds.TENANCY_SETTINGS):
-                    async for _ in self._client.pages(kind, size=1):
-                        break
+                    await self._probe(kind)
             except MissingError:
                 if not told:
                     _log.warning("The CRDs are not installed: kubectl apply -k crds")
@@ -252,13 +251,17 @@ class Operator:
     async def _is_served(self, kind: Kind) -> bool:
         """Tell whether the API server knows a kind; an answer that is no answer means yes."""
         try:
-            async for _ in self._client.pages(kind, size=1):
-                break
+            await self._probe(kind)
         except MissingError:
             return False
         except ClusterError:
             return True
         return True
+
+    async def _probe(self, kind: Kind) -> None:
+        """Ask for one object of a kind; an error says that it is not served."""
+        async for _ in self._client.pages(kind, size=1, take=lambda _: None):
+            break
 
     def _expect_mutating(self) -> list[Informer]:
         self.engine.mutating_served()
@@ -318,14 +321,16 @@ class Operator:
         """See every SecureTenant once: a peer that is not known yet looks like one that is gone."""
         while True:
             try:
-                async for page in self._client.pages(kinds.SECURE_TENANT):
-                    for item in page["items"]:
-                        self.engine.tenant_seen(item["metadata"]["name"], item)
+                async for _ in self._client.pages(kinds.SECURE_TENANT, take=self._take_tenant):
+                    pass
             except ClusterError as error:
                 _log.warning("Cannot list SecureTenants", error=str(error))
                 await asyncio.sleep(_CRD_POLL_SECONDS)
             else:
                 return
+
+    def _take_tenant(self, body: Body) -> None:
+        self.engine.tenant_seen(body["metadata"]["name"], body)
 
     async def _sweep(self, asked: asyncio.Event) -> None:
         """List SecureTenants now and then, and whenever asked; forget those that are gone."""
@@ -337,8 +342,10 @@ class Operator:
             present: set[str] = set()
             before = set(self.engine.tenants.names())
             try:
-                async for page in self._client.pages(kinds.SECURE_TENANT):
-                    present.update(item["metadata"]["name"] for item in page["items"])
+                async for page in self._client.pages(
+                    kinds.SECURE_TENANT, take=lambda body: str(body["metadata"]["name"])
+                ):
+                    present.update(page.items)
             except ClusterError as error:
                 _log.warning("Cannot list SecureTenants", error=str(error))
                 continue
