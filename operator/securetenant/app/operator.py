@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime
+import functools
 import signal
 import time
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from securetenant.kube.client import Client
 from securetenant.kube.events import Events
 from securetenant.kube.informer import Informer
 from securetenant.kube.kubelet import Kubelets
+from securetenant.plan import schemas
 from securetenant.reconcile.engine import Engine
 from securetenant.reconcile.errors import ClusterError, MissingError
 from securetenant.reconcile.store import Store
@@ -28,6 +30,8 @@ from securetenant.telemetry.metrics import Metrics
 _SWEEP_SECONDS = 600.0
 """How often SecureTenants are listed to find those that vanished unseen."""
 _CRD_POLL_SECONDS = 2.0
+_CRD_SETTLE_SECONDS = 5.0
+"""How long API servers may take until they read and write by a CRD that was just changed."""
 _TIER_POLL_SECONDS = 20.0
 """How often the API server is asked for ClusterNetworkPolicies while it does not know them. Their
 CRD is not watched: the operator has no right on CRDs."""
@@ -112,6 +116,19 @@ class Operator:
                 known=lambda kind: [Ref(kind, "", names.SETTINGS_NAME)],
             ),
         ]
+        self._informers += [
+            Informer(
+                client,
+                kinds.CRD,
+                selector="",
+                fields=f"metadata.name={name}",
+                seen=self._crd_seen,
+                gone=self.engine.platform_gone,
+                # What the list does not show is gone, known before or not.
+                known=functools.partial(_only, name),
+            )
+            for name in schemas.expected()
+        ]
         self._fairness = (
             Informer(
                 client,
@@ -125,6 +142,13 @@ class Operator:
         )
         self._watch: TenantsWatch | None = None
         self._work: asyncio.Task[None] | None = None
+        self._begin_again = asyncio.Event()
+
+    def _crd_seen(self, ref: Ref, body: Body) -> None:
+        """Take a CRD of ours; once all are right again, everything has to be seen again."""
+        self.engine.platform_seen(ref, body)
+        if self.engine.platform.must_begin_again:
+            self._begin_again.set()
 
     def _informer(self, kind: Kind, selector: str) -> Informer:
         return Informer(
@@ -158,18 +182,21 @@ class Operator:
         )
 
     async def run(self, login: credentials.Credentials, stopping: asyncio.Event) -> None:
-        """Run until ``stopping`` is set; then end in order. Raises what ended it otherwise."""
+        """Run until ``stopping`` is set, or until everything has to be seen again.
+
+        It ends in order. Raises what ended it otherwise.
+        """
         serving = asyncio.create_task(self._serve(login))
-        asked = asyncio.create_task(stopping.wait())
+        asked = [asyncio.create_task(each.wait()) for each in (stopping, self._begin_again)]
         try:
-            await asyncio.wait((serving, asked), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((serving, *asked), return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
                 await serving
             await self._drain()
         finally:
-            asked.cancel()
-            serving.cancel()
-            await asyncio.gather(asked, serving, return_exceptions=True)
+            for task in (*asked, serving):
+                task.cancel()
+            await asyncio.gather(*asked, serving, return_exceptions=True)
 
     async def _serve(self, login: credentials.Credentials) -> None:
         await self._wait_for_kinds()
@@ -353,6 +380,10 @@ class Operator:
                 self.engine.tenant_gone(name)
 
 
+def _only(name: str, kind: str) -> list[Ref]:
+    return [Ref(kind, "", name)]
+
+
 async def run(settings: Settings) -> None:
     """Run the operator until SIGTERM or SIGINT."""
     login = await credentials.load(settings.kubeconfig)
@@ -360,13 +391,24 @@ async def run(settings: Settings) -> None:
     async with Client(login, requested=metrics.requested) as client:
         events = Events(client)
         kubelets = Kubelets(client, server=login.server, authority=login.certificate_authority)
-        operator = Operator(client, metrics, events, kubelets)
+
+        def begin() -> Operator:
+            return Operator(client, metrics, events, kubelets)
+
+        operator = begin()
+
+        def liveness_problem() -> str:
+            return operator.liveness_problem()
+
+        def readiness_problem() -> str:
+            return operator.readiness_problem()
+
         runner = await health.serve(
             settings.address,
             settings.port,
             metrics=metrics,
-            alive=operator.liveness_problem,
-            ready=operator.readiness_problem,
+            alive=liveness_problem,
+            ready=readiness_problem,
         )
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -375,6 +417,13 @@ async def run(settings: Settings) -> None:
         posting = asyncio.create_task(events.run())
         try:
             await operator.run(login, stopping)
+            while not stopping.is_set():
+                _log.info("The CRDs are as they should be again; everything is read again")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_CRD_SETTLE_SECONDS):
+                        await stopping.wait()
+                operator = begin()
+                await operator.run(login, stopping)
         finally:
             posting.cancel()
             await asyncio.gather(posting, return_exceptions=True)

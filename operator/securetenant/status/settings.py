@@ -38,7 +38,9 @@ class Progress:
 def summarize(
     *,
     generation: int,
+    crds_problem: str,
     policies_problem: str,
+    roles_problem: str,
     remark: str,
     holders: Sequence[str],
     fairness: Finding | None,
@@ -48,10 +50,12 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the whole status document; ``fairness`` is what keeps tenants from queueing apart."""
     verdicts = [
-        _policies(policies_problem, remark),
+        _policies(crds_problem, policies_problem, roles_problem, remark),
         _override(holders),
         _fair(fairness),
-        _rolled_out(progress, generation),
+        _rolled_out(
+            progress, generation, status.CRDS_CHANGED if crds_problem else status.SPEC_REFUSED
+        ),
     ]
     # Whoever is cluster-admin by a group holds the verb, as on every cluster that kubeadm makes; it
     # exempts nobody by itself, and is told without keeping the settings from being ready.
@@ -64,22 +68,35 @@ def summarize(
         if ready
         else Verdict(status.READY, "False", worst.reason, worst.message),
     )
+    if not ready and conditions.is_stalled(worst.reason):
+        verdicts.append(Verdict(status.STALLED, "True", worst.reason, worst.message))
     return {
         "observedGeneration": generation,
         "conditions": conditions.timed(verdicts, generation, conditions.transitions(previous), now),
     }
 
 
-def _policies(problem: str, remark: str) -> Verdict:
-    if problem:
-        return Verdict(status.POLICIES_IN_FORCE, "False", status.POLICIES_CHANGED, problem)
+def _policies(crds: str, policies: str, roles: str, remark: str) -> Verdict:
+    found = (
+        (status.CRDS_CHANGED, crds),
+        (status.POLICIES_CHANGED, policies),
+        (status.ROLES_CHANGED, roles),
+    )
+    wrong = [(reason, problem) for reason, problem in found if problem]
+    if wrong:
+        message = ". ".join(problem for _, problem in wrong)
+        return Verdict(status.POLICIES_IN_FORCE, "False", wrong[0][0], message)
     return Verdict(
         status.POLICIES_IN_FORCE,
         "True",
         status.AS_SPECIFIED,
         "; ".join(
             filter(
-                None, ("Every admission policy of this version is installed and unchanged", remark)
+                None,
+                (
+                    "Every admission policy, CRD and role of this version is installed and unchanged",
+                    remark,
+                ),
             )
         ),
     )
@@ -95,10 +112,10 @@ def _fair(finding: Finding | None) -> Verdict:
     return Verdict(status.FAIRNESS_IN_FORCE, "True", status.AS_SPECIFIED, message)
 
 
-def _rolled_out(progress: Progress, generation: int) -> Verdict:
-    """Say how many tenants follow, and whom the rest wait for."""
+def _rolled_out(progress: Progress, generation: int, refused: str) -> Verdict:
+    """Say how many tenants follow, and whom the rest wait for; ``refused`` why nobody can."""
     if progress.problem:
-        return Verdict(status.ROLLED_OUT, "False", status.SPEC_REFUSED, progress.problem)
+        return Verdict(status.ROLLED_OUT, "False", refused, progress.problem)
     if not progress.waiting and not progress.working:
         # Without a number: tenants that come and go are no news about the settings.
         message = f"Every tenant follows generation {generation}"
