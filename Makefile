@@ -25,12 +25,12 @@ check: .venv/ready
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/securetenant crds --check crds || { echo "Run: make crds"; exit 1; }
-	@$(BIN)/securetenant pack manifests/policies --check || { echo "Run: make crds"; exit 1; }
+	@$(BIN)/securetenant pack manifests --check || { echo "Run: make crds"; exit 1; }
 
-# Generated files: the CRDs from the models, the digests of the policies.
+# Generated files: the CRDs from the models, what the policies and roles are.
 crds: .venv/ready
 	@$(BIN)/securetenant crds --write crds
-	@$(BIN)/securetenant pack manifests/policies --write
+	@$(BIN)/securetenant pack manifests --write
 
 # Figures, side by side with a bare client: make bench ARGS=converge
 bench: .venv/ready

@@ -132,8 +132,10 @@ def test_a_server_with_another_authority_is_not_trusted(sandbox: Instance) -> No
 
 def test_pages_hold_everything_once(sandbox: Instance) -> None:
     async def body(client: Client) -> list[str]:
-        pages = [page async for page in client.pages(kinds.NAMESPACE, size=2)]
-        return [item["metadata"]["name"] for page in pages for item in page["items"]]
+        pages = client.pages(
+            kinds.NAMESPACE, size=2, take=lambda item: str(item["metadata"]["name"])
+        )
+        return [name async for page in pages for name in page.items]
 
     found = use(sandbox, body)
     assert len(found) == len(set(found))

@@ -142,3 +142,82 @@ def test_a_policy_that_is_gone_is_announced_and_measured(
         admin.create(kinds.VALIDATING_POLICY, fresh).ok()
     settled(admin, name)
     assert operator.metric("securetenant_policies_in_force") == 1
+
+
+@pytest.mark.parametrize("name", ["securetenant:developer", "securetenant:canary"])
+def test_a_role_of_tenants_that_somebody_widens_is_noticed(
+    name: str, admin: Api, operator: Operator, ready: Ready
+) -> None:
+    """S13: who may do more in each namespace is said on each tenant and on the settings."""
+    tenant = ready(factory.tenant())["metadata"]["name"]
+    path = kinds.CLUSTER_ROLE.path("", name)
+    rules = admin.call("GET", path).ok()["rules"]
+    proxy = {"apiGroups": [""], "resources": ["pods/proxy"], "verbs": ["get"]}
+    admin.call("PATCH", path, {"rules": [*rules, proxy]}, content_type=MERGE).ok()
+    expected = (
+        f"ClusterRole {name} also allows get on pods/proxy. Restore what differs: kubectl apply -k"
+        " manifests/roles"
+    )
+
+    def told() -> Any:
+        found = conditions(admin.get(kinds.SECURE_TENANT, tenant))
+        return found if found["PoliciesInForce"]["status"] == "False" else None
+
+    try:
+        found = wait_for(told, what="the condition")
+        assert found["PoliciesInForce"]["reason"] == "RolesChanged"
+        assert found["PoliciesInForce"]["message"] == expected
+        is_held = name == "securetenant:developer"
+        assert (found["AccessScoped"]["status"] == "False") == is_held
+        if is_held:
+            assert found["AccessScoped"]["message"] == expected
+        settings = conditions(admin.get(kinds.TENANCY_SETTINGS, "default"))["PoliciesInForce"]
+        assert (settings["status"], settings["message"]) == ("False", expected)
+    finally:
+        admin.call("PATCH", path, {"rules": rules}, content_type=MERGE).ok()
+    settled(admin, tenant)
+
+
+def test_a_role_of_the_operator_that_somebody_widens_is_told_on_the_settings(
+    admin: Api, operator: Operator, ready: Ready
+) -> None:
+    """S13: tenants hold no right by it, so nothing of theirs is said to be wrong."""
+    tenant = ready(factory.tenant())["metadata"]["name"]
+    path = kinds.CLUSTER_ROLE.path("", "securetenant-verifier")
+    rules = admin.call("GET", path).ok()["rules"]
+    secrets = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}
+    admin.call("PATCH", path, {"rules": [*rules, secrets]}, content_type=MERGE).ok()
+
+    def told() -> Any:
+        return conditions(admin.get(kinds.TENANCY_SETTINGS, "default"))["PoliciesInForce"]
+
+    try:
+        wait_for(lambda: told()["status"] == "False", what="the condition")
+        assert told()["reason"] == "RolesChanged"
+        assert "securetenant-verifier also allows list on secrets" in told()["message"]
+        found = conditions(admin.get(kinds.SECURE_TENANT, tenant))
+        assert found["PoliciesInForce"]["status"] == "True"
+    finally:
+        admin.call("PATCH", path, {"rules": rules}, content_type=MERGE).ok()
+    wait_for(lambda: told()["status"] == "True", what="the role to be as before")
+
+
+def test_a_priority_level_that_queues_nobody_is_noticed(admin: Api, operator: Operator) -> None:
+    """S13: it was enough that there is one of that name. Its numbers are the platform team's."""
+    path = kinds.PRIORITY_LEVEL.path("", "securetenant-tenants")
+    limited = admin.call("GET", path).ok()["spec"]["limited"]
+
+    def set(change: Any) -> None:
+        admin.call("PATCH", path, {"spec": {"limited": change}}, content_type=MERGE).ok()
+
+    def told() -> Any:
+        return conditions(admin.get(kinds.TENANCY_SETTINGS, "default"))["FairnessInForce"]
+
+    try:
+        set({"nominalConcurrencyShares": 50})
+        set({"limitResponse": {"type": "Reject", "queuing": None}})
+        wait_for(lambda: told()["reason"] == "PriorityLevelChanged", what="the condition")
+        assert "has limitResponse Reject" in told()["message"]
+    finally:
+        set({**limited})
+    wait_for(lambda: told()["status"] == "True", what="the level to be as before")

@@ -2,8 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
 from securetenant.api.nodes import SettingsNodes, TenantNodes
-from securetenant.api.objects import Body, Manifest, Ref
+from securetenant.api.objects import Body, Manifest, Page, Ref
 from securetenant.plan import nodes
 from securetenant.plan.nodes import NodeFacts
 from securetenant.reconcile.errors import ConflictError, MissingError
 from securetenant.reconcile.nodes import Nodes, Surroundings
 
+T = TypeVar("T")
 POOL = "node-restriction.kubernetes.io/pool"
 TENANTS, NODES = ("red", "blue"), ("n1", "n2")
 SETTINGS = SettingsNodes.model_validate(
@@ -81,17 +82,23 @@ class Cluster:
         return self.bodies[ref.name]
 
     async def pages(
-        self, kind: Kind, *, namespace: str = "", fields: str = ""
-    ) -> AsyncIterator[Body]:
+        self,
+        kind: Kind,
+        *,
+        take: Callable[[dict[str, Any]], T],
+        namespace: str = "",
+        fields: str = "",
+        size: int = 500,
+    ) -> AsyncIterator[Page[T]]:
         assert (kind, namespace) == (kinds.POD, "")
+        assert size > 0
         node = fields.partition("=")[2]
-        yield {
-            "items": [
-                {"metadata": {"namespace": space, "name": name}, "spec": {"nodeName": where}}
-                for space, name, where in sorted(self.pods)
-                if where == node
-            ]
-        }
+        bodies = (
+            {"metadata": {"namespace": space, "name": name}, "spec": {"nodeName": where}}
+            for space, name, where in sorted(self.pods)
+            if where == node
+        )
+        yield Page("1", [take(each) for each in bodies])
 
     def _write(self, name: str, *, labels: Any = None, taints: Any = None) -> None:
         """Write to a node, and hold what must hold at every moment."""

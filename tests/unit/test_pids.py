@@ -13,7 +13,7 @@ import factory
 from securetenant.api import names, status
 from securetenant.api.kinds import Kind
 from securetenant.api.nodes import PID_BOUNDS, SettingsNodes, TenantNodes
-from securetenant.api.objects import Body, Manifest, Ref
+from securetenant.api.objects import Body, Manifest, Page, Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import kubelets, pids
 from securetenant.plan.pids import UNLIMITED, Asked, Limit, Reading, Source
@@ -348,9 +348,9 @@ class World:
     async def delete(self, ref: Ref, uid: str) -> None:
         raise AssertionError(f"nothing is deleted here: {ref}, {uid}")
 
-    async def pages(self, kind: Kind, **_: Any) -> AsyncIterator[Body]:
+    async def pages(self, kind: Kind, **_: Any) -> AsyncIterator[Page[Any]]:
         raise AssertionError(f"nothing is listed here: {kind.name}")
-        yield {}
+        yield Page("", [])
 
     async def apply_status(self, ref: Ref, status: Body) -> Body:
         raise AssertionError(f"no status is written here: {ref}, {status}")

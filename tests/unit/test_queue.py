@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from securetenant.reconcile import keys
 from securetenant.reconcile.keys import Key, Tenant, Unit
 from securetenant.reconcile.queue import Queue
 
@@ -79,6 +80,46 @@ def test_a_tenant_with_many_namespaces_does_not_delay_another() -> None:
         assert [await take(queue) for _ in range(2)] == [Unit("large", "n0"), Unit("small", "n")]
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        pytest.param(keys.Node, id="nodes"),
+        pytest.param(keys.Limits, id="limits of nodes"),
+        pytest.param(keys.Flow, id="flows"),
+        pytest.param(lambda name: keys.Stray(name, name), id="strays"),
+    ],
+)
+@pytest.mark.parametrize(
+    "one",
+    [
+        pytest.param(keys.Settings(), id="the settings"),
+        pytest.param(keys.DaemonSets(), id="DaemonSets"),
+        pytest.param(keys.Tenant("acme"), id="a tenant"),
+    ],
+)
+def test_what_is_nobodys_does_not_wait_behind_another_kind(
+    many: Callable[[str], Key], one: Key
+) -> None:
+    """S14: everything without a tenant waited in one line: the settings behind 5,000 nodes."""
+
+    async def test(queue: Queue[Key], _: Clock) -> None:
+        kept = [many(f"n{number}") for number in range(5000)]
+        lines = len({each.tenant for each in kept})
+        for each in kept:
+            queue.add(each)
+        queue.add(one)
+        # Each line is served once before any is served twice.
+        assert one in [await take(queue) for _ in range(lines + 1)]
+
+    run(test)
+
+
+def test_no_tenant_can_have_the_name_of_a_line_that_is_nobodys() -> None:
+    """S14: else its work would wait there, and the other way round."""
+    for each in (keys.Settings(), keys.DaemonSets(), keys.Node("n"), keys.Limits("o")):
+        assert "/" in each.tenant
 
 
 def test_a_tenant_never_holds_every_worker() -> None:

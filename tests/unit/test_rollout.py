@@ -7,7 +7,7 @@ from typing import Any
 
 from factory import seen, settings, settings_spec, tenant
 from securetenant.api import kinds, names
-from securetenant.api.objects import Body, Manifest, Ref
+from securetenant.api.objects import Body, Manifest, Page, Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import ownership, rollout
 from securetenant.plan.pids import Kubelet, Reading
@@ -74,11 +74,9 @@ class Cluster:
     async def read(self, ref: Ref) -> Body | None:
         return self.objects.get(ref)
 
-    async def pages(
-        self, kind: kinds.Kind, *, namespace: str = "", fields: str = ""
-    ) -> AsyncIterator[Body]:
-        raise AssertionError((kind, namespace, fields))
-        yield {}
+    async def pages(self, kind: kinds.Kind, **_: Any) -> AsyncIterator[Page[Any]]:
+        raise AssertionError(f"nothing is listed here: {kind.name}")
+        yield Page("", [])
 
     async def apply_status(self, ref: Ref, status: Body) -> Body:
         self.statuses[ref] = status

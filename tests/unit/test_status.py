@@ -180,7 +180,9 @@ def test_settings_that_wait_for_a_person_are_stalled(
 ) -> None:
     """T8: RollOutHalted and PoliciesChanged were InProgress for ever."""
     facts: dict[str, Any] = {
+        "crds_problem": "",
         "policies_problem": "",
+        "roles_problem": "",
         "remark": "",
         "holders": (),
         "fairness": None,

@@ -141,6 +141,13 @@ PRIORITY_LEVEL = Kind(
     plural="prioritylevelconfigurations",
     namespaced=False,
 )
+CRD = Kind(
+    name="CustomResourceDefinition",
+    group="apiextensions.k8s.io",
+    version="v1",
+    plural="customresourcedefinitions",
+    namespaced=False,
+)
 EVENT = Kind(name="Event", group="events.k8s.io", version="v1", plural="events", namespaced=True)
 
 BY_NAME = {
@@ -149,6 +156,7 @@ BY_NAME = {
         CLUSTER_NETWORK_POLICY,
         CLUSTER_ROLE,
         CLUSTER_ROLE_BINDING,
+        CRD,
         DAEMON_SET,
         EVENT,
         FLOW_SCHEMA,

@@ -1,7 +1,7 @@
 """References and manifests: how rooms speak about objects of the cluster."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from securetenant.api import kinds
 
@@ -24,6 +24,17 @@ class Ref(NamedTuple):
     def path(self) -> str:
         """Return the URL path of the object."""
         return kinds.BY_NAME[self.kind].path(self.namespace, self.name)
+
+
+T = TypeVar("T")
+
+
+class Page(NamedTuple, Generic[T]):
+    """A part of a list, its items reduced to what is needed of them."""
+
+    version: str
+    """The resourceVersion of the whole list."""
+    items: list[T]
 
 
 class Manifest(NamedTuple):

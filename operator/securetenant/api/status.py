@@ -84,7 +84,7 @@ PIDS_LIMITED = "PidsLimited"
 """Every node that the tenant's pods may run on limits the processes of a pod, as the spec asks for.
 Absent where it asks for nothing; Ready waits for it only where the limit is required."""
 POLICIES_IN_FORCE = "PoliciesInForce"
-"""Every admission policy of this version is installed and unchanged."""
+"""Every admission policy, CRD and ClusterRole of this version is installed and unchanged."""
 NODES_DEDICATED = "NodesDedicated"
 """The tenant's pods run on its own nodes, and nobody else's there; or, for a shared tenant, on the
 nodes for shared tenants. Present where the spec or TenancySettings say something of nodes."""
@@ -159,6 +159,12 @@ CONSENT_NEEDED = "ConsentNeeded"
 """A retained namespace is taken back only with the platform team's consent."""
 POLICIES_CHANGED = "PoliciesChanged"
 """An admission policy is missing or not the one of this version: the platform team installs it."""
+CRDS_CHANGED = "CRDsChanged"
+"""A CustomResourceDefinition of SecureTenant does not keep every field that this operator reads:
+nothing is changed until the platform team installs it."""
+ROLES_CHANGED = "RolesChanged"
+"""A ClusterRole of SecureTenant is missing or allows something else than in this version: the
+platform team restores it."""
 HOSTNAME_TAKEN = "HostnameTaken"
 """A host name's end is also another tenant's, who has it in force, or asks for it and is older."""
 AUDIT_ONLY = "AuditOnly"
@@ -170,6 +176,9 @@ asks for."""
 PRIORITY_LEVEL_MISSING = "PriorityLevelMissing"
 """There is no PriorityLevelConfiguration securetenant-tenants, so the API server passes over the
 FlowSchemas of tenants: the platform team installs it."""
+PRIORITY_LEVEL_CHANGED = "PriorityLevelChanged"
+"""The PriorityLevelConfiguration securetenant-tenants limits nothing or queues nothing, so tenants
+do not queue apart."""
 UNEXPECTED_HOLDER = "UnexpectedHolder"
 """Somebody holds the verb override who need not."""
 ROLLING_OUT = "RollingOut"

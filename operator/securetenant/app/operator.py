@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime
+import functools
 import signal
 import time
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import structlog
 
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
-from securetenant.api.objects import Ref
+from securetenant.api.objects import Body, Ref
 from securetenant.app import health
 from securetenant.app.tenants_watch import TenantsWatch
 from securetenant.kube import credentials
@@ -20,6 +21,7 @@ from securetenant.kube.client import Client
 from securetenant.kube.events import Events
 from securetenant.kube.informer import Informer
 from securetenant.kube.kubelet import Kubelets
+from securetenant.plan import schemas
 from securetenant.reconcile.engine import Engine
 from securetenant.reconcile.errors import ClusterError, MissingError
 from securetenant.reconcile.store import Store
@@ -28,6 +30,8 @@ from securetenant.telemetry.metrics import Metrics
 _SWEEP_SECONDS = 600.0
 """How often SecureTenants are listed to find those that vanished unseen."""
 _CRD_POLL_SECONDS = 2.0
+_CRD_SETTLE_SECONDS = 5.0
+"""How long API servers may take until they read and write by a CRD that was just changed."""
 _TIER_POLL_SECONDS = 20.0
 """How often the API server is asked for ClusterNetworkPolicies while it does not know them. Their
 CRD is not watched: the operator has no right on CRDs."""
@@ -112,6 +116,19 @@ class Operator:
                 known=lambda kind: [Ref(kind, "", names.SETTINGS_NAME)],
             ),
         ]
+        self._informers += [
+            Informer(
+                client,
+                kinds.CRD,
+                selector="",
+                fields=f"metadata.name={name}",
+                seen=self._crd_seen,
+                gone=self.engine.platform_gone,
+                # What the list does not show is gone, known before or not.
+                known=functools.partial(_only, name),
+            )
+            for name in schemas.expected()
+        ]
         self._fairness = (
             Informer(
                 client,
@@ -125,6 +142,13 @@ class Operator:
         )
         self._watch: TenantsWatch | None = None
         self._work: asyncio.Task[None] | None = None
+        self._begin_again = asyncio.Event()
+
+    def _crd_seen(self, ref: Ref, body: Body) -> None:
+        """Take a CRD of ours; once all are right again, everything has to be seen again."""
+        self.engine.platform_seen(ref, body)
+        if self.engine.platform.must_begin_again:
+            self._begin_again.set()
 
     def _informer(self, kind: Kind, selector: str) -> Informer:
         return Informer(
@@ -158,18 +182,21 @@ class Operator:
         )
 
     async def run(self, login: credentials.Credentials, stopping: asyncio.Event) -> None:
-        """Run until ``stopping`` is set; then end in order. Raises what ended it otherwise."""
+        """Run until ``stopping`` is set, or until everything has to be seen again.
+
+        It ends in order. Raises what ended it otherwise.
+        """
         serving = asyncio.create_task(self._serve(login))
-        asked = asyncio.create_task(stopping.wait())
+        asked = [asyncio.create_task(each.wait()) for each in (stopping, self._begin_again)]
         try:
-            await asyncio.wait((serving, asked), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((serving, *asked), return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
                 await serving
             await self._drain()
         finally:
-            asked.cancel()
-            serving.cancel()
-            await asyncio.gather(asked, serving, return_exceptions=True)
+            for task in (*asked, serving):
+                task.cancel()
+            await asyncio.gather(*asked, serving, return_exceptions=True)
 
     async def _serve(self, login: credentials.Credentials) -> None:
         await self._wait_for_kinds()
@@ -237,8 +264,7 @@ class Operator:
         while True:
             try:
                 for kind in (kinds.SECURE_TENANT, kinds.TENANT_POLICY, kinds.TENANCY_SETTINGS):
-                    async for _ in self._client.pages(kind, size=1):
-                        break
+                    await self._probe(kind)
             except MissingError:
                 if not told:
                     _log.warning("The CRDs are not installed: kubectl apply -k crds")
@@ -252,13 +278,17 @@ class Operator:
     async def _is_served(self, kind: Kind) -> bool:
         """Tell whether the API server knows a kind; an answer that is no answer means yes."""
         try:
-            async for _ in self._client.pages(kind, size=1):
-                break
+            await self._probe(kind)
         except MissingError:
             return False
         except ClusterError:
             return True
         return True
+
+    async def _probe(self, kind: Kind) -> None:
+        """Ask for one object of a kind; an error says that it is not served."""
+        async for _ in self._client.pages(kind, size=1, take=lambda _: None):
+            break
 
     def _expect_mutating(self) -> list[Informer]:
         self.engine.mutating_served()
@@ -318,14 +348,16 @@ class Operator:
         """See every SecureTenant once: a peer that is not known yet looks like one that is gone."""
         while True:
             try:
-                async for page in self._client.pages(kinds.SECURE_TENANT):
-                    for item in page["items"]:
-                        self.engine.tenant_seen(item["metadata"]["name"], item)
+                async for _ in self._client.pages(kinds.SECURE_TENANT, take=self._take_tenant):
+                    pass
             except ClusterError as error:
                 _log.warning("Cannot list SecureTenants", error=str(error))
                 await asyncio.sleep(_CRD_POLL_SECONDS)
             else:
                 return
+
+    def _take_tenant(self, body: Body) -> None:
+        self.engine.tenant_seen(body["metadata"]["name"], body)
 
     async def _sweep(self, asked: asyncio.Event) -> None:
         """List SecureTenants now and then, and whenever asked; forget those that are gone."""
@@ -337,13 +369,19 @@ class Operator:
             present: set[str] = set()
             before = set(self.engine.tenants.names())
             try:
-                async for page in self._client.pages(kinds.SECURE_TENANT):
-                    present.update(item["metadata"]["name"] for item in page["items"])
+                async for page in self._client.pages(
+                    kinds.SECURE_TENANT, take=lambda body: str(body["metadata"]["name"])
+                ):
+                    present.update(page.items)
             except ClusterError as error:
                 _log.warning("Cannot list SecureTenants", error=str(error))
                 continue
             for name in before - present:
                 self.engine.tenant_gone(name)
+
+
+def _only(name: str, kind: str) -> list[Ref]:
+    return [Ref(kind, "", name)]
 
 
 async def run(settings: Settings) -> None:
@@ -353,13 +391,24 @@ async def run(settings: Settings) -> None:
     async with Client(login, requested=metrics.requested) as client:
         events = Events(client)
         kubelets = Kubelets(client, server=login.server, authority=login.certificate_authority)
-        operator = Operator(client, metrics, events, kubelets)
+
+        def begin() -> Operator:
+            return Operator(client, metrics, events, kubelets)
+
+        operator = begin()
+
+        def liveness_problem() -> str:
+            return operator.liveness_problem()
+
+        def readiness_problem() -> str:
+            return operator.readiness_problem()
+
         runner = await health.serve(
             settings.address,
             settings.port,
             metrics=metrics,
-            alive=operator.liveness_problem,
-            ready=operator.readiness_problem,
+            alive=liveness_problem,
+            ready=readiness_problem,
         )
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -368,6 +417,13 @@ async def run(settings: Settings) -> None:
         posting = asyncio.create_task(events.run())
         try:
             await operator.run(login, stopping)
+            while not stopping.is_set():
+                _log.info("The CRDs are as they should be again; everything is read again")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_CRD_SETTLE_SECONDS):
+                        await stopping.wait()
+                operator = begin()
+                await operator.run(login, stopping)
         finally:
             posting.cancel()
             await asyncio.gather(posting, return_exceptions=True)

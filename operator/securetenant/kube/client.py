@@ -1,17 +1,22 @@
-"""Requests to the API server on one session, with errors named by who must act."""
+"""Requests to the API server on one session, with errors named by who must act.
 
+No answer is read without a bound: tenants decide how large many objects are. Lists are asked for
+in smaller pages where they are large, and reduced page by page, a few at a time.
+"""
+
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiohttp
 from pydantic_core import from_json
 
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
-from securetenant.api.objects import Body, Manifest, Ref
+from securetenant.api.objects import Body, Manifest, Page, Ref
 from securetenant.kube import credentials
 from securetenant.kube.credentials import Credentials
 from securetenant.kube.throttle import Throttle
@@ -28,6 +33,15 @@ _REQUEST_SECONDS = 30.0
 _CONNECTIONS = 64
 _MESSAGE_LENGTH = 1000
 
+PAGE_BYTES = 4 << 20
+"""How large a page of a list may be: as Python objects it may be twenty times as large."""
+OBJECT_BYTES = 16 << 20
+"""How large one object may be, alone in its page or in an event: etcd takes 1.5 MiB, which JSON
+may write with six bytes for one."""
+_CHUNK_BYTES = 1 << 16
+_LISTS = 4
+"""How many pages are read at a time. They are parsed and reduced one after the other."""
+
 _APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
 _JSON = "application/json"
@@ -37,6 +51,8 @@ _TEST_FAILED = "the server rejected our request due to an error in our request"
 _MOMENTARY = ("no params found", "not yet synced", "is not known to belong to tenant")
 """What an API server says for moments, while parameters of its policies or a binding that was just
 made arrive: to be tried again."""
+
+T = TypeVar("T")
 
 
 class Client:
@@ -50,6 +66,7 @@ class Client:
         self._requested = requested or (lambda _method, _status: None)
         self._session: aiohttp.ClientSession | None = None
         self._throttle = Throttle()
+        self._lists = asyncio.Semaphore(_LISTS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,33 +153,54 @@ class Client:
         self,
         kind: Kind,
         *,
+        take: Callable[[dict[str, Any]], T],
         namespace: str = "",
         selector: str = "",
         fields: str = "",
         size: int = 500,
-    ) -> AsyncIterator[Body]:
-        """Yield a consistent list, page by page, each a List object.
+    ) -> AsyncIterator[Page[T]]:
+        """Yield a consistent list, page by page, each item reduced by ``take``.
 
-        ``selector`` is by labels, ``fields`` by fields.
+        ``selector`` is by labels, ``fields`` by fields. A page holds ``size`` items at most, and
+        fewer where they are large.
         """
-        token = ""
+        params = {"limit": str(size)}
+        if selector:
+            params["labelSelector"] = selector
+        if fields:
+            params["fieldSelector"] = fields
+        limit = size
         while True:
-            params = {"limit": str(size)}
-            if selector:
-                params["labelSelector"] = selector
-            if fields:
-                params["fieldSelector"] = fields
-            if token:
-                params["continue"] = token
-            page = await self.request("GET", kind.path(namespace), params=params)
+            params["limit"] = str(limit)
+            most = PAGE_BYTES if limit > 1 else OBJECT_BYTES
+            try:
+                async with self._lists:
+                    answer, length = await self._get(kind.path(namespace), params, most)
+                    page, token = _reduce(answer, take)
+                    # It may be large, and the caller may keep us waiting.
+                    del answer
+            except TooLargeError:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // 4)
+                continue
             yield page
-            token = page["metadata"].get("continue", "")
             if not token:
                 return
+            params["continue"] = token
+            if length * 2 <= PAGE_BYTES:
+                limit = min(limit * 2, size)
 
     @contextlib.asynccontextmanager
     async def watch(
-        self, kind: Kind, *, selector: str, version: str, seconds: int, silence: float
+        self,
+        kind: Kind,
+        *,
+        selector: str,
+        version: str,
+        seconds: int,
+        silence: float,
+        fields: str = "",
     ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
         """Open a watch from ``version``; yield its events as they come.
 
@@ -177,6 +215,8 @@ class Client:
         }
         if selector:
             params["labelSelector"] = selector
+        if fields:
+            params["fieldSelector"] = fields
         limits = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence)
         async with self._open("GET", kind.path(), params=params, limits=limits) as response:
             yield _lines(response)
@@ -191,6 +231,28 @@ class Client:
         content_type: str | None = None,
     ) -> dict[str, Any]:
         """Send one request and return the answer; raises a :class:`ClusterError`."""
+        text = await self._exchange(
+            method, path, params=params, body=body, content_type=content_type, most=OBJECT_BYTES
+        )
+        return _parse(text)
+
+    async def _get(
+        self, path: str, params: Mapping[str, str], most: int
+    ) -> tuple[dict[str, Any], int]:
+        """Return an answer and how long it was."""
+        text = await self._exchange("GET", path, params=params, most=most)
+        return _parse(text), len(text)
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        most: int,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str | None = None,
+    ) -> bytearray:
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         async with self._throttle.slot():
             try:
@@ -202,7 +264,7 @@ class Client:
                     content_type=content_type,
                     limits=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, connect=10),
                 ) as response:
-                    answer = await _read(response)
+                    answer = await _read(response, most)
             except TooManyError as error:
                 self._throttle.was_refused(error.retry_after)
                 raise
@@ -258,25 +320,60 @@ def _kind(ref: Ref) -> Kind:
     return kinds.BY_NAME[ref.kind]
 
 
-async def _read(response: aiohttp.ClientResponse) -> dict[str, Any]:
+def _reduce(answer: dict[str, Any], take: Callable[[dict[str, Any]], T]) -> tuple[Page[T], str]:
+    """Return a page and the token of the next; each item is dropped once it was taken."""
+    metadata = answer["metadata"]
+    items = answer["items"] or []
+    items.reverse()
+    found = []
+    while items:
+        found.append(take(items.pop()))
+    return Page(str(metadata["resourceVersion"]), found), metadata.get("continue", "")
+
+
+def _parse(text: bytearray) -> dict[str, Any]:
     try:
-        answer: dict[str, Any] = from_json(await response.read())
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        answer: dict[str, Any] = from_json(text)
+    except ValueError as error:
         raise UnavailableError(_text(error)) from error
     return answer
 
 
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytearray:
+    """Return the body of an answer; one of more than ``most`` bytes is not read to its end."""
+    text = bytearray()
+    try:
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            text += chunk
+            if len(text) > most:
+                response.close()
+                raise TooLargeError(_too_large(response.url.path, most))
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise UnavailableError(_text(error)) from error
+    return text
+
+
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
     """Yield the JSON objects of a watch; the stream's own line reader has a length limit."""
-    rest = b""
+    rest = bytearray()
     try:
         async for chunk in response.content.iter_any():
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                if line:
-                    yield from_json(line)
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            for number, part in enumerate(chunk.split(b"\n")):
+                if number:
+                    # Nothing here keeps a whole line: the next one may be long in coming.
+                    text, rest = rest, bytearray()
+                    if text:
+                        yield _parse(text)
+                    del text
+                rest += part
+                if len(rest) > OBJECT_BYTES:
+                    raise TooLargeError(_too_large(response.url.path, OBJECT_BYTES))
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise UnavailableError(_text(error)) from error
+
+
+def _too_large(path: str, most: int) -> str:
+    return f"the answer to {path} is larger than {most >> 20} MiB and is not read to its end"
 
 
 async def _error(response: aiohttp.ClientResponse) -> ClusterError:
@@ -307,6 +404,10 @@ async def _error(response: aiohttp.ClientResponse) -> ClusterError:
 
 class TooManyError(UnavailableError):
     """The API server is overloaded (429)."""
+
+
+class TooLargeError(UnavailableError):
+    """The answer, or an event, is larger than what is read of one."""
 
 
 class ExpiredError(ClusterError):

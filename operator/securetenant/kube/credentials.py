@@ -152,7 +152,8 @@ def session(
 
     made = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=limit, ssl=credentials.tls()),
-        headers={"User-Agent": user_agent},
+        # Not compressed: a little of that may be very much, and is not known before.
+        headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
         middlewares=(authorize,),
         # aiohttp would look for a netrc file at every request.
         trust_env=False,

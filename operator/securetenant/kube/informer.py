@@ -1,7 +1,8 @@
 """Keeps the store true: list, then watch, for one kind.
 
 A list sweeps: what it does not show is gone, whether or not a deletion was seen. Only
-(version, uid, digest) of an object is kept; bodies are dropped at once.
+(version, uid, digest) of an object is kept; bodies are dropped at once, since tenants decide how
+large some of them are.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import structlog
 
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Ref
-from securetenant.kube.client import Client, ExpiredError
+from securetenant.kube.client import Client, ExpiredError, TooLargeError
 from securetenant.plan import ownership
 from securetenant.reconcile.errors import ClusterError, MissingError, UnavailableError
 
@@ -43,12 +44,17 @@ class Informer:
         seen: Seen,
         gone: Gone,
         known: Callable[[str], list[Ref]],
+        fields: str = "",
         may_go: bool = False,
     ) -> None:
-        """``may_go``: the kind is not ours, and may cease to be served."""
+        """``selector`` is by labels, ``fields`` by fields.
+
+        ``may_go``: the kind is not ours, and may cease to be served.
+        """
         self._client = client
         self._kind = kind
         self._selector = selector
+        self._fields = fields
         self._seen = seen
         self._gone = gone
         self._known = known
@@ -73,6 +79,10 @@ class Informer:
                 self._failures = 0
             except ExpiredError:
                 version = ""
+            except TooLargeError as error:
+                # The same event would come again; a list shows what came of it.
+                await self._wait("", error)
+                version = ""
             except MissingError as error:
                 if self._may_go:
                     return
@@ -84,10 +94,11 @@ class Informer:
         """Report every object, then the absence of the rest; return the list's version."""
         present: set[Ref] = set()
         version = "0"
-        async for page in self._client.pages(self._kind, selector=self._selector):
-            version = page["metadata"]["resourceVersion"]
-            for item in page["items"]:
-                present.add(self._report(item))
+        async for page in self._client.pages(
+            self._kind, selector=self._selector, fields=self._fields, take=self._report
+        ):
+            version = page.version
+            present.update(page.items)
             self.heard_at = time.monotonic()
             # A page is a lot of work in one piece: let others have their turn.
             await asyncio.sleep(0)
@@ -103,6 +114,7 @@ class Informer:
         async with self._client.watch(
             self._kind,
             selector=self._selector,
+            fields=self._fields,
             version=version,
             seconds=seconds,
             silence=_SILENCE_SECONDS,
@@ -111,6 +123,8 @@ class Informer:
                 self.heard_at = time.monotonic()
                 self._failures = 0
                 version = self._take(event)
+                # Not kept until the next one comes.
+                del event
         return version
 
     def _take(self, event: dict[str, Any]) -> str:

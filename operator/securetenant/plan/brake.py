@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 _HOUR = datetime.timedelta(hours=1)
+_ALMOST_A_SECOND = datetime.timedelta(microseconds=999_999)
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -57,7 +58,9 @@ class Brake:
                 each: entry for each, entry in self._entries.items() if self._is_recent(each, now)
             }
             self._saved &= self._entries.keys()
-            self._entries[uid] = _Entry(tenant, now.replace(microsecond=0))
+            # Stored in whole seconds, and never before it began: the hour is not shorter by that.
+            began = (now + _ALMOST_A_SECOND).replace(microsecond=0)
+            self._entries[uid] = _Entry(tenant, began)
         return Decision(is_unsaved=uid not in self._saved)
 
     def wait(self, uid: str, most: int, now: datetime.datetime) -> float:

@@ -7,6 +7,7 @@ weakened or extended is named: the operator neither writes policies nor may it.
 import hashlib
 import json
 from collections.abc import Mapping
+from enum import Enum, auto
 from typing import Any
 
 from securetenant.api import kinds, pack_digests
@@ -25,6 +26,26 @@ WITHOUT_MUTATION = (
     " where they would be mended"
 )
 _MUTATING = (kinds.MUTATING_POLICY.name, kinds.MUTATING_BINDING.name)
+
+
+class Level(Enum):
+    """How the priority level of tenants is. Its numbers are the platform team's to choose."""
+
+    MISSING = auto()
+    UNLIMITED = auto()
+    """Tenants wait for nobody."""
+    REFUSING = auto()
+    """Nothing queues: what is too much is refused, whoever sent it."""
+    QUEUEING = auto()
+
+
+def level(body: Body) -> Level:
+    """Reduce a PriorityLevelConfiguration."""
+    limited = body["spec"].get("limited")
+    if body["spec"].get("type") != "Limited" or not limited:
+        return Level.UNLIMITED
+    queues = (limited.get("limitResponse") or {}).get("type") == "Queue"
+    return Level.QUEUEING if queues else Level.REFUSING
 
 
 def digest(body: Body) -> str:

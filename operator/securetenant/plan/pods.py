@@ -1,4 +1,7 @@
-"""What matters of a pod, and of a DaemonSet, to the nodes of tenants."""
+"""What matters of a pod, and of a DaemonSet, to the nodes of tenants.
+
+Little is kept of either: a tenant decides how large its pods are.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -8,6 +11,8 @@ from securetenant.api.objects import Body
 
 _MIRROR = "kubernetes.io/config.mirror"
 _FINISHED = ("Succeeded", "Failed")
+_SHOWN = 500
+"""How much is kept of what a scheduler says."""
 
 
 class PodFacts(NamedTuple):
@@ -22,16 +27,13 @@ class PodFacts(NamedTuple):
     mirror: bool
     """Whether a node shows a static pod by it: nothing evicts that."""
     finished: bool
-    tolerations: tuple[Mapping[str, Any], ...]
+    stays: bool
+    """Whether it stays on a node with the taint of the tenant in question."""
     unschedulable: str
-    """Why the scheduler finds no node, in its own words."""
+    """Why the scheduler finds no node, in its own words, cut."""
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
-
-    def stays(self, tenant: str) -> bool:
-        """Tell whether it stays on a node with the taint of that tenant."""
-        return self.mirror or tolerates(self.tolerations, tenant, "NoExecute")
 
 
 class DaemonFacts(NamedTuple):
@@ -52,20 +54,21 @@ class DaemonFacts(NamedTuple):
         return wants and not tolerates(self.tolerations, tenant, "NoSchedule")
 
 
-def observe(body: Body) -> PodFacts:
-    """Reduce a Pod to what is looked at."""
+def observe(body: Body, *, owner: str = "") -> PodFacts:
+    """Reduce a Pod to what is looked at; ``owner`` is the tenant whose taint it may tolerate."""
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
+    mirror = _MIRROR in (metadata.get("annotations") or {})
     return PodFacts(
         metadata["namespace"],
         metadata["name"],
         spec.get("nodeName", ""),
         daemon=any(each["kind"] == "DaemonSet" for each in metadata.get("ownerReferences") or ()),
-        mirror=_MIRROR in (metadata.get("annotations") or {}),
+        mirror=mirror,
         finished=status.get("phase") in _FINISHED,
-        tolerations=tuple(spec.get("tolerations") or ()),
+        stays=mirror or tolerates(spec.get("tolerations") or (), owner, "NoExecute"),
         unschedulable=next(
             (
-                str(each.get("message", ""))
+                str(each.get("message", ""))[:_SHOWN]
                 for each in status.get("conditions") or ()
                 if each["type"] == "PodScheduled" and each.get("reason") == "Unschedulable"
             ),

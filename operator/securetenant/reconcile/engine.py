@@ -112,7 +112,7 @@ class Engine:
             cluster=cluster,
             meter=meter,
             # Many nodes at once are one piece of news.
-            changed=lambda owner: self.queue.add_after(keys.Limits("", owner), _NEWS_SECONDS),
+            changed=lambda owner: self.queue.add_after(keys.Limits(owner), _NEWS_SECONDS),
         )
 
     # --- what is seen -----------------------------------------------------------------------
@@ -254,8 +254,12 @@ class Engine:
 
     def _platform_changed(self) -> None:
         self.queue.add(keys.Settings())
-        problem = self.platform.policies_problem
-        self._meter.policies_in_force(not problem)
+        platform = self.platform
+        self._meter.policies_in_force(
+            not (platform.crds_problem or platform.policies_problem or platform.roles_problem)
+        )
+        if platform.crds_problem:
+            self.pids.take_settings(None)
         for name in self.tenants.names():
             self.queue.add(keys.Tenant(name))
 
@@ -343,7 +347,7 @@ class Engine:
 
     def _wake_nodes(self, nodes: Iterable[str]) -> None:
         for name in nodes:
-            self.queue.add(keys.Node("", name))
+            self.queue.add(keys.Node(name))
 
     def _is_retained(self, name: str) -> bool:
         """Tell whether a tenant who asks for no node keeps what it has.
@@ -557,12 +561,7 @@ class Engine:
         if record is None:
             return False
         if self.platform.settings is None:
-            finding = Finding(
-                type=status.READY,
-                reason=status.SETTINGS_MISSING,
-                message=self.platform.settings_problem,
-            )
-            await self._write_status(key.tenant, record, (finding,))
+            await self._write_status(key.tenant, record, self._settings_findings())
             return False
         was_stale = record.stale
         changed = []
@@ -670,12 +669,27 @@ class Engine:
             # None of them can tell of harm, so there is nothing to wait for.
             self.queue.add(keys.Settings())
 
+    def _settings_findings(self) -> tuple[Finding, ...]:
+        """Say why there are no settings to go by."""
+        problem, crds = self.platform.settings_problem, self.platform.crds_problem
+        if crds:
+            return tuple(
+                Finding(type=type, reason=status.CRDS_CHANGED, message=crds)
+                for type in (status.READY, status.POLICIES_IN_FORCE)
+            )
+        return (Finding(type=status.READY, reason=status.SETTINGS_MISSING, message=problem),)
+
     def _policy_findings(self) -> tuple[Finding, ...]:
-        problem = self.platform.policies_problem
-        if not problem:
-            return ()
-        return (
-            Finding(type=status.POLICIES_IN_FORCE, reason=status.POLICIES_CHANGED, message=problem),
+        platform = self.platform
+        found = (
+            (status.POLICIES_IN_FORCE, status.POLICIES_CHANGED, platform.policies_problem),
+            (status.POLICIES_IN_FORCE, status.ROLES_CHANGED, platform.roles_problem),
+            (status.ACCESS_SCOPED, status.ROLES_CHANGED, platform.access_problem),
+        )
+        return tuple(
+            Finding(type=type, reason=reason, message=problem)
+            for type, reason, problem in found
+            if problem
         )
 
     async def _tell_settings(self) -> bool:
@@ -688,10 +702,14 @@ class Engine:
         previous = body.get("status") or {}
         document = settings.summarize(
             generation=int(body["metadata"].get("generation", 0)),
+            crds_problem=self.platform.crds_problem,
             policies_problem=self.platform.policies_problem,
+            roles_problem=". ".join(
+                filter(None, (self.platform.roles_problem, self.platform.own_roles_problem))
+            ),
             remark=self.platform.remark,
             holders=self.platform.override_holders,
-            fairness=self.flows.shortcoming(has_level=self.platform.has_level),
+            fairness=self.flows.shortcoming(self.platform.level),
             progress=self.rollout.progress(
                 len(self.tenants.records), self.platform.settings_problem
             ),

@@ -9,6 +9,7 @@ from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.desired import fairness
 from securetenant.plan import flows, ownership
 from securetenant.plan.ownership import FlowFacts, Observed
+from securetenant.plan.pack import Level
 from securetenant.reconcile.errors import ClusterError, RefusedError, UnavailableError
 from securetenant.reconcile.ports import Meter
 from securetenant.reconcile.store import Store
@@ -95,7 +96,7 @@ class Flows:
                 reason, message = status.PROGRESSING, str(error)
         return self.note(name, wanted, reason, message), bool(reason)
 
-    def shortcoming(self, *, has_level: bool) -> Finding | None:
+    def shortcoming(self, level: Level) -> Finding | None:
         """Say what keeps tenants from queueing apart, or nothing."""
         if not self.has_begun:
             reason = status.UNAVAILABLE
@@ -103,7 +104,15 @@ class Flows:
                 "FlowSchemas or PriorityLevelConfigurations cannot be watched. Give the operator"
                 " its rights: apply the manifests of this version again"
             )
-        elif not has_level:
+        elif level in (Level.UNLIMITED, Level.REFUSING):
+            reason = status.PRIORITY_LEVEL_CHANGED
+            what = "type Exempt" if level is Level.UNLIMITED else "limitResponse Reject"
+            message = (
+                f"PriorityLevelConfiguration {names.PRIORITY_LEVEL} has {what}, so requests of"
+                " tenants do not queue apart. Set type Limited and limitResponse Queue, or restore"
+                " it: kubectl apply -k manifests/fairness"
+            )
+        elif level is Level.MISSING:
             reason = status.PRIORITY_LEVEL_MISSING
             message = (
                 f"There is no PriorityLevelConfiguration {names.PRIORITY_LEVEL}, so requests of"

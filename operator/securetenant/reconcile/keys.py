@@ -1,4 +1,8 @@
-"""Pieces of work, by what they are about."""
+"""Pieces of work, by what they are about.
+
+``tenant`` of each is the line in which it waits. What is nobody's waits in a line by its kind,
+whose name no tenant can have: many nodes must not delay the settings.
+"""
 
 from typing import NamedTuple
 
@@ -46,11 +50,14 @@ class Stray(NamedTuple):
 class Node(NamedTuple):
     """Give one node its marks, or take them off."""
 
-    tenant: str
-    """Nobody: a node may concern several."""
     name: str
     # As above.
     node: str = "Node"
+
+    @property
+    def tenant(self) -> str:
+        """Return the line of nodes: one may concern several tenants."""
+        return "Node/"
 
 
 class Pods(NamedTuple):
@@ -64,8 +71,12 @@ class Pods(NamedTuple):
 class DaemonSets(NamedTuple):
     """See which DaemonSets do not tolerate the taints of tenants."""
 
-    tenant: str = ""
     daemon_sets: str = "DaemonSets"
+
+    @property
+    def tenant(self) -> str:
+        """Return a line of its own."""
+        return "DaemonSets/"
 
 
 class Flow(NamedTuple):
@@ -84,17 +95,25 @@ class Flow(NamedTuple):
 class Limits(NamedTuple):
     """Let those tell anew who ask for limits of processes on the nodes of this owner."""
 
-    tenant: str
-    """Nobody: there may be many."""
     owner: str
     # As above.
     limits: str = "Limits"
+
+    @property
+    def tenant(self) -> str:
+        """Return the line of limits: many tenants may ask for one."""
+        return "Limits/"
 
 
 class Settings(NamedTuple):
     """Tell how the platform stands."""
 
-    tenant: str = ""
+    settings: str = "Settings"
+
+    @property
+    def tenant(self) -> str:
+        """Return a line of its own."""
+        return "Settings/"
 
 
 class Kubelet(NamedTuple):

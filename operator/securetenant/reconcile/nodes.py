@@ -1,5 +1,7 @@
 """Nodes: gives each to whom it belongs, takes it back, and knows how the tenants' nodes stand."""
 
+import functools
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from securetenant.plan.nodes import Claims, Marks, NodeFacts, Standing, Verdict
 from securetenant.plan.pods import DaemonFacts, PodFacts
 from securetenant.reconcile.errors import ConflictError, MissingError, RefusedError
 from securetenant.reconcile.ports import Cluster, Meter
+from securetenant.reconcile.store import Graves
 from securetenant.status.placement import Place, Placement
 
 _SECONDS = 10.0
@@ -20,6 +23,11 @@ _SECONDS = 10.0
 pods are not watched: little of what happens to them concerns nodes."""
 _LOOK_SECONDS = 0.2
 """How many seconds there are between two such looks, over all of them."""
+_REST = 10
+"""How many times as long as a look took it rests after it: a tenant decides how large its pods are,
+and what it costs to look at them must not be what others wait for."""
+_PAGE = 100
+"""How many pods or DaemonSets are asked for at once."""
 _HURRY_SECONDS = 2.0
 """How soon a node is looked at again that waits for pods to go."""
 
@@ -75,11 +83,20 @@ class Surroundings:
 class Nodes:
     """Every node; writes to those that tenants have, get or leave, and to no other."""
 
-    def __init__(self, *, cluster: Cluster, meter: Meter, around: Surroundings) -> None:
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        meter: Meter,
+        around: Surroundings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._cluster = cluster
         self._meter = meter
         self._around = around
         self._known: dict[str, Known] = {}
+        self._graves = Graves()
         self._concerned: defaultdict[str, set[str]] = defaultdict(set)
         """Nodes by the tenants that they concern."""
         self._claims = Claims()
@@ -92,6 +109,8 @@ class Nodes:
         """Take a node as it now is; tell whether what we look at changed."""
         facts, version = nodes.observe(body), int(body["metadata"]["resourceVersion"])
         known = self._known.get(name)
+        if known is None and self._graves.hold(name, version):
+            return False
         if known is None:
             self._known[name] = Known(facts=facts, version=version)
             return True
@@ -107,7 +126,10 @@ class Nodes:
     def gone(self, name: str, version: int) -> Collection[str]:
         """Take note that a node is gone; return the tenants that it concerned."""
         known = self._known.get(name)
-        if known is None or known.version > version:
+        if known is not None and known.version > version:
+            return ()
+        self._graves.dig(name, version)
+        if known is None:
             return ()
         del self._known[name]
         return self._concern(name, known, ())
@@ -188,7 +210,9 @@ class Nodes:
         concerned = self._concern(name, known, {*involved, *verdict.rivals} - {""})
         if any(map(self._around.is_held, involved)):
             return 0.0, concerned, None
+        began = self._clock()
         wanted = self._wanted(known, await self._pods(name, verdict))
+        rest = _REST * (self._clock() - began)
         changed = nodes.taints_differ(wanted, known.facts) or nodes.label_differs(
             wanted, known.facts
         )
@@ -206,7 +230,8 @@ class Nodes:
             known.stood = wanted
         after = (known.verdict, known.evicted, known.guests, known.left, known.problem)
         news = concerned if changed or before != after or stood != known.stood else ()
-        return self._again(known), news, repair
+        again = self._again(known)
+        return again and max(again, rest), news, repair
 
     def _retained(self, facts: NodeFacts) -> Collection[str]:
         label = facts.label
@@ -219,9 +244,14 @@ class Nodes:
             return []
         return [
             found
-            async for page in self._cluster.pages(kinds.POD, fields=f"spec.nodeName={name}")
-            for item in page["items"]
-            if not (found := pods.observe(item)).finished
+            async for page in self._cluster.pages(
+                kinds.POD,
+                fields=f"spec.nodeName={name}",
+                take=functools.partial(pods.observe, owner=verdict.owner),
+                size=_PAGE,
+            )
+            for found in page.items
+            if not found.finished
         ]
 
     def _wanted(self, known: Known, found: Iterable[PodFacts]) -> Marks:
@@ -234,7 +264,7 @@ class Nodes:
                 left.append(str(pod))
             if verdict.standing is not Standing.OWN or pod.daemon:
                 continue
-            if not pod.stays(owner):
+            if not pod.stays:
                 # The tenant's own too, from before the node was its own: they are no less lost.
                 evicted.append(str(pod))
             elif tenant != owner and not pod.mirror:
@@ -314,10 +344,12 @@ class Nodes:
         ``total`` is the number of namespaces of all tenants with nodes of their own.
         """
         elsewhere, pending = [], []
+        began = self._clock()
         for namespace in sorted(namespaces):
-            async for page in self._cluster.pages(kinds.POD, namespace=namespace):
-                for item in page["items"]:
-                    pod = pods.observe(item)
+            async for page in self._cluster.pages(
+                kinds.POD, namespace=namespace, take=pods.observe, size=_PAGE
+            ):
+                for pod in page.items:
                     if pod.finished:
                         continue
                     if pod.node and not self._is_own(pod.node, tenant):
@@ -327,7 +359,8 @@ class Nodes:
         found = Strays(tuple(sorted(elsewhere)), tuple(sorted(pending)))
         news = found != self._strays.get(tenant, Strays())
         self._strays[tenant] = found
-        return max(_SECONDS, _LOOK_SECONDS * total), news
+        took = self._clock() - began
+        return max(_SECONDS, _LOOK_SECONDS * total, took * _REST), news
 
     def _is_own(self, node: str, tenant: str) -> bool:
         known = self._known.get(node)
@@ -341,13 +374,20 @@ class Nodes:
     async def look_at_daemons(self) -> bool:
         """See which DaemonSets there are; tell whether that is news."""
         found = [
-            pods.observe_daemon(item)
-            async for page in self._cluster.pages(kinds.DAEMON_SET)
-            for item in page["items"]
-            if not self._around.owner_of(item["metadata"]["namespace"])
+            each
+            async for page in self._cluster.pages(
+                kinds.DAEMON_SET, take=self._observe_daemon, size=_PAGE
+            )
+            for each in page.items
+            if each is not None
         ]
         before, self._daemons = self._daemons, tuple(sorted(found, key=str))
         return before != self._daemons
+
+    def _observe_daemon(self, body: Body) -> DaemonFacts | None:
+        """Reduce a DaemonSet of the platform; those of tenants are not looked at."""
+        theirs = self._around.owner_of(body["metadata"]["namespace"])
+        return None if theirs else pods.observe_daemon(body)
 
     # --- how a tenant stands ----------------------------------------------------------------
 

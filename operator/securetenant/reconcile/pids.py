@@ -25,6 +25,7 @@ from securetenant.reconcile import keys
 from securetenant.reconcile.errors import ClusterError, MissingError, UnavailableError
 from securetenant.reconcile.ports import Cluster, Kubelets, Meter
 from securetenant.reconcile.queue import Queue
+from securetenant.reconcile.store import Graves
 from securetenant.status import limits
 from securetenant.status.conditions import Verdict
 
@@ -82,6 +83,7 @@ class Pids:
         self._chance = random.Random()  # noqa: S311 - jitter.
         self._queue = Queue[keys.Kubelet](clock=clock, chance=self._chance)
         self._records: dict[str, _Record] = {}
+        self._graves = Graves()
         self._owned: defaultdict[str, set[str]] = defaultdict(set)
         """Nodes by whose they are."""
         self._unasked: set[str] = set()
@@ -102,10 +104,11 @@ class Pids:
         if known is not None and version <= known.version:
             return
         if known is not None and known.look.uid != look.uid:
-            self.node_gone(name, version)
+            self.node_gone(name, version - 1)
             known = None
         if known is None:
-            self._arrive(name, version, look)
+            if not self._graves.hold(name, version):
+                self._arrive(name, version, look)
             return
         before, known.look, known.version = known.look, look, version
         if look.kubelet != before.kubelet and self._may_hurry(known):
@@ -149,6 +152,8 @@ class Pids:
     def node_gone(self, name: str, version: int) -> None:
         """Take note that a Node was deleted at that version."""
         record = self._records.get(name)
+        if record is None or record.version <= version:
+            self._graves.dig(name, version)
         if record is not None and record.version <= version:
             del self._records[name]
             self._owned[record.look.owner].discard(name)

@@ -1,12 +1,14 @@
 """What this room needs from the outside, as protocols that ``kube`` and ``telemetry`` fulfil."""
 
-from collections.abc import AsyncIterator
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from securetenant.api.kinds import Kind
-from securetenant.api.objects import Body, Manifest, Ref
+from securetenant.api.objects import Body, Manifest, Page, Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan.pids import Kubelet, Reading
+
+T = TypeVar("T")
 
 
 class Cluster(Protocol):
@@ -30,8 +32,20 @@ class Cluster(Protocol):
     async def read(self, ref: Ref) -> Body | None:
         """Return the object, or nothing."""
 
-    def pages(self, kind: Kind, *, namespace: str = "", fields: str = "") -> AsyncIterator[Body]:
-        """Yield a list, page by page; of one namespace, or of what a field selector names."""
+    def pages(
+        self,
+        kind: Kind,
+        *,
+        take: Callable[[dict[str, Any]], T],
+        namespace: str = "",
+        fields: str = "",
+        size: int = 500,
+    ) -> AsyncIterator[Page[T]]:
+        """Yield a list, page by page; of one namespace, or of what a field selector names.
+
+        ``take`` reduces each item to what is needed, and must not keep it: tenants decide how
+        large some objects are.
+        """
 
     async def apply_status(self, ref: Ref, status: Body) -> Body:
         """Apply the status under the status field manager."""

@@ -1,11 +1,11 @@
 """What is known of the cluster: the last seen state of every object, reduced.
 
 Filled by informers and by the answers to our own writes; the newer one wins, so a late echo
-of our own write changes nothing.
+of our own write changes nothing, and a late answer to it does not bring back what was deleted.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
 from securetenant.api import kinds, names
@@ -21,6 +21,27 @@ class Served(NamedTuple):
     after: tuple[str, ...]
 
 
+_GRAVES = 10_000
+"""How many deletions are remembered: many more than there are requests in flight."""
+
+
+class Graves:
+    """At which version something was deleted last: what is older is not there any more."""
+
+    def __init__(self) -> None:
+        self._versions: dict[Hashable, int] = {}
+
+    def dig(self, what: Hashable, version: int) -> None:
+        """Take note of a deletion."""
+        self._versions[what] = max(version, self._versions.pop(what, 0))
+        if len(self._versions) > _GRAVES:
+            del self._versions[next(iter(self._versions))]
+
+    def hold(self, what: Hashable, version: int) -> bool:
+        """Tell whether it was deleted after that version."""
+        return version <= self._versions.get(what, 0)
+
+
 class Store:
     """Objects by namespace; the Namespace object itself lies in its own namespace."""
 
@@ -32,12 +53,15 @@ class Store:
         """Tenants that gained or lost a namespace."""
         self._served: list[Served] = []
         """What changed in TenantPolicies about host names."""
+        self._graves = Graves()
 
     def put(self, ref: Ref, observed: Observed) -> bool:
         """Remember an object; tell whether what we look at changed."""
         objects = self._objects[_home(ref)]
         known = objects.get(ref)
         if known is not None and observed.version <= known.version:
+            return False
+        if known is None and self._graves.hold(ref, observed.version):
             return False
         self._index(ref, known, observed)
         objects[ref] = observed
@@ -50,7 +74,11 @@ class Store:
         """
         objects = self._objects.get(_home(ref))
         known = objects.get(ref) if objects else None
-        if objects is None or known is None or known.version > version:
+        if known is not None and known.version > version:
+            return False
+        # The answer to the write that made it may still be under way.
+        self._graves.dig(ref, version)
+        if objects is None or known is None:
             return False
         self._index(ref, known, None)
         del objects[ref]

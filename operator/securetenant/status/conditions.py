@@ -15,6 +15,7 @@ _STALLED = (
     status.SPEC_REFUSED,
     status.SETTINGS_MISSING,
     status.BOUND_PASSED,
+    status.CRDS_CHANGED,
     status.QUOTA_OVERCOMMITTED,
     status.CONFLICT,
     status.PROTECTED_NAME,
@@ -36,6 +37,7 @@ _STALLED = (
 _WAITING = (
     # The platform team's to do, and stalled on TenancySettings: an upgrade fails no tenant.
     status.POLICIES_CHANGED,
+    status.ROLES_CHANGED,
     status.EVICTION_WAITING,
     status.NODE_IN_USE,
     status.KUBELET_UNREAD,

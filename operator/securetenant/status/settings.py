@@ -38,7 +38,9 @@ class Progress:
 def summarize(
     *,
     generation: int,
+    crds_problem: str,
     policies_problem: str,
+    roles_problem: str,
     remark: str,
     holders: Sequence[str],
     fairness: Finding | None,
@@ -49,10 +51,12 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the whole status document; ``fairness`` is what keeps tenants from queueing apart."""
     verdicts = [
-        _policies(policies_problem, remark),
+        _policies(crds_problem, policies_problem, roles_problem, remark),
         _override(holders),
         _fair(fairness),
-        _rolled_out(progress, generation),
+        _rolled_out(
+            progress, generation, status.CRDS_CHANGED if crds_problem else status.SPEC_REFUSED
+        ),
     ]
     # Whoever is cluster-admin by a group holds the verb, as on every cluster that kubeadm makes; it
     # exempts nobody by itself, and is told without keeping the settings from being ready.
@@ -77,19 +81,19 @@ def summarize(
     }
 
 
-def _policies(problem: str, remark: str) -> Verdict:
-    if problem:
-        return Verdict(status.POLICIES_IN_FORCE, "False", status.POLICIES_CHANGED, problem)
-    return Verdict(
-        status.POLICIES_IN_FORCE,
-        "True",
-        status.AS_SPECIFIED,
-        "; ".join(
-            filter(
-                None, ("Every admission policy of this version is installed and unchanged", remark)
-            )
-        ),
+def _policies(crds: str, policies: str, roles: str, remark: str) -> Verdict:
+    found = (
+        (status.CRDS_CHANGED, crds),
+        (status.POLICIES_CHANGED, policies),
+        (status.ROLES_CHANGED, roles),
     )
+    wrong = [(reason, problem) for reason, problem in found if problem]
+    if wrong:
+        message = ". ".join(problem for _, problem in wrong)
+        return Verdict(status.POLICIES_IN_FORCE, "False", wrong[0][0], message)
+    told = "Every admission policy, CRD and role of this version is installed and unchanged"
+    message = f"{told}; {remark}" if remark else told
+    return Verdict(status.POLICIES_IN_FORCE, "True", status.AS_SPECIFIED, message)
 
 
 def _fair(finding: Finding | None) -> Verdict:
@@ -102,10 +106,10 @@ def _fair(finding: Finding | None) -> Verdict:
     return Verdict(status.FAIRNESS_IN_FORCE, "True", status.AS_SPECIFIED, message)
 
 
-def _rolled_out(progress: Progress, generation: int) -> Verdict:
-    """Say how many tenants follow, and whom the rest wait for."""
+def _rolled_out(progress: Progress, generation: int, refused: str) -> Verdict:
+    """Say how many tenants follow, and whom the rest wait for; ``refused`` why nobody can."""
     if progress.problem:
-        return Verdict(status.ROLLED_OUT, "False", status.SPEC_REFUSED, progress.problem)
+        return Verdict(status.ROLLED_OUT, "False", refused, progress.problem)
     names_and_reasons = [f"{name} ({reason})" for name, reason in progress.harmed]
     if not progress.waiting and not progress.working and names_and_reasons:
         message = (

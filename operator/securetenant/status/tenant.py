@@ -10,7 +10,6 @@ from securetenant.status import conditions
 from securetenant.status.conditions import Verdict
 from securetenant.status.outcome import Finding, Outcome
 
-
 SUSPENDED_NOTE = (
     "the operator is suspended: nothing is changed, drift is not repaired, and a lockdown or"
     " withdrawn access takes effect only when spec.reconciliation is Active again"
