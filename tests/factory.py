@@ -59,6 +59,24 @@ def namespace(name: str, owner: str = "", *, version: int = 1, **metadata: Any) 
     }
 
 
+CLOUDS = {
+    "nearly all": "169.254.169.254",
+    "Alibaba Cloud": "100.100.100.200",
+    "Alibaba Cloud by IPv6": "fd00:100::100:200",
+    "AWS by IPv6": "fd00:ec2::254",
+    "Azure": "168.63.129.16",
+    "Google Cloud by IPv6": "fd20:ce::254",
+    "Linode by IPv6": "fd00:a9fe:a9fe::1",
+    "OpenStack by IPv6": "fe80::a9fe:a9fe",
+    "Oracle Cloud by IPv6": "fd00:c1::a9fe:a9fe",
+    "Oracle Cloud Classic": "192.0.0.192",
+    "Scaleway": "169.254.42.42",
+    "Scaleway by IPv6": "fd00:42::42",
+    "Tencent Cloud": "169.254.0.23",
+}
+"""Where each hands out credentials to whoever asks."""
+
+
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},

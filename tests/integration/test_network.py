@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import Ready, settled
-from factory import enough, seen, settings, settings_spec, tenant
+from factory import CLOUDS, enough, seen, settings, settings_spec, tenant
 from harness import Api, Operator, conditions, wait_for, writes_by_operator
 from securetenant.api import kinds, names
 from securetenant.checks import imagined
@@ -21,6 +22,7 @@ from securetenant.reconcile.tenants import Tenants
 from securetenant.sandbox.instances import Instance
 
 HTTPS = [{"port": 443}]
+EVERYWHERE = [{"cidr": "0.0.0.0/0"}, {"cidr": "::/0"}]
 NETWORK = "a network is an address and a mask without bits beyond it, in its shortest spelling"
 ONE_OF = "name somebody by one of ingressController, namespaceLabels (with podLabels) or cidr"
 PART = "an exception is a smaller part of the cidr, like 10.20.9.0/24 in 10.20.0.0/16"
@@ -362,15 +364,22 @@ def _policy(admin: Api, namespace: str, name: str) -> Any:
     return admin.get(kinds.NETWORK_POLICY, f"securetenant-{name}", namespace)
 
 
+def cut_out(version: int) -> list[str]:
+    """Return the addresses of clouds that are cut out of every wide network of a version."""
+    found = [each for each in map(ipaddress.ip_network, CLOUDS.values()) if each.version == version]
+    return [str(each) for each in sorted(found)]
+
+
 def test_openings_come_and_go_with_their_entries(
     admin: Api, operator: Operator, ready: Ready
 ) -> None:
-    opening = {"name": "out", "to": [{"cidr": "0.0.0.0/0"}], "ports": HTTPS, "reason": "updates"}
+    opening = {"name": "out", "to": EVERYWHERE, "ports": HTTPS, "reason": "updates"}
     ready(tenant("opener", network={"egress": [opening], **_opening()}))
     made = _policy(admin, "opener-a", "egress-out")
     (rule,) = made["spec"]["egress"]
     assert rule["to"] == [
-        {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["168.63.129.16/32", "169.254.169.254/32"]}}
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": cut_out(4)}},
+        {"ipBlock": {"cidr": "::/0", "except": cut_out(6)}},
     ]
     annotation = made["metadata"]["annotations"]["securetenant.io/declared-in"]
     assert annotation == "spec.network.egress out"
@@ -387,7 +396,7 @@ def test_the_widest_opening_passes_the_fence(admin: Api, operator: Operator, rea
     opening = {"name": "wide", "to": to, "ports": HTTPS * 32, "reason": "the largest there is"}
     ready(tenant("widest", namespaces=[{"name": "widest-a"}], network={"egress": [opening]}))
     (rule,) = _policy(admin, "widest-a", "egress-wide")["spec"]["egress"]
-    assert [len(each["ipBlock"]["except"]) for each in rule["to"]] == [34] * 32
+    assert [len(each["ipBlock"]["except"]) for each in rule["to"]] == [37] * 32
 
 
 def test_a_peer_opens_only_when_both_agree_and_closes_when_one_withdraws(

@@ -4,10 +4,11 @@ import ipaddress
 import itertools
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory import seen, settings_spec, tenant
+from factory import CLOUDS, seen, settings_spec, tenant
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.desired.admin_tier import Tier
 from securetenant.reconcile.store import Store
@@ -190,11 +191,19 @@ def test_as_many_peers_as_a_tenant_may_have_are_left_out() -> None:
 
 
 def test_metadata_addresses_are_denied_by_every_name_of_theirs() -> None:
-    settings = settings_spec(metadataAddresses=["100.100.100.200/32"])
+    settings = settings_spec(metadataAddresses=["192.0.2.200/32"])
     found = tiers(("acme", {}), settings=settings)["acme"]
-    for address in ("100.100.100.200", "169.254.169.254", "168.63.129.16", "fd00:ec2::254"):
+    for address in ("192.0.2.200", "169.254.169.254", "168.63.129.16", "fd00:ec2::254"):
         assert not reachable(found, address)
-    assert reachable(found, "100.100.100.201")
+    assert reachable(found, "192.0.2.201")
+
+
+@pytest.mark.parametrize("address", CLOUDS.values(), ids=CLOUDS)
+def test_no_clouds_credentials_are_reached_whatever_a_tenant_opens(address: str) -> None:
+    """S14: ``::/0`` leaves Google's and Alibaba's metadata addresses open."""
+    found = tiers(("acme", egress("0.0.0.0/0", "::/0", reason="all")))["acme"]
+    assert not reachable(found, address)
+    assert within_limits(found)
 
 
 def egress(*networks: str, **more: Any) -> dict[str, Any]:

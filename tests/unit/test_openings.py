@@ -1,16 +1,33 @@
 """Openings and the API server: what becomes of them, and what is cut out of them."""
 
+import ipaddress
 from typing import Any
 
 import pytest
 
-from factory import seen, settings_spec, tenant
+from factory import CLOUDS, seen, settings_spec, tenant
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.desired import network
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record, Tenants
 
-METADATA = ["168.63.129.16/32", "169.254.169.254/32"]
+METADATA = [
+    "100.100.100.200/32",
+    "168.63.129.16/32",
+    "169.254.0.23/32",
+    "169.254.42.42/32",
+    "169.254.169.254/32",
+    "192.0.0.192/32",
+]
+METADATA_V6 = [
+    "fd00:42::42/128",
+    "fd00:c1::a9fe:a9fe/128",
+    "fd00:100::100:200/128",
+    "fd00:ec2::254/128",
+    "fd00:a9fe:a9fe::1/128",
+    "fd20:ce::254/128",
+    "fe80::a9fe:a9fe/128",
+]
 HTTPS = [{"port": 443}]
 NGINX = {
     "name": "nginx",
@@ -107,17 +124,42 @@ def test_an_opening_holds_where_it_is_meant_for() -> None:
     assert "egress-x" in policies({"egress": [opening]})
 
 
+@pytest.mark.parametrize("address", CLOUDS.values(), ids=CLOUDS)
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+def test_no_opening_by_cidr_holds_a_clouds_credentials(direction: str, address: str) -> None:
+    """S14: ``::/0`` leaves Google's and Alibaba's metadata addresses open."""
+    side = {"ingress": "from", "egress": "to"}[direction]
+    wide = [
+        {"cidr": "0.0.0.0/0"},
+        {"cidr": "::/0"},
+        {"cidr": "fd00::/8"},
+        {"cidr": "100.64.0.0/10"},
+    ]
+    opening = {"name": "all", side: wide, "ports": HTTPS, "reason": "all"}
+    (rule,) = policies({direction: [opening]})[f"{direction}-all"]["spec"][direction]
+    found = ipaddress.ip_address(address)
+    for each in rule[side]:
+        block = each["ipBlock"]
+        if found in ipaddress.ip_network(block["cidr"]):
+            assert any(found in ipaddress.ip_network(one) for one in block["except"])
+
+
 @pytest.mark.parametrize(
     ("cidr", "exceptions", "settings", "left_out"),
     [
         pytest.param("0.0.0.0/0", [], {}, METADATA, id="everywhere has no metadata service"),
-        pytest.param("::/0", [], {}, ["fd00:ec2::254/128"], id="nor has IPv6"),
+        pytest.param("::/0", [], {}, METADATA_V6, id="nor has IPv6"),
         pytest.param("10.0.0.0/8", [], {}, None, id="far from everything"),
         pytest.param(
             "0.0.0.0/0",
             ["168.63.0.0/16", "10.0.0.0/8"],
             {},
-            ["10.0.0.0/8", "168.63.0.0/16", "169.254.169.254/32"],
+            [
+                "10.0.0.0/8",
+                "100.100.100.200/32",
+                "168.63.0.0/16",
+                *METADATA[2:],
+            ],
             id="an exception that holds another swallows it",
         ),
         pytest.param(

@@ -60,9 +60,24 @@ DECLARED_ANNOTATION = f"{GROUP}/declared-in"
 """On a NetworkPolicy: the entry of the SecureTenant that it comes from."""
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 """On every namespace: its name. The API server sets it and lets nobody change it."""
-METADATA_ADDRESSES = ("168.63.129.16/32", "169.254.169.254/32", "fd00:ec2::254/128")
-"""Where clouds hand out credentials to whoever asks (Azure; nearly all; AWS by IPv6): left out of
-openings by cidr, whatever TenancySettings say."""
+METADATA_ADDRESSES = (
+    "100.100.100.200/32",  # Alibaba Cloud (cloud-init, datasource AliYun).
+    "168.63.129.16/32",  # Azure, WireServer (Microsoft Learn, "What is IP address 168.63.129.16?").
+    "169.254.0.23/32",  # Tencent Cloud (Datadog Agent, pkg/util/cloudproviders/tencent).
+    "169.254.169.254/32",  # Nearly all.
+    "169.254.42.42/32",  # Scaleway (cloud-init, datasource Scaleway).
+    "192.0.0.192/32",  # Oracle Cloud Infrastructure Classic.
+    "fd00:100::100:200/128",  # Alibaba Cloud (cloud-init, datasource AliYun).
+    "fd00:42::42/128",  # Scaleway (cloud-init, datasource Scaleway).
+    "fd00:a9fe:a9fe::1/128",  # Akamai, Linode (Akamai TechDocs, "Metadata service API").
+    "fd00:c1::a9fe:a9fe/128",  # Oracle Cloud (OCI Python SDK, instance principals).
+    "fd00:ec2::254/128",  # AWS (EC2 User Guide, "Access instance metadata").
+    "fd20:ce::254/128",  # Google Cloud, IPv6-only instances (Compute Engine, "About VM metadata").
+    "fe80::a9fe:a9fe/128",  # OpenStack (Neutron, "IPv6 support in Metadata service"), Linode.
+)
+"""Where clouds hand out credentials to whoever asks: left out of openings by cidr, whatever
+TenancySettings say. Agents that ask for the pod's own token first are not among them, like that of
+EKS Pod Identity at 169.254.170.23."""
 CANARY = f"{MANAGED_PREFIX}canary"
 CANARY_USER = "securetenant:canary"
 CANARY_ROLE = "securetenant:canary"

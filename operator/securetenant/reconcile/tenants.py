@@ -704,18 +704,23 @@ def _small_shares(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger)
 
 def _claim(body: Body) -> Claim:
     """Return the host names that a SecureTenant asks for, whether its spec is good or not."""
-    workload = (body.get("spec") or {}).get("workloads")
-    asked = workload.get("hostnames") if isinstance(workload, dict) else None
-    ends = [each for each in asked if isinstance(each, str)] if isinstance(asked, list) else []
+    ends = [each for each in _listed(body, "workloads", "hostnames") if isinstance(each, str)]
     return Claim(str(body["metadata"].get("creationTimestamp", "")), tuple(sorted(set(ends))))
 
 
 def _named(body: Body) -> frozenset[str]:
     """Return the tenants that a SecureTenant names as peers, whether its spec is good or not."""
-    network = (body.get("spec") or {}).get("network")
-    peers = network.get("peers") if isinstance(network, dict) else None
-    found = (each.get("tenant") for each in peers or () if isinstance(each, dict))
+    peers = _listed(body, "network", "peers")
+    found = (each.get("tenant") for each in peers if isinstance(each, dict))
     return frozenset(each for each in found if isinstance(each, str))
+
+
+def _listed(body: Body, group: str, field: str) -> list[Any]:
+    """Return a list of a spec that may be anything; empty where there is none."""
+    spec = body.get("spec")
+    fields = spec.get(group) if isinstance(spec, dict) else None
+    found = fields.get(field) if isinstance(fields, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def _hostname_findings(taken: Mapping[str, str]) -> tuple[Finding, ...]:
