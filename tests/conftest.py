@@ -91,7 +91,9 @@ def ready(admin: Api, operator: Operator) -> Ready:
     return make
 
 
-def settled(admin: Api, name: str, *, expected: str = "Current") -> dict[str, Any]:
+def settled(
+    admin: Api, name: str, *, expected: str = "Current", seconds: float = 10
+) -> dict[str, Any]:
     """Wait until kstatus calls the SecureTenant ``expected``, Current by default."""
     seen: dict[str, Any] = {}
 
@@ -100,7 +102,7 @@ def settled(admin: Api, name: str, *, expected: str = "Current") -> dict[str, An
         seen.update(admin.get(kinds.SECURE_TENANT, name))
         return compute(seen) == expected
 
-    wait_for(probe, what=f"SecureTenant {name} to be {expected}: {conditions(seen)}")
+    wait_for(probe, what=f"SecureTenant {name} to be {expected}", seconds=seconds)
     return seen
 
 

@@ -92,6 +92,7 @@ def teardown(store: Store) -> Any:
         worker=unused,
         tiers=unused,
         statuses=unused,
+        bindings=unused,
         now=lambda: NOW,
     )
     tenants = Tenants()

@@ -7,6 +7,8 @@ API_VERSION = f"{GROUP}/{VERSION}"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "securetenant"
 MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+FOREIGN_SELECTOR = f"{MANAGED_BY_LABEL}!={MANAGED_BY}"
+"""What the operator did not make."""
 
 PACK_SELECTOR = "app.kubernetes.io/part-of=securetenant"
 """What the platform team installs with us."""

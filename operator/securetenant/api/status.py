@@ -124,6 +124,9 @@ QUOTA_OVERCOMMITTED = "QuotaOvercommitted"
 SHARE_TOO_SMALL = "ShareTooSmall"
 """On QuotaEnforced: no pod that leaves its size to the defaults fits into a namespace's share; the
 message says which total would be enough."""
+FOREIGN_BINDINGS = "ForeignBindings"
+"""On AccessScoped, which stays True: RoleBindings of somebody else give access beyond spec.access,
+or name ServiceAccounts of namespaces that are not in the spec; the message names them."""
 UNKNOWN_NAMESPACE = "UnknownNamespace"
 """A grant names a namespace that is not the tenant's; the rest of it is in force."""
 NOT_IN_SETTINGS = "NotInSettings"

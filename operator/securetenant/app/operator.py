@@ -97,6 +97,14 @@ class Operator:
         self._informers = [
             self._informer(kinds.NAMESPACE, ""),
             *(self._informer(kind, names.MANAGED_SELECTOR) for kind in _MANAGED),
+            Informer(
+                client,
+                kinds.ROLE_BINDING,
+                selector=names.FOREIGN_SELECTOR,
+                seen=self.engine.binding_seen,
+                gone=self.engine.binding_gone,
+                known=self.engine.bindings.refs,
+            ),
             *(self._platform_informer(kind, selector) for kind, selector in _PLATFORM),
             Informer(
                 client,

@@ -10,6 +10,7 @@ from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import termination
 from securetenant.plan.brake import Brake, Decision
 from securetenant.plan.ownership import NamespaceFacts, PolicyFacts
+from securetenant.reconcile.bindings import Bindings, removed
 from securetenant.reconcile.errors import ConflictError, MissingError
 from securetenant.reconcile.ports import Cluster, Meter
 from securetenant.reconcile.statuses import Statuses
@@ -57,6 +58,7 @@ class Departures:
         worker: Worker,
         tiers: Tiers,
         statuses: Statuses,
+        bindings: Bindings,
         now: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
@@ -65,6 +67,7 @@ class Departures:
         self._worker = worker
         self._tiers = tiers
         self._statuses = statuses
+        self._bindings = bindings
         self._now = now
         self.brake = Brake()
 
@@ -120,6 +123,11 @@ class Departures:
             decision = self._decide(name, record, settings)
             if decision != Decision():
                 return decision
+            # Somebody else may make a namespace of that name afterwards.
+            for ref in await self._bindings.close(namespace, ""):
+                self._statuses.announce(
+                    name, record, "RoleBindingRemoved", "Remove", removed(ref), is_warning=True
+                )
             await self._worker.remove(namespace)
             note = f"Namespace {namespace} is being deleted, pods before walls"
             self._statuses.announce(name, record, "NamespaceDeleted", "Delete", note)

@@ -15,6 +15,7 @@ from securetenant.api.objects import Body, Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import expected, ownership, pids
 from securetenant.reconcile import keys, statuses, tiers
+from securetenant.reconcile.bindings import Bindings, removed
 from securetenant.reconcile.departures import Departures
 from securetenant.reconcile.errors import (
     ClusterError,
@@ -96,6 +97,7 @@ class Engine:
         """Nodes that wait until every tenant was read."""
         self.flows = Flows(store, self.tenants)
         self.tiers = Tiers(store=store, worker=self._worker)
+        self.bindings = Bindings(store=store, worker=self._worker)
         self._statuses = Statuses(cluster=cluster, meter=meter, announcer=announcer, now=now)
         self.departures = Departures(
             cluster=cluster,
@@ -104,6 +106,7 @@ class Engine:
             worker=self._worker,
             tiers=self.tiers,
             statuses=self._statuses,
+            bindings=self.bindings,
             now=now,
         )
         self.unkept = Unkept(cluster=cluster, meter=meter, store=store, worker=self._worker)
@@ -282,6 +285,22 @@ class Engine:
                 self._wake_tier(tiers.ref_of(owner))
                 self._wake_nodes(self.nodes.of(owner))
 
+    def binding_seen(self, ref: Ref, body: Body) -> None:
+        """Take a RoleBinding that is not ours as it now is."""
+        if self.bindings.put(ref, body):
+            self._wake_binding(ref)
+
+    def binding_gone(self, ref: Ref, version: int) -> None:
+        """Take note that one was deleted."""
+        if self.bindings.drop(ref, version):
+            self._wake_binding(ref)
+
+    def _wake_binding(self, ref: Ref) -> None:
+        """Queue whose namespace it is in, and whose ServiceAccounts it names."""
+        owner = self.store.owner_of(ref.namespace)
+        if owner in self.tenants.records:
+            self.queue.add(keys.Tenant(owner))
+
     def _follow_moves(self) -> None:
         """Look at the flows of tenants that gained or lost a namespace."""
         if self.flows.has_begun:
@@ -330,6 +349,10 @@ class Engine:
                 self._meter.drifted(ref.kind)
             if differs or not unit.outcome.ready or not expected.is_counted(unit.wanted, inside):
                 self.queue.add(keys.Unit(name, home))
+        if ref.kind == kinds.NAMESPACE.name:
+            # Its ServiceAccounts may be somebody else's now.
+            for name in self.bindings.tenants_naming(home) & self.tenants.records.keys():
+                self.queue.add(keys.Tenant(name))
 
     # --- nodes ------------------------------------------------------------------------------
 
@@ -509,6 +532,10 @@ class Engine:
         )
         record.writing.add(key.namespace)
         try:
+            if self._worker.can_take(task):
+                # Before it is this tenant's, its ServiceAccounts lose what they had elsewhere.
+                for ref in await self.bindings.close(key.namespace, key.tenant):
+                    self._tell_removed(ref)
             if not unit.has_revoked:
                 # Once: who adds something again and again must not keep the rest from being right.
                 unit.has_revoked = True
@@ -533,6 +560,15 @@ class Engine:
         if self._statuses.is_due(unit):
             await self._worker.tell(task, outcome)
         return not outcome.ready
+
+    def _tell_removed(self, ref: Ref) -> None:
+        """Tell the tenant in whose namespace a RoleBinding was deleted."""
+        owner = self.store.owner_of(ref.namespace)
+        if (record := self.tenants.get(owner)) is not None:
+            self._statuses.announce(
+                owner, record, "RoleBindingRemoved", "Remove", removed(ref), is_warning=True
+            )
+            self.queue.add(keys.Tenant(owner))
 
     def _take_outcome(self, key: keys.Unit, unit: Unit, outcome: Outcome) -> None:
         """Remember how a namespace stands; let the tenant tell if that is news."""
@@ -583,6 +619,9 @@ class Engine:
                 # What was read is not started yet: the next try has to.
                 record.stale |= was_stale
                 raise
+        if not record.is_suspended:
+            for ref in await self.bindings.expel(key.tenant):
+                self._tell_removed(ref)
         await self.tiers.keep(key.tenant, record)
         if was_stale:
             await self._start(key.tenant, record, set(changed))
@@ -604,6 +643,7 @@ class Engine:
             *missing,
             *(() if delay is None else (delay.finding,)),
             *self.flows.findings(key.tenant),
+            *self.bindings.findings(key.tenant, record.own),
             *self._policy_findings(),
             *_turn_findings(record),
         )

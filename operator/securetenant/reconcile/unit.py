@@ -123,6 +123,12 @@ class Worker:
             namespace=name, pending=pending, unproved=unproved, reason=reason, message=message
         )
 
+    def can_take(self, task: Task) -> bool:
+        """Tell whether the namespace is the tenant's, or is about to be."""
+        verdict = self._claim(task.scope, task.wanted)
+        ours = verdict.claim in (Claim.ABSENT, Claim.OWN)
+        return ours and not self._is_protected(task.scope, verdict)
+
     async def revoke(self, task: Task) -> bool:
         """Delete what is not wanted; tell whether there was anything. Raises nothing."""
         if self._claim(task.scope, task.wanted).claim is not Claim.OWN:

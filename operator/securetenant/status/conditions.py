@@ -93,7 +93,7 @@ _ASPECTS = (
     ),
     _Aspect(
         status.ACCESS_SCOPED,
-        "with exactly the access that is granted",
+        "with the RoleBindings of spec.access whole and unchanged",
         "A RoleBinding is missing, changed or not wanted",
     ),
     _Aspect(

@@ -1,0 +1,48 @@
+"""RoleBindings that the operator did not make, reduced to what they give beyond their tenant."""
+
+import sys
+from typing import NamedTuple
+
+from securetenant.api import access, names
+from securetenant.api.objects import Body
+
+_NAMED = 3
+"""How many subjects are remembered for people to read."""
+_NAMESPACES = 1000
+"""How many namespaces of ServiceAccounts are remembered: as many as a tenant can have."""
+_ROLES = frozenset(map(names.cluster_role, access.ROLES))
+
+
+class ForeignBinding(NamedTuple):
+    """What is remembered of one."""
+
+    version: int
+    uid: str
+    accounts: frozenset[str]
+    """Other namespaces whose ServiceAccounts it names."""
+    beyond: tuple[str, ...]
+    """What no tenant can write itself: people, and ClusterRoles that are not for tenants."""
+
+
+def observe(body: Body) -> ForeignBinding:
+    """Reduce a RoleBinding, as the API server returned it, to what is remembered."""
+    metadata, role = body["metadata"], body["roleRef"]
+    accounts: set[str] = set()
+    people: list[str] = []
+    for subject in body.get("subjects") or ():
+        if subject["kind"] != "ServiceAccount":
+            if len(people) < _NAMED:
+                people.append(f"{subject['kind']} {subject['name']}")
+        elif len(accounts) < _NAMESPACES:
+            accounts.add(sys.intern(subject.get("namespace", metadata["namespace"])))
+    beyond = [f"ClusterRole {role['name']}"] if _is_foreign(role) else []
+    return ForeignBinding(
+        int(metadata["resourceVersion"]),
+        metadata["uid"],
+        frozenset(accounts - {metadata["namespace"]}),
+        (*beyond, *people),
+    )
+
+
+def _is_foreign(role: Body) -> bool:
+    return bool(role["kind"] == "ClusterRole" and role["name"] not in _ROLES)
