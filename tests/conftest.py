@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness import Api, Operator, StatusRecorder, conditions, kubectl, wait_for
+from harness import Api, Operator, StatusRecorder, kubectl, wait_for
 from kstatus import compute
 from securetenant.api import kinds
 from securetenant.sandbox import control, instances, kubeconfigs

@@ -85,6 +85,8 @@ def _rules(policy: str, *rows: Denial, first: int = 0) -> dict[tuple[str, int], 
     return {(f"securetenant-{policy}", index): row for index, row in enumerate(rows, first)}
 
 
+_MANY = {f"a{number}": "x" for number in range(101)}
+"""More annotations than are looked at one by one."""
 _CONTEXT = f"{CONTAINER}.securityContext"
 ROWS: dict[tuple[str, int], Denial] = {
     **_rules(
@@ -118,6 +120,7 @@ ROWS: dict[tuple[str, int], Denial] = {
             path="/api/v1/namespaces/placed-1/pods",
             body=mutate(factory.pod(), "spec.nodeSelector", {names.pids_label(1024): "false"}),
         ),
+        _pod("metadata", {"name": "new", "annotations": _MANY}),
     ),
     **_rules(
         "pods-deletion",
@@ -210,6 +213,11 @@ ROWS: dict[tuple[str, int], Denial] = {
             },
             spec={"selector": {"app": "a"}, "ports": [{"port": 80}]},
         ),
+        _core(
+            "services",
+            metadata={"name": "new", "annotations": _MANY},
+            spec={"selector": {"app": "a"}, "ports": [{"port": 80}]},
+        ),
     ),
     **_rules(
         "endpoints",
@@ -225,6 +233,7 @@ ROWS: dict[tuple[str, int], Denial] = {
         _ingress(annotations={"nginx.ingress.kubernetes.io/rewrite-target": "/; return 200"}),
         _ingress(rules=[_rule(path="/x {")]),
         _ingress(rules=[_rule(backend={"resource": {"kind": "Bucket", "name": "b"}})]),
+        _ingress(annotations=_MANY),
     ),
     **_rules(
         "volumes",
@@ -262,7 +271,7 @@ ELSEWHERE = {
     ("securetenant-pods-hardening", 11),
     ("securetenant-routes", 0),
     ("securetenant-routes", 1),
-    ("securetenant-routes", 2),
+    *(("securetenant-routes", index) for index in range(2, 6)),
     ("securetenant-snapshots", 0),
     ("securetenant-terminating", 0),
 }

@@ -159,7 +159,7 @@ def test_within_the_bounds_the_operator_opens_what_is_declared(
     """Else the refusals above would prove nothing. The platform's own services are no bound."""
     within = [
         {"ipBlock": {"cidr": "10.1.2.0/24"}},
-        {"ipBlock": {"cidr": "169.254.0.0/16", "except": ["169.254.169.0/24"]}},
+        {"ipBlock": {"cidr": "169.254.0.0/16", "except": ["169.254.0.0/17", "169.254.169.0/24"]}},
         {"ipBlock": {"cidr": "169.254.20.10/32"}},
         tenant_peer("north"),
         tenant_peer("south"),

@@ -145,6 +145,21 @@ def test_a_frozen_tenant_changes_nothing(method: str, path: str, body: Any, froz
     assert verdict(answer, LOCKDOWN) == "Blocked"
 
 
+def test_s14_nobody_gets_a_shell_or_a_tunnel_into_a_frozen_tenant(admin: Api, frozen: Api) -> None:
+    (pod,) = running(admin)
+    path = f"/api/v1/namespaces/ice-1/pods/{pod['metadata']['name']}"
+    for who in (frozen, admin):
+        for subresource, params in (
+            ("exec", {"command": "id", "stdout": "true"}),
+            ("attach", {"stdout": "true"}),
+            ("portforward", {"ports": "80"}),
+        ):
+            answer = who.call("POST", f"{path}/{subresource}", **params)
+            assert verdict(answer, LOCKDOWN) == "Blocked", subresource
+    for proxied in (f"{path}/proxy", "/api/v1/namespaces/ice-1/services/web/proxy"):
+        assert verdict(admin.call("GET", proxied), LOCKDOWN) == "Blocked"
+
+
 def test_a_frozen_tenant_evicts_nothing_and_its_node_can_be_drained(
     admin: Api, frozen: Api
 ) -> None:

@@ -61,13 +61,13 @@ def server(half_server: Api) -> Api:
     return half_server
 
 
-def attempt(server: Api, kind: str, spec: Any) -> Any:
+def attempt(server: Api, kind: str, spec: Any, annotations: dict[str, str] | None = None) -> Any:
     """Try to create one in tenant tight's namespace, once the API server knows its schema."""
     (found,) = (each for each in KINDS if each.name == kind)
     body = {
         "apiVersion": found.api_version,
         "kind": kind,
-        "metadata": {"name": "new"},
+        "metadata": {"name": "new", "annotations": annotations or {}},
         "spec": spec,
     }
 
@@ -112,6 +112,44 @@ def attempt(server: Api, kind: str, spec: Any) -> Any:
             f"securetenant: a hostname is *.tight.example; {HOSTS}. {SEE}",
         ),
         (
+            "HTTPRoute",
+            {
+                "hostnames": ["www.tight.example"],
+                "parentRefs": [{"group": "", "kind": "Service", "name": "s", "namespace": "b"}],
+            },
+            "securetenant-routes",
+            "securetenant: a parent is a Service of group ; tight-a allows Gateways of",
+        ),
+        (
+            "HTTPRoute",
+            {
+                "hostnames": ["www.tight.example"],
+                "rules": [{"backendRefs": [{"name": "s", "namespace": "plain-a"}]}],
+            },
+            "securetenant-routes",
+            f"securetenant: a backend is in namespace plain-a; tight-a allows its own. {SEE}",
+        ),
+        (
+            "HTTPRoute",
+            {
+                "hostnames": ["www.tight.example"],
+                "rules": [
+                    {
+                        "filters": [
+                            {
+                                "type": "RequestMirror",
+                                "requestMirror": {
+                                    "backendRef": {"name": "s", "namespace": "plain-a"}
+                                },
+                            }
+                        ]
+                    }
+                ],
+            },
+            "securetenant-routes",
+            "securetenant: a backend is in namespace plain-a; tight-a allows its own",
+        ),
+        (
             "VolumeSnapshot",
             {"source": {"volumeSnapshotContentName": "of-another"}},
             "securetenant-snapshots",
@@ -130,12 +168,37 @@ def test_a_kind_that_reaches_beyond_the_tenant_is_refused(
 @pytest.mark.parametrize(
     ("kind", "spec"),
     [
-        ("HTTPRoute", {"hostnames": ["www.tight.example"]}),
+        (
+            "HTTPRoute",
+            {
+                "hostnames": ["www.tight.example"],
+                "parentRefs": [{"name": "shared", "namespace": "gateways"}],
+                "rules": [{"backendRefs": [{"name": "s", "port": 80}]}],
+            },
+        ),
         ("VolumeSnapshot", {"source": {"persistentVolumeClaimName": "mine"}}),
     ],
 )
 def test_what_stays_within_the_tenant_is_admitted(kind: str, spec: Any, server: Api) -> None:
     attempt(server, kind, spec).ok()
+
+
+@pytest.mark.parametrize(
+    ("annotations", "said"),
+    [
+        (
+            {"external-dns.alpha.kubernetes.io/hostname": "www.other.example"},
+            "annotation external-dns.alpha.kubernetes.io/hostname is set; tight-a allows",
+        ),
+        ({f"a{number}": "x" for number in range(101)}, "101 annotations are set; tight-a allows"),
+    ],
+)
+def test_s14_annotations_of_routes_are_judged(
+    annotations: dict[str, str], said: str, server: Api
+) -> None:
+    answer = attempt(server, "HTTPRoute", {"hostnames": ["www.tight.example"]}, annotations)
+    assert verdict(answer, Policy("securetenant-routes")) == "Blocked"
+    assert said in answer.message
 
 
 def test_f01_without_mending_a_pod_that_runs_what_is_cached_is_told_what_to_set(

@@ -222,6 +222,15 @@ PODS: list[tuple[str, str, Any, Expected]] = [
             "io.kubernetes.cri-o.Devices",
             "io.katacontainers.config.hypervisor.path",
             "k8s.ovn.org/pod-networks",
+            # S14: of more network plugins, clouds and runtimes, and of nobody knows whom.
+            "acl.ovn.kubernetes.io/allow",
+            "networking.gke.io/interfaces",
+            "vpc.amazonaws.com/pod-ips",
+            "k8s.aliyun.com/eni",
+            "iam.amazonaws.com/role",
+            "run.oci.handler",
+            "io.containerd.x",
+            "of-nobody.example/x",
             "cluster-autoscaler.kubernetes.io/safe-to-evict",
             "karpenter.sh/do-not-disrupt",
         )
@@ -298,6 +307,23 @@ def test_a_mutant_of_the_control_pod_is_refused(
 ) -> None:
     body = mutate(attack.p0(), path, value)
     assert verdict(attack.post("pods", body), expected) == "Blocked"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "note",
+        "checksum/config",
+        "prometheus.io/scrape",
+        "kubectl.kubernetes.io/restartedAt",
+        "sidecar.istio.io/inject",
+        "linkerd.io/inject",
+        "vault.hashicorp.com/agent-inject",
+        "kubernetes.io/ingress-bandwidth",
+    ],
+)
+def test_s14_a_harmless_annotation_of_a_pod_is_admitted(key: str, attack: Attack) -> None:
+    attack.post("pods", mutate(attack.p0(), "metadata.annotations", {key: "x"})).ok()
 
 
 def test_h13_root_behind_a_user_namespace_is_refused(attack: Attack) -> None:
@@ -762,6 +788,36 @@ def test_e01_a_running_pod_is_not_attached_to_another_network(attack: Attack, ad
     label = {"metadata": {"annotations": {"note": "x"}}}
     attack.api.call("PATCH", f"{path}/plain", label, content_type=MERGE, dryRun="All").ok()
     attack.api.call("DELETE", f"{path}/plain").ok()
+
+
+def test_s07_an_agent_is_of_the_cluster_and_not_of_any_namespace(
+    attack: Attack, admin: Api, breaker: Api, bystander: None, sandbox: Instance
+) -> None:
+    """An account of a namespace that left the tenant annotated a pod that waited for its node."""
+    body = mutate(attack.p0(), "spec.schedulingGates", [{"name": "example.com/wait"}])
+    path = f"/api/v1/namespaces/{attack.namespace}/pods"
+    attack.api.call("POST", path, mutate(body, "metadata.name", "waiting")).ok()
+    where = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{attack.namespace}"
+    rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}
+    admin.call("POST", f"{where}/roles", {"metadata": {"name": "mine"}, "rules": [rule]}).ok()
+    homes = ("bystander", "kube-system")
+    agents = [{"kind": "ServiceAccount", "name": "agent", "namespace": each} for each in homes]
+    admin.call("POST", f"{where}/rolebindings", factory.binding(*agents)).ok()
+    change = {"metadata": {"annotations": {"k8s.v1.cni.cncf.io/networks": "kube-system/x"}}}
+
+    def answers(home: str) -> Any:
+        api = Api(
+            sandbox.admin_kubeconfig,
+            speaking_as=f"system:serviceaccount:{home}:agent",
+            group=f"system:serviceaccounts:{home}",
+        )
+        return api.call("PATCH", f"{path}/waiting", change, content_type=MERGE, dryRun="All")
+
+    wait_for(lambda: answers("kube-system").status == 200, what="the cluster's agent to annotate")
+    assert verdict(answers("bystander"), ANNOTATIONS) == "Blocked"
+    admin.call("DELETE", f"{where}/rolebindings/mine").ok()
+    admin.call("DELETE", f"{where}/roles/mine").ok()
+    attack.api.call("DELETE", f"{path}/waiting").ok()
 
 
 def test_a08_nobody_but_the_scheduler_binds_pods(attack: Attack, admin: Api) -> None:

@@ -121,7 +121,9 @@ def test_access_of_others_is_named(admin: Api, ready: Ready) -> None:
 
     found = wait_for(named, what="the condition to name it")
     assert found["status"] == "True"
-    told = "RoleBinding mine in beside-a (ClusterRole admin, User mallory, ServiceAccounts of default)"
+    told = (
+        "RoleBinding mine in beside-a (ClusterRole admin, User mallory, ServiceAccounts of default)"
+    )
     assert told in found["message"]
     # The platform made it, so it stays.
     admin.delete(kinds.ROLE_BINDING, "mine", "beside-a").ok()

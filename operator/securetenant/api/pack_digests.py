@@ -89,12 +89,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "5c84302b225a17b9769ed3844322e17f",
+        "ee0f8511c68b82322aaedcc41d40ed19",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-lockdown",
-        "e3191014ef25ac38662aed4680ead8dc",
+        "1b2dfbb91605442b63d31ff9f6575dc5",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -124,7 +124,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-bounds",
-        "3ebb0133d88a536487139fb7b0e30f97",
+        "5f4d959bed9671091f3a9fa562431a69",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -164,7 +164,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods",
-        "269217c1ad8bd2dfd3bc55e48c2c960b",
+        "b64dfff34ede9434fef97bb5ad7f3dda",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -179,12 +179,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-routes",
-        "bce9a5b60d30df015efbaff121c91187",
+        "5eb68733066f088a27cad508c69bf65e",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-services",
-        "62101585d1111d7c82f2424909b6b2a4",
+        "9d09480d1521e1a4a2352d535833ffd6",
     ),
     (
         "ValidatingAdmissionPolicy",

@@ -154,7 +154,8 @@ class TenantSpec(Model):
     others refuse in both modes."""
     lockdown: Literal["None", "Frozen"] | None = None
     """None (the default), or Frozen: nothing in the namespaces is created, changed or deleted but
-    by the cluster itself; what runs goes on running and is replaced."""
+    by the cluster itself, and nobody gets a shell or a tunnel into a pod; what runs goes on
+    running and is replaced."""
     reconciliation: Literal["Active", "Suspended"] | None = None
     """Active (the default), or Suspended: the operator changes nothing, and says so."""
     deletion_policy: Literal["Retain", "Delete"] | None = None
