@@ -12,6 +12,7 @@ from securetenant.status.conditions import Verdict
 from securetenant.status.outcome import Finding
 
 _SHOWN = 20
+_UNCHANGED = "Every admission policy, CRD and role of this version is installed and unchanged"
 _GO_ON = (
     f"kubectl annotate tenancysettings {names.SETTINGS_NAME} --overwrite"
     f' {names.REQUESTED_ANNOTATION}="$(date -Is)"'
@@ -90,15 +91,7 @@ def _policies(crds: str, policies: str, roles: str, remark: str) -> Verdict:
         status.POLICIES_IN_FORCE,
         "True",
         status.AS_SPECIFIED,
-        "; ".join(
-            filter(
-                None,
-                (
-                    "Every admission policy, CRD and role of this version is installed and unchanged",
-                    remark,
-                ),
-            )
-        ),
+        "; ".join(filter(None, (_UNCHANGED, remark))),
     )
 
 
