@@ -244,5 +244,6 @@ ROWS: dict[tuple[str, int], Denial] = {
     ("securetenant-operator-fence-nodes", 0): _stolen("cordon a node"),
     ("securetenant-operator-fence-nodes", 1): _stolen("evict everybody by a taint of others"),
     ("securetenant-operator-fence", 3): _stolen("a node reader's token for a day"),
+    ("securetenant-operator-fence", 4): _stolen("seem to be at work for a day"),
     ("securetenant-operator-bounds", 8): Denial(who="operator", path=_NODE, body=TAKEN),
 }

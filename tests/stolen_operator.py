@@ -366,6 +366,13 @@ STOLEN: list[Any] = [
         {"spec": {"expirationSeconds": 86400}},
         FENCE,
     ),
+    (
+        "seem to be at work for a day",
+        "PATCH",
+        kinds.LEASE.path(names.OPERATOR_NAMESPACE, names.OPERATOR),
+        {"spec": {"leaseDurationSeconds": 86400}},
+        FENCE,
+    ),
 ]
 TAKEN: dict[str, Any] = {
     "spec": {"taints": [{"key": names.NODE_TAINT, "value": "north", "effect": "NoSchedule"}]}

@@ -201,7 +201,7 @@ def requested(instance: Instance) -> Iterator[Right]:
         kind = (what.get("apiGroup", ""), resource)
         yield Right(*kind, event["verb"], what.get("name", "") if kind in named else "")
         if event["verb"] == "patch" and event.get("responseStatus", {}).get("code") == 201:
-            yield Right(*kind, "create")
+            yield Right(*kind, "create", what.get("name", "") if kind in named else "")
 
 
 def implied(instance: Instance, bound: set[str]) -> Iterator[Right]:

@@ -148,6 +148,9 @@ CRD = Kind(
     plural="customresourcedefinitions",
     namespaced=False,
 )
+LEASE = Kind(
+    name="Lease", group="coordination.k8s.io", version="v1", plural="leases", namespaced=True
+)
 EVENT = Kind(name="Event", group="events.k8s.io", version="v1", plural="events", namespaced=True)
 
 BY_NAME = {
@@ -160,6 +163,7 @@ BY_NAME = {
         DAEMON_SET,
         EVENT,
         FLOW_SCHEMA,
+        LEASE,
         LIMIT_RANGE,
         MUTATING_BINDING,
         MUTATING_POLICY,

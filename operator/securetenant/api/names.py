@@ -157,6 +157,8 @@ def cluster_role(role: str) -> str:
 
 
 OPERATOR_NAMESPACE = "securetenant-system"
+OPERATOR = "securetenant-operator"
+"""The operator's ServiceAccount, Deployment and Lease."""
 NODE_READER = f"{MANAGED_PREFIX}node-reader"
 """The ServiceAccount whose token kubelets are shown."""
 

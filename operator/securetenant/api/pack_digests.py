@@ -129,7 +129,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-fence",
-        "a351bea2746ebb1d340f7c09beb8cf4c",
+        "370949f42ab844f29bdaddbaa54fbacf",
     ),
     (
         "ValidatingAdmissionPolicy",

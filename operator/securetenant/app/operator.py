@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import functools
 import signal
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from securetenant.kube.events import Events
 from securetenant.kube.informer import Informer
 from securetenant.kube.kubelet import Kubelets
 from securetenant.plan import schemas
+from securetenant.reconcile import heartbeat, keys
 from securetenant.reconcile.engine import Engine
 from securetenant.reconcile.errors import ClusterError, MissingError
 from securetenant.reconcile.store import Store
@@ -41,6 +43,8 @@ _DRAIN_SECONDS = 5.0
 """How long requests that were begun may take to end."""
 _STALE_SECONDS = 180.0
 """An informer that heard nothing for this long is stuck: bookmarks come each minute."""
+_FAILING_SECONDS = 40.0
+"""How long an informer may fail, while the API server is restarted for example."""
 
 _MANAGED = (
     kinds.TENANT_POLICY,
@@ -93,6 +97,7 @@ class Operator:
             now=lambda: datetime.datetime.now(datetime.UTC),
             store=Store(),
             kubelets=kubelets,
+            holder=socket.gethostname(),
         )
         self._informers = [
             self._informer(kinds.NAMESPACE, ""),
@@ -237,6 +242,7 @@ class Operator:
                 group.create_task(self._await_mutating(group))
             self._work = group.create_task(self.engine.run())
             self._served = True
+            group.create_task(self._beat())
             _log.info("Running")
 
     async def _drain(self) -> None:
@@ -259,12 +265,30 @@ class Operator:
 
     def readiness_problem(self) -> str:
         """Say why the operator does not do its work, or nothing."""
+        return self._problem() or self.engine.heartbeat.problem()
+
+    def _problem(self) -> str:
+        """Say why the Lease must not be renewed, or nothing."""
         if not self._served:
             return "not synced yet"
         now = time.monotonic()
-        if any(now - informer.heard_at > _STALE_SECONDS for informer in self._informers):
-            return "the API server was not heard for minutes"
+        for informer in self._informers:
+            if now - informer.failed_at > _FAILING_SECONDS:
+                return informer.failure
+            if now - informer.heard_at > _STALE_SECONDS:
+                return "the API server was not heard for minutes"
         return self.liveness_problem()
+
+    async def _beat(self) -> None:
+        """Have the Lease renewed by a worker, as long as everything else goes well.
+
+        By a worker, since one that comes to it comes to other work too.
+        """
+        self.engine.heartbeat.begin()
+        while True:
+            if not self._problem():
+                self.engine.queue.add(keys.Beat())
+            await asyncio.sleep(heartbeat.SECONDS)
 
     async def _wait_for_kinds(self) -> None:
         """Wait until our kinds are served: kopf would not notice them later."""

@@ -64,6 +64,10 @@ class Informer:
         """Set once the first list is complete."""
         self.heard_at = float("-inf")
         """When the API server was last heard, by the monotonic clock."""
+        self.failure = ""
+        """Why the last attempt to list or watch failed, if nothing was heard since."""
+        self.failed_at = float("inf")
+        """When it first failed, by the monotonic clock."""
 
     async def run(self) -> None:
         """List and watch until cancelled, or until a kind that may go is not served any more.
@@ -99,7 +103,7 @@ class Informer:
         ):
             version = page.version
             present.update(page.items)
-            self.heard_at = time.monotonic()
+            self._hear()
             # A page is a lot of work in one piece: let others have their turn.
             await asyncio.sleep(0)
         for ref in self._known(self._kind.name):
@@ -120,12 +124,16 @@ class Informer:
             silence=_SILENCE_SECONDS,
         ) as events:
             async for event in events:
-                self.heard_at = time.monotonic()
+                self._hear()
                 self._failures = 0
                 version = self._take(event)
                 # Not kept until the next one comes.
                 del event
         return version
+
+    def _hear(self) -> None:
+        self.heard_at = time.monotonic()
+        self.failure, self.failed_at = "", float("inf")
 
     def _take(self, event: dict[str, Any]) -> str:
         body = event["object"]
@@ -157,6 +165,8 @@ class Informer:
     async def _wait(self, version: str, error: ClusterError) -> str:
         """Wait with growing delay and jitter; a watch that keeps failing lists again."""
         self._failures += 1
+        self.failed_at = min(self.failed_at, time.monotonic())
+        self.failure = f"{self._kind.plural} cannot be watched: {error}"
         delay = min(_FIRST_DELAY_SECONDS * 2**self._failures, _LONGEST_DELAY_SECONDS)
         _log.warning("Watch failed", kind=self._kind.name, error=str(error), retry_in=delay)
         await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter.

@@ -24,6 +24,7 @@ from securetenant.reconcile.errors import (
     UnavailableError,
 )
 from securetenant.reconcile.flows import Flows
+from securetenant.reconcile.heartbeat import Heartbeat
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.nodes import Nodes, Surroundings
 from securetenant.reconcile.pids import Pids
@@ -67,6 +68,7 @@ class Engine:
         now: Callable[[], datetime.datetime],
         store: Store,
         kubelets: Kubelets,
+        holder: str = "",
         workers: int = 32,
     ) -> None:
         self.store = store
@@ -84,6 +86,7 @@ class Engine:
         self._worker = Worker(
             cluster=cluster, store=store, meter=meter, announcer=announcer, now=now
         )
+        self.heartbeat = Heartbeat(cluster=cluster, holder=holder, now=now)
         self.platform = Platform()
         self.rollout = Rollout()
         self.nodes = Nodes(
@@ -510,6 +513,9 @@ class Engine:
                 return failed
             case keys.Settings():
                 return await self._tell_settings()
+            case keys.Beat():
+                await self.heartbeat.beat()
+                return False
 
     async def _reconcile_unit(self, key: keys.Unit) -> bool:
         record = self.tenants.get(key.tenant)

@@ -116,6 +116,17 @@ class Settings(NamedTuple):
         return "Settings/"
 
 
+class Beat(NamedTuple):
+    """Renew the Lease that says that the operator is at work."""
+
+    beat: str = "Beat"
+
+    @property
+    def tenant(self) -> str:
+        """Return a line of its own."""
+        return "Beat/"
+
+
 class Kubelet(NamedTuple):
     """Read the kubelet of a node, and label the node by what it says: in a queue of its own."""
 
@@ -124,5 +135,16 @@ class Kubelet(NamedTuple):
 
 
 Key = (
-    Tenant | Unit | Leftover | Unkept | Stray | Flow | Node | Pods | DaemonSets | Limits | Settings
+    Tenant
+    | Unit
+    | Leftover
+    | Unkept
+    | Stray
+    | Flow
+    | Node
+    | Pods
+    | DaemonSets
+    | Limits
+    | Settings
+    | Beat
 )

@@ -12,6 +12,7 @@ from securetenant.status.conditions import Verdict
 from securetenant.status.outcome import Finding
 
 _SHOWN = 20
+_UNCHANGED = "Every admission policy, CRD and role of this version is installed and unchanged"
 _GO_ON = (
     f"kubectl annotate tenancysettings {names.SETTINGS_NAME} --overwrite"
     f' {names.REQUESTED_ANNOTATION}="$(date -Is)"'
@@ -91,9 +92,12 @@ def _policies(crds: str, policies: str, roles: str, remark: str) -> Verdict:
     if wrong:
         message = ". ".join(problem for _, problem in wrong)
         return Verdict(status.POLICIES_IN_FORCE, "False", wrong[0][0], message)
-    told = "Every admission policy, CRD and role of this version is installed and unchanged"
-    message = f"{told}; {remark}" if remark else told
-    return Verdict(status.POLICIES_IN_FORCE, "True", status.AS_SPECIFIED, message)
+    return Verdict(
+        status.POLICIES_IN_FORCE,
+        "True",
+        status.AS_SPECIFIED,
+        "; ".join(filter(None, (_UNCHANGED, remark))),
+    )
 
 
 def _fair(finding: Finding | None) -> Verdict:
