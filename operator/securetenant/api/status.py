@@ -122,7 +122,7 @@ QUOTA_OVERCOMMITTED = "QuotaOvercommitted"
 """Fixed parts and retained namespaces need more than the total; shares stay as they are."""
 SHARE_TOO_SMALL = "ShareTooSmall"
 """On QuotaEnforced: no pod that leaves its size to the defaults fits into a namespace's share; the
-message says which total would be enough."""
+message says which total would be enough. The condition stays True where other shares are zero."""
 UNKNOWN_NAMESPACE = "UnknownNamespace"
 """A grant names a namespace that is not the tenant's; the rest of it is in force."""
 NOT_IN_SETTINGS = "NotInSettings"

@@ -572,9 +572,13 @@ class Engine:
         if wait and not record.is_suspended:
             self.queue.add_after(key, wait)
             return bool(missing)
+        stuck, again = self.departures.stuck(key.tenant, record)
+        if again:
+            self.queue.add_after(key, again)
         findings = (
             *record.findings,
             *missing,
+            *stuck,
             *self.flows.findings(key.tenant),
             *self._policy_findings(),
             *_turn_findings(record),
@@ -713,8 +717,9 @@ class Engine:
     async def _tear_down(self, name: str, record: Record, bounds: SettingsSpec) -> bool:
         finalizers = record.body["metadata"].get("finalizers", ())
         if names.FINALIZER not in finalizers:
-            message = f"Waiting for the finalizers of others: {', '.join(finalizers)}"
-            await self._write_status(name, record, (_deletion(status.TERMINATING, message),))
+            if finalizers:
+                message = f"Waiting for the finalizers of others: {', '.join(finalizers)}"
+                await self._write_status(name, record, (_deletion(status.TERMINATING, message),))
             return False
         if record.is_suspended:
             message = (
