@@ -38,6 +38,10 @@ def built() -> tuple[Expected, dict[Ref, Any]]:
     return expected.expect(unit.build(scope)), bodies
 
 
+def unproved(wanted: Expected, inside: Inside) -> frozenset[str]:
+    return expected.unproved(wanted, inside, expected.pending(wanted, inside))
+
+
 def observed(bodies: dict[Ref, Any]) -> Inside:
     return {ref: ownership.observe(body) for ref, body in bodies.items()}
 
@@ -63,7 +67,7 @@ def alter(ref: Ref, *path: str, to: Any = None) -> Callable[[dict[Ref, Any]], No
 def test_where_every_fact_is_seen_every_condition_is_proved() -> None:
     wanted, bodies = built()
     assert expected.pending(wanted, observed(bodies)) == ()
-    assert expected.unproved(wanted, observed(bodies)) == frozenset()
+    assert unproved(wanted, observed(bodies)) == frozenset()
     assert expected.is_guarded(wanted, observed(bodies))
 
 
@@ -113,7 +117,7 @@ def test_each_condition_turns_by_its_own_fact_and_by_no_other(
     """T1: an uncounted quota left QuotaEnforced True, and turned PodSecurityEnforced."""
     wanted, bodies = built()
     change(bodies)
-    assert expected.unproved(wanted, observed(bodies)) == {aspect}
+    assert unproved(wanted, observed(bodies)) == {aspect}
     assert expected.is_guarded(wanted, observed(bodies)) == guarded
 
 
@@ -124,4 +128,4 @@ def test_a_namespace_that_only_waits_for_its_quota_keeps_its_other_conditions() 
     bodies[QUOTA]["status"] = {}
     inside = observed(bodies)
     assert expected.pending(wanted, inside) == (NAMESPACE,)
-    assert expected.unproved(wanted, inside) == {status.QUOTA_ENFORCED}
+    assert unproved(wanted, inside) == {status.QUOTA_ENFORCED}

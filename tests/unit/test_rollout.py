@@ -601,6 +601,33 @@ def test_who_adds_something_again_and_again_does_not_keep_a_wall_from_coming_bac
     run(test)
 
 
+def test_a_namespace_is_shut_while_its_default_deny_cannot_be_put_back() -> None:
+    """S8: whatever refuses it, no new pod comes without it."""
+
+    async def test(fleet: Fleet) -> None:
+        home = Ref(kinds.NAMESPACE.name, "", "t05-a")
+        deny = Ref(kinds.NETWORK_POLICY.name, "t05-a", names.DEFAULT_DENY)
+
+        def label() -> str | None:
+            labels = fleet.cluster.objects[home]["metadata"]["labels"]
+            return dict(labels).get(names.READY_FOR_LABEL)
+
+        assert label()
+        fleet.cluster.refuses = lambda manifest: manifest.ref == deny
+        gone = fleet.cluster.objects.pop(deny)
+        fleet.engine.object_gone(deny, int(gone["metadata"]["resourceVersion"]) + 1)
+        await fleet.rest()
+        assert label() is None
+        assert fleet.reasons("t05") == ["Refused"]
+        fleet.cluster.refuses = lambda _: False
+        fleet.engine.queue.add(keys.Unit("t05", "t05-a"))
+        await fleet.rest()
+        assert deny in fleet.cluster.objects
+        assert label()
+
+    run(test)
+
+
 def test_what_refuses_is_never_held_back() -> None:
     old = settings_spec()
     new = settings_spec(

@@ -14,7 +14,7 @@ from securetenant.plan.ledger import Part
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
 
-DEFAULT = {"pods": 50, "count/configmaps": 100, "limits.cpu": 8, "requests.cpu": 4}
+DEFAULT = {"pods": 50, "count/configmaps": 200, "limits.cpu": 8, "requests.cpu": 4}
 NEEDS = shares.needs(limits.effective(None))
 
 
@@ -40,6 +40,19 @@ def test_shares_that_hold_no_pod_of_default_size_are_said_with_what_would_be_eno
     )
     enough = {"limits.cpu": 55, "pods": 110, "requests.cpu": "5500m"}
     assert read(110, quota=enough).records["acme"].findings == ()
+
+
+def test_a_share_of_zero_of_anything_else_is_said_and_keeps_nothing_from_being_ready() -> None:
+    """T2: 90 of 110 namespaces could have no volume claim, and nothing said so."""
+    settings = {"defaultQuota": {"persistentvolumeclaims": 2, "services": 3, "secrets": 0}}
+    (finding,) = read(3, settings=settings).records["acme"].findings
+    assert finding.informs
+    assert (finding.type, finding.reason) == (status.QUOTA_ENFORCED, status.SHARE_TOO_SMALL)
+    assert finding.message == (
+        "A share is zero where the total is less than one for each namespace:"
+        " persistentvolumeclaims (acme-002). Raise it in spec.quota, or give a namespace that needs"
+        " some a weight or a fixed part."
+    )
 
 
 def test_what_the_platform_asked_for_is_not_too_small() -> None:

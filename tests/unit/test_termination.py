@@ -82,10 +82,10 @@ def test_a_namespace_that_is_deleted_under_its_tenant_says_what_holds_it() -> No
     )
 
 
-def teardown(store: Store) -> Any:
-    """Tear acme down as far as it goes by what is known."""
+def departures(store: Store) -> Departures:
+    """Return what only looks."""
     unused = cast("Any", None)
-    departures = Departures(
+    return Departures(
         cluster=unused,
         meter=unused,
         store=store,
@@ -95,10 +95,37 @@ def teardown(store: Store) -> Any:
         bindings=unused,
         now=lambda: NOW,
     )
+
+
+@pytest.mark.parametrize(
+    ("deleted_at", "told", "wait"),
+    [("2026-11-28T11:59:00Z", 0, 540), ("2026-11-28T11:00:00Z", 1, 0)],
+)
+def test_a_namespace_that_left_the_list_and_does_not_go_is_said_in_the_end(
+    deleted_at: str, told: int, wait: float
+) -> None:
+    """T7: nobody heard of it, since the tenant does not ask for it any more."""
+    store, tenants = Store(), Tenants()
+    body = namespace(deleted_at=deleted_at)
+    store.put(Ref(kinds.NAMESPACE.name, "", "stuck-a"), ownership.observe(body))
+    tenants.see("acme", seen(tenant("acme")))
+    tenants.read("acme", settings_spec(), store)
+    findings, again = departures(store).stuck("acme", tenants.records["acme"])
+    assert (len(findings), again) == (told, wait)
+    for finding in findings:
+        assert finding.informs
+        assert finding.message == (
+            f"Namespaces that left the spec do not terminate: stuck-a ({HELD})."
+            f" {termination.ADVICE}."
+        )
+
+
+def teardown(store: Store) -> Any:
+    """Tear acme down as far as it goes by what is known."""
     tenants = Tenants()
     tenants.see("acme", seen(tenant("acme", deletionPolicy="Delete")))
     tenants.read("acme", settings_spec(), store)
-    step = departures.tear_down("acme", tenants.records["acme"], settings_spec())
+    step = departures(store).tear_down("acme", tenants.records["acme"], settings_spec())
     with pytest.raises(StopIteration) as done:
         step.send(None)
     return done.value.value

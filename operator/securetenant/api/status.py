@@ -123,7 +123,7 @@ QUOTA_OVERCOMMITTED = "QuotaOvercommitted"
 """Fixed parts and retained namespaces need more than the total; shares stay as they are."""
 SHARE_TOO_SMALL = "ShareTooSmall"
 """On QuotaEnforced: no pod that leaves its size to the defaults fits into a namespace's share; the
-message says which total would be enough."""
+message says which total would be enough. The condition stays True where other shares are zero."""
 FOREIGN_BINDINGS = "ForeignBindings"
 """On AccessScoped, which stays True: RoleBindings of somebody else give access beyond spec.access,
 or name ServiceAccounts of namespaces that are not in the spec; the message names them."""

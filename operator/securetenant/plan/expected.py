@@ -81,17 +81,13 @@ def pending(expected: Expected, inside: Inside) -> tuple[Ref, ...]:
     return tuple(ref for ref in (*unwanted, *wanted) if differs(expected, ref, inside))
 
 
-def unproved(expected: Expected, inside: Inside) -> frozenset[str]:
-    """Return the conditions of which a fact is missing in this namespace.
+def unproved(expected: Expected, inside: Inside, pending: Iterable[Ref]) -> frozenset[str]:
+    """Return the conditions of which a fact is missing in a namespace where that is pending.
 
     Each is judged by its own facts: labels of Pod Security are there or not, whatever else the
     namespace waits for; and a quota that is written and not counted is no quota.
     """
-    found = {
-        aspect
-        for ref in pending(expected, inside)
-        if (aspect := _ASPECTS.get(ref.kind)) is not None
-    }
+    found = {aspect for ref in pending if (aspect := _ASPECTS.get(ref.kind)) is not None}
     if not is_counted(expected, inside):
         found.add(status.QUOTA_ENFORCED)
     if not _has_pod_security(expected, inside):

@@ -163,6 +163,34 @@ class Departures:
         await self._release(name, record)
         return Step(leftovers=[])
 
+    def stuck(self, name: str, record: Record) -> tuple[tuple[Finding, ...], float]:
+        """Return what holds namespaces that left the spec, and in how long to look again.
+
+        The tenant is not kept from being ready by what it does not ask for any more.
+        """
+        going = {
+            each: facts
+            for each in self._store.owned_by(name) - record.units.keys()
+            if (facts := self._facts(each)) is not None and facts.terminating
+        }
+        if not going:
+            return (), 0.0
+        wait = {each: termination.stuck_in(facts, self._now()) for each, facts in going.items()}
+        late = [termination.describe(each, going[each]) for each in going if not wait[each]]
+        if not late:
+            return (), min(wait.values())
+        message = (
+            f"Namespaces that left the spec do not terminate: {conditions.listed(late)}."
+            f" {termination.ADVICE}."
+        )
+        finding = Finding(
+            type=status.NAMESPACES_READY,
+            reason=status.NAMESPACE_STUCK,
+            message=message,
+            informs=True,
+        )
+        return (finding,), min(filter(None, wait.values()), default=0.0)
+
     def _waiting(self, left: list[str]) -> Step:
         """Say what the teardown waits for, and whether somebody has to look."""
         going = {

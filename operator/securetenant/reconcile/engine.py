@@ -644,10 +644,14 @@ class Engine:
         if wait and not record.is_suspended:
             self.queue.add_after(key, wait)
             return bool(missing)
+        stuck, again = self.departures.stuck(key.tenant, record)
+        if again:
+            self.queue.add_after(key, again)
         findings = (
             *record.findings,
             *missing,
             *(() if delay is None else (delay.finding,)),
+            *stuck,
             *self.flows.findings(key.tenant),
             *self.bindings.findings(key.tenant, record.own),
             *self._policy_findings(),
@@ -826,8 +830,9 @@ class Engine:
     async def _tear_down(self, name: str, record: Record, bounds: SettingsSpec) -> bool:
         finalizers = record.body["metadata"].get("finalizers", ())
         if names.FINALIZER not in finalizers:
-            message = f"Waiting for the finalizers of others: {', '.join(finalizers)}"
-            await self._write_status(name, record, (_deletion(status.TERMINATING, message),))
+            if finalizers:
+                message = f"Waiting for the finalizers of others: {', '.join(finalizers)}"
+                await self._write_status(name, record, (_deletion(status.TERMINATING, message),))
             return False
         if record.is_suspended:
             message = (

@@ -22,6 +22,7 @@ from securetenant.plan.expected import Expected, Known
 from securetenant.plan.hostnames import Claim, Hostnames
 from securetenant.plan.ledger import Part
 from securetenant.plan.ownership import PolicyFacts, QuotaFacts
+from securetenant.plan.shares import TooSmall
 from securetenant.reconcile.store import Store
 from securetenant.status import conditions
 from securetenant.status.outcome import Finding, Outcome
@@ -674,17 +675,40 @@ def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> 
 
 
 def _small_shares(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> list[Finding]:
-    """Return what is too small for a pod that says nothing of its size."""
+    """Return what is too small for a pod that says nothing of its size, and what is zero.
+
+    The first keeps the tenant from being ready. The second only informs: whether a namespace
+    needs a volume claim or a CronJob is not known here.
+    """
     if book.waiting:
         return []  # They are about to grow; it is read again then.
-    found = shares.too_small(
-        shares.needs(limits.effective(spec.container_limits)),
-        totals.total(spec, settings),
-        _parts(spec),
-        book.shares,
-    )
-    if not found:
-        return []
+    total, parts = totals.total(spec, settings), _parts(spec)
+    needs = shares.needs(limits.effective(spec.container_limits))
+    found = []
+    if small := shares.too_small(needs, total, parts, book.shares):
+        found.append(_no_pod_fits(small))
+    one = dict.fromkeys(total.keys() - needs.keys(), 1)
+    if nothing := shares.too_small(one, total, parts, book.shares):
+        told = ", ".join(
+            f"{each.resource} ({conditions.listed(each.namespaces)})" for each in nothing[:_TOLD]
+        )
+        more = f", and {len(nothing) - _TOLD} other keys" if len(nothing) > _TOLD else ""
+        message = (
+            f"A share is zero where the total is less than one for each namespace: {told}{more}."
+            " Raise it in spec.quota, or give a namespace that needs some a weight or a fixed part."
+        )
+        found.append(
+            Finding(
+                type=status.QUOTA_ENFORCED,
+                reason=status.SHARE_TOO_SMALL,
+                message=message,
+                informs=True,
+            )
+        )
+    return found
+
+
+def _no_pod_fits(found: tuple[TooSmall, ...]) -> Finding:
     where = sorted({name for each in found for name in each.namespaces})
     told = "; ".join(
         f"{each.resource} is {quantities.canonical(each.resource, each.smallest)} and it takes"
@@ -699,7 +723,7 @@ def _small_shares(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger)
         f" Write at least {enough} into spec.quota, name fewer namespaces, give these a larger"
         " weight, or lower spec.containerLimits"
     )
-    return [Finding(type=status.QUOTA_ENFORCED, reason=status.SHARE_TOO_SMALL, message=message)]
+    return Finding(type=status.QUOTA_ENFORCED, reason=status.SHARE_TOO_SMALL, message=message)
 
 
 def _claim(body: Body) -> Claim:

@@ -114,7 +114,8 @@ class Worker:
                 message=message,
             )
         inside = self.store.inside(name)
-        pending, unproved = expected.pending(wanted, inside), expected.unproved(wanted, inside)
+        pending = expected.pending(wanted, inside)
+        unproved = expected.unproved(wanted, inside, pending)
         if not pending and not unproved:
             return Outcome(namespace=name)
         if not pending and not message:
