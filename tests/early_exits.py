@@ -1,0 +1,241 @@
+"""Every way past a rule of a policy, read from the policies themselves, and why it is safe.
+
+A way past is a matchCondition, and each part of a rule in front of a top-level ``||``. A new one
+needs a reason here: who can bring it about, and why that opens nothing.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import yaml
+
+from harness import ROOT
+
+
+class Exit(NamedTuple):
+    """A way past a rule."""
+
+    policy: str
+    """Without the prefix that all share."""
+    where: str
+    """``if <name>`` for a matchCondition, ``rule <number>`` for a part of a rule."""
+    expression: str
+
+
+class Reason(NamedTuple):
+    """Why it is safe."""
+
+    who: str
+    why: str
+
+
+_CLUSTER = "the cluster's own identities"
+_ANYBODY = "anybody"
+_CHANGES = Reason(_ANYBODY, "what is judged did not change; being deleted is no way past")
+_GLASS = Reason(
+    "break-glass, the operator, controllers that finish a deletion",
+    "needs the verb override and one of these identities; tenants hold neither",
+)
+_ONE_IDENTITY = Reason("everybody else", "the policy is about this one identity")
+_NEEDS_NOTHING = Reason(
+    _ANYBODY, "lists what every rule looks at; tests hold it and the rules together"
+)
+
+CONDITIONS: dict[tuple[str, str], Reason] = {
+    ("access", "changes-something"): _CHANGES,
+    ("access", "not-exempt"): _GLASS,
+    ("access", "not-allowed-more-anyway"): Reason(
+        "whoever may create ClusterRoleBindings", "can give the same away cluster-wide"
+    ),
+    ("token-requests", "not-by-a-kubelet"): Reason(
+        "nodes", "a node gets tokens of pods on it; what a pod asks for is judged with the pod"
+    ),
+    ("canary", "the-canary"): _ONE_IDENTITY,
+    ("crds", "ours"): Reason(_ANYBODY, "the CRD is of another group"),
+    ("crds", "not-exempt"): _GLASS,
+    ("settings", "not-exempt"): _GLASS,
+    ("parameters", "is-read"): Reason(_ANYBODY, "policies read the name effective only"),
+    ("finalizers", "concerns-deletion"): Reason(
+        _ANYBODY, "no finalizer is new and no budget changed; taking one off is always possible"
+    ),
+    ("finalizers", "not-a-controller"): Reason(_CLUSTER, "they take theirs off again"),
+    ("lockdown", "not-keeping-alive"): Reason(_CLUSTER, "what runs goes on running"),
+    ("lockdown", "not-draining"): Reason(
+        "whoever may patch nodes", "a node that is drained is drained of everybody's pods"
+    ),
+    ("lockdown", "not-exempt"): _GLASS,
+    ("ingress", "changes-something"): _CHANGES,
+    ("routes", "changes-something"): _CHANGES,
+    ("managed", "touches-managed"): Reason(
+        _ANYBODY, "neither name nor label is ours, before or after"
+    ),
+    ("managed", "changes-something"): Reason(
+        _ANYBODY, "an update that changes nothing passes, for storage version migration"
+    ),
+    ("managed", "not-exempt"): _GLASS,
+    ("managed", "not-counting"): Reason(_CLUSTER, "the status of a quota is theirs to count"),
+    ("mirror-pods", "by-a-node"): _ONE_IDENTITY,
+    ("namespaces", "concerns-tenants"): Reason(_ANYBODY, "no label is ours, before or after"),
+    ("namespaces", "not-exempt"): _GLASS,
+    ("network", "changes-something"): _CHANGES,
+    ("network", "not-exempt"): _GLASS,
+    ("nodes", "concerns-tenants"): Reason(
+        _ANYBODY, "no label and no taint is ours, before or after"
+    ),
+    ("nodes", "not-exempt"): _GLASS,
+    ("operator-bounds", "the-operator"): _ONE_IDENTITY,
+    ("operator-fence", "the-operator"): _ONE_IDENTITY,
+    ("operator-fence", "has-no-fence-of-its-own"): Reason(
+        "the operator", "these kinds are judged by a policy of their own, named in the list"
+    ),
+    **{
+        (f"operator-fence-{part}", "the-operator"): _ONE_IDENTITY
+        for part in ("flows", "namespaces", "nodes", "tiers", "walls")
+    },
+    ("pods", "asks-for-something"): _NEEDS_NOTHING,
+    ("pods-hardening", "sets-something"): _NEEDS_NOTHING,
+    ("services", "changes-something"): _CHANGES,
+    ("endpoints", "not-a-controller"): Reason(_CLUSTER, "they write endpoints from selectors"),
+    ("endpoints", "changes-something"): _CHANGES,
+    ("snapshots", "names-content"): Reason(_ANYBODY, "no content is named, or nothing changed"),
+    ("snapshots", "not-exempt"): _GLASS,
+    ("terminating", "changes-something"): _CHANGES,
+    ("terminating", "not-a-controller"): Reason(_CLUSTER, "they release volumes and addresses"),
+    ("terminating", "not-exempt"): _GLASS,
+    ("tokens", "concerns-tokens"): Reason(_ANYBODY, "no token comes of it"),
+    ("volumes", "changes-something"): _CHANGES,
+    ("volumes", "not-binding"): Reason(
+        _CLUSTER, "they bind claims to volumes; only updates, never the claim as it is made"
+    ),
+    ("volumes", "not-exempt"): _GLASS,
+    # The mutating half sets what is left out: a way past it changes nothing that is refused.
+    ("debug-defaults", "pulls-always"): Reason(_ANYBODY, "TenantPolicy asks for no pull policy"),
+    ("pod-defaults", "leaves-something-out"): Reason(_ANYBODY, "the validating half judges it"),
+    ("pod-placement", "is-placed"): Reason(_ANYBODY, "TenantPolicy asks for no selector"),
+    ("pod-placement", "is-new"): Reason(_ANYBODY, "the validating half judges each pod"),
+    ("pod-placement", "leaves-something-out"): Reason(_ANYBODY, "the validating half judges it"),
+    ("service-accounts", "says-nothing"): Reason(_ANYBODY, "the validating half judges pods"),
+}
+
+_ELSEWHERE = Reason(_ANYBODY, "the rule is about another kind, operation or binding")
+PARTS: tuple[tuple[str, Reason], ...] = (
+    (r"!variables\.isNew$", Reason(_ANYBODY, "nobody can change the field once the object exists")),
+    (
+        (
+            r"request\.(operation|resource\.resource) [!=]= '\w+'$|(old)?[oO]bject == null$"
+            r"|!variables\.(writes|isBinding)$|variables\.what != '[\w./]*'$"
+        ),
+        _ELSEWHERE,
+    ),
+    (
+        r"params\.spec\.[\w.]+ != '\w+'$|!variables\.isRestricted$",
+        Reason("the platform team", "the SecureTenant does not ask for it, or has an exception"),
+    ),
+    (
+        (
+            r"variables\.(type in params|loadBalancerIP == ''|priorityClass == ''|runtimeClass == ''"
+            r"|legacy\.orValue)|object\.spec\.\?\w+\.orValue\(''\) == ''$"
+            r"|object\.spec\.\?selector\.orValue|object\.roleRef\.kind == 'Role'$"
+            r"|variables\.added\.size\(\) == 0$|variables\.annotations\.size\(\) == 0$"
+            r"|!variables\.tooMany$|!variables\.inUserNamespace$"
+        ),
+        Reason(_ANYBODY, "it is what the rule allows"),
+    ),
+    (
+        r"variables\.type == 'ExternalName'$",
+        Reason(_ANYBODY, "that type is judged by the rule about types"),
+    ),
+    (
+        r"!variables\.isTenants$",
+        Reason(_ANYBODY, "the namespace belongs to no tenant"),
+    ),
+    (
+        r"dyn\(object\)\.roleRef\.name == 'securetenant:canary'$",
+        Reason("the operator", "the fence lets it bind that role to the canary only"),
+    ),
+    (
+        r"variables\.before\.exists\(k, k\.startsWith\('securetenant\.io/'\)\)$",
+        Reason("the operator", "somebody who may marked the namespace before"),
+    ),
+    (
+        (
+            r"variables\.what(\.startsWith| in )|request\.operation == 'DELETE' \? "
+            r"|variables\.after\[\?"
+        ),
+        Reason("the operator", "one of its own names; the parts together are what it may touch"),
+    ),
+)
+"""Patterns of parts that mean the same wherever they stand."""
+
+
+def found() -> Iterator[Exit]:
+    """Yield every way past a rule that the policies hold."""
+    for file in sorted((ROOT / "manifests" / "policies").rglob("*.yaml")):
+        for body in yaml.safe_load_all(file.read_text(encoding="utf-8")):
+            if not body or not body["kind"].endswith("AdmissionPolicy"):
+                continue
+            yield from _of(body["metadata"]["name"].removeprefix("securetenant-"), body["spec"])
+
+
+def _of(policy: str, spec: dict[str, Any]) -> Iterator[Exit]:
+    for condition in spec.get("matchConditions", ()):
+        yield Exit(policy, f"if {condition['name']}", _folded(condition["expression"]))
+    for index, rule in enumerate(spec.get("validations", ())):
+        *parts, _ = _split(_folded(rule["expression"]))
+        for part in parts:
+            yield Exit(policy, f"rule {index}", part)
+
+
+def reason(each: Exit) -> Reason | None:
+    """Return why it is safe, where a reason is written."""
+    if each.where.startswith("if "):
+        return CONDITIONS.get((each.policy, each.where.removeprefix("if ")))
+    for pattern, why in PARTS:
+        if re.match(pattern, each.expression):
+            return why
+    return None
+
+
+def table() -> str:
+    """Return the table as the page holds it."""
+    lines = [
+        "| Policy | Way past | Who can bring it about | Why that is safe |",
+        "|---|---|---|---|",
+    ]
+    for each in found():
+        why = reason(each)
+        if why is None:
+            continue
+        past = each.where
+        if not past.startswith("if "):
+            past = f"{past}: `{_short(each.expression)}`"
+        lines.append(f"| `{each.policy}` | {past} | {why.who} | {why.why} |")
+    return "\n".join(lines) + "\n"
+
+
+def _short(expression: str, most: int = 60) -> str:
+    text = expression if len(expression) <= most else f"{expression[: most - 3]}..."
+    return text.replace("|", "\\|")
+
+
+def _folded(expression: str) -> str:
+    return re.sub(r"\s+", " ", expression).strip()
+
+
+def _split(expression: str) -> list[str]:
+    """Split at every ``||`` that is in no brackets and no string."""
+    parts, depth, quote, start = [], 0, "", 0
+    for index, char in enumerate(expression):
+        if quote:
+            quote = "" if char == quote and expression[index - 1] != "\\" else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+        elif depth == 0 and expression.startswith("||", index):
+            parts.append(expression[start:index].strip())
+            start = index + 2
+    return [*parts, expression[start:].strip()]
