@@ -238,6 +238,7 @@ def test_a_frozen_a_suspended_and_an_audited_tenant_are_seen_in_a_list(
         rows[name] = ["True", reason, "1/1"]
     listed = kubectl(sandbox, "get", "securetenants", *rows, "--no-headers").splitlines()
     assert {row.split()[0]: row.split()[1:4] for row in listed} == rows
+    ready(tenant("sight-suspended", namespaces=[{"name": "sight-suspended-a"}]))
 
 
 def test_a_suspended_tenant_that_is_deleted_says_that_it_waits(admin: Api, ready: Ready) -> None:
