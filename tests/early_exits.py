@@ -134,7 +134,7 @@ PARTS: tuple[tuple[str, Reason], ...] = (
     ),
     (
         (
-            r"variables\.(type in params|loadBalancerIP == ''|priorityClass == ''|runtimeClass == ''"
+            r"variables\.(type in params|(loadBalancerIP|priorityClass|runtimeClass) == ''"
             r"|legacy\.orValue)|object\.spec\.\?\w+\.orValue\(''\) == ''$"
             r"|object\.spec\.\?selector\.orValue|object\.roleRef\.kind == 'Role'$"
             r"|variables\.added\.size\(\) == 0$|variables\.annotations\.size\(\) == 0$"
