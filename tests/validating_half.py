@@ -3,10 +3,13 @@
 Its namespaces are made by hand, since rules need a TenantPolicy and no operator.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
+import yaml
+
 import factory
-from harness import Api
+from harness import ROOT, Api
 from securetenant.api import kinds, names
 from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.desired import policy
@@ -98,6 +101,33 @@ def _manifest(namespace: str) -> Any:
     return policy.build(record.units[namespace].scope)
 
 
+UNCONDITIONAL = "unconditional-"
+"""Prefix of copies without conditions, which warn and do not refuse."""
+
+
+def copies_without_conditions() -> Iterator[dict[str, Any]]:
+    """Yield the policies for pods without their matchConditions, and bindings that only warn.
+
+    What a copy warns of and the policy lets pass was skipped by a condition of the policy.
+    """
+    for name in ("pods", "pods-hardening"):
+        text = (ROOT / "manifests" / "policies" / f"{name}.yaml").read_text(encoding="utf-8")
+        for body in yaml.safe_load_all(text):
+            wanted = f"securetenant-{name}"
+            if body["metadata"]["name"] == wanted and body["kind"].endswith("Policy"):
+                spec = {k: v for k, v in body["spec"].items() if k != "matchConditions"}
+            elif body["spec"].get("policyName") == wanted and "Deny" in str(body["spec"]):
+                spec = {
+                    **body["spec"],
+                    "policyName": UNCONDITIONAL + wanted,
+                    "validationActions": ["Warn"],
+                }
+            else:
+                continue
+            copy = f"{UNCONDITIONAL}{body['metadata']['name']}"
+            yield {**body, "metadata": {"name": copy}, "spec": spec}
+
+
 def furnish(instance: Instance) -> None:
     """Make the namespaces, each with its rules and its admins."""
     groups = ("system:masters", "securetenant:break-glass")
@@ -123,3 +153,10 @@ def furnish(instance: Instance) -> None:
         group = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": MEMBERS}
         binding = factory.binding(group, role=names.cluster_role("Admin"))
         breaker.create(kinds.ROLE_BINDING, binding, namespace).ok()
+    root = "/apis/admissionregistration.k8s.io/v1"
+    plurals = {
+        "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+        "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
+    }
+    for body in copies_without_conditions():
+        breaker.call("POST", f"{root}/{plurals[str(body['kind'])]}", body).ok()

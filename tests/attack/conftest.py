@@ -203,7 +203,15 @@ def half() -> Iterator[Instance]:
             wait_for(
                 functools.partial(_is_refused, api, path, body), what=f"the policy about {path}"
             )
+        for path, body in validating_half.CANARIES[:2]:
+            wait_for(
+                functools.partial(_is_warned_of, api, path, body), what="the copy to be in force"
+            )
         yield instance
+
+
+def _is_warned_of(api: Api, path: str, body: Any) -> bool:
+    return validating_half.UNCONDITIONAL in api.call("POST", path, body, dryRun="All").warnings
 
 
 def _is_refused(api: Api, path: str, body: Any) -> bool:

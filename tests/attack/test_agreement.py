@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+import factory
 import validating_half
 from harness import Answer, Api
 from securetenant.api.tenantpolicy import PolicySpec
@@ -180,6 +181,23 @@ tolerations = st.lists(
     ),
     max_size=2,
 )
+OPTIONS: dict[str, st.SearchStrategy[Any]] = {
+    "nodeName": st.sampled_from(["", "node-0"]),
+    "tolerations": tolerations,
+    "schedulerName": st.sampled_from(["default-scheduler", "mine"]),
+    "affinity": affinities,
+    "terminationGracePeriodSeconds": st.sampled_from([0, 30, 3600, 3601, 999999]),
+    "automountServiceAccountToken": st.booleans(),
+    "hostUsers": st.booleans(),
+    "resourceClaims": st.just([{"name": "gpu", "resourceClaimName": "gpu"}]),
+    "securityContext": optional(
+        runAsGroup=groups,
+        fsGroup=groups,
+        supplementalGroups=st.lists(groups, max_size=2, unique=True),
+        appArmorProfile=profiles,
+        runAsUser=st.sampled_from([0, 7]),
+    ),
+}
 specs = st.builds(
     lambda many, init, volume, name, more: {
         "serviceAccountName": "quiet",
@@ -192,23 +210,39 @@ specs = st.builds(
     st.lists(containers, max_size=1),
     volumes,
     st.sampled_from(["w", "kube-api-access-w"]),
-    optional(
-        nodeName=st.sampled_from(["", "node-0"]),
-        tolerations=tolerations,
-        schedulerName=st.sampled_from(["default-scheduler", "mine"]),
-        affinity=affinities,
-        terminationGracePeriodSeconds=st.sampled_from([0, 30, 3600, 3601, 999999]),
-        automountServiceAccountToken=st.booleans(),
-        hostUsers=st.booleans(),
-        resourceClaims=st.just([{"name": "gpu", "resourceClaimName": "gpu"}]),
-        securityContext=optional(
-            runAsGroup=groups,
-            fsGroup=groups,
-            supplementalGroups=st.lists(groups, max_size=2, unique=True),
-            appArmorProfile=profiles,
-            runAsUser=st.sampled_from([0, 7]),
-        ),
+    optional(**OPTIONS),
+)
+
+
+PLAIN = {
+    "image": "registry.example/app" + DIGEST,
+    "imagePullPolicy": "Always",
+    "securityContext": {**factory.RESTRICTED, "readOnlyRootFilesystem": True},
+}
+"""A container that is admitted everywhere."""
+
+
+def _pod(container: dict[str, Any] = PLAIN, **more: Any) -> dict[str, Any]:
+    return {"serviceAccountName": "quiet", "containers": [{"name": "c", **container}], **more}
+
+
+mutants = st.one_of(
+    st.sampled_from(sorted(OPTIONS)).flatmap(
+        lambda field: OPTIONS[field].map(lambda value: _pod(**{field: value}))
     ),
+    containers.map(_pod),
+    containers.map(lambda each: _pod(initContainers=[{"name": "i", **each}])),
+    volumes.map(lambda each: _pod(volumes=[{"name": "w", **each}])),
+)
+"""A pod that is admitted everywhere, with one thing generated."""
+annotation_keys = st.sampled_from(
+    [
+        "note",
+        "checksum/config",
+        "k8s.v1.cni.cncf.io/networks",
+        "io.katacontainers.config.x",
+        "run.oci.handler",
+    ]
 )
 
 
@@ -232,6 +266,18 @@ def test_both_judges_agree_about_pods(half_server: Api, namespace: str, spec: An
     refused = refusing(half_server.create_pod(namespace, body, dryRun="All"))
     expected = expected_for_pods(spec, POLICIES[namespace])
     assert refused in expected if expected else refused == ""
+
+
+@agreement
+@given(namespaces, mutants, st.dictionaries(annotation_keys, st.just("x"), max_size=2))
+def test_no_condition_of_a_policy_for_pods_skips_a_rule(
+    half_server: Api, namespace: str, spec: Any, annotations: dict[str, str]
+) -> None:
+    """A copy of the policy without its conditions only warns: it has nothing to warn of."""
+    body = {"metadata": {"generateName": "p-", "annotations": annotations}, "spec": spec}
+    answer = half_server.create_pod(namespace, body, dryRun="All")
+    if answer.status < 300:
+        assert validating_half.UNCONDITIONAL not in answer.warnings
 
 
 services = st.builds(
