@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 import access_reviews
+import chains
 import denials_workloads
 import factory
 from access_reviews import Court, Identity, Question, Right, Target
 from attack_harness import MIRRORS, Control, Policy, mutate, verdict
+from chains import Step
 from harness import MERGE, ROOT, Answer, Api, wait_for
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
@@ -31,6 +33,7 @@ everybody may do stands once and is left out below. What admission refuses on to
 refuses something.
 """
 CANARY = Policy("securetenant-canary")
+CHAINS = "In two steps"
 LEFT = Policy(FENCE.name, also=(*FENCE.also, "securetenant-parameters"))
 """What stands in the operator's way."""
 
@@ -374,6 +377,43 @@ def refused_to_a_node(node: Api, placed: dict[str, str]) -> str:
 
 
 @pytest.fixture(scope="module")
+def chained(
+    as_operator: Api, canary: Api, north: Api, admin: Api, sandbox: Instance, bystander: None
+) -> Iterator[dict[str, list[Step]]]:
+    """What each credential can bind in a tenant's namespace."""
+    accounts = "/api/v1/namespaces/north-1/serviceaccounts"
+    admin.call("POST", accounts, {"metadata": {"name": "bound"}}).ok()
+    own = {"kind": "ServiceAccount", "name": "bound", "namespace": "north-1"}
+    binding = factory.binding(own, role="securetenant:admin")
+    binding["metadata"]["name"] = "bound"
+    north.create(kinds.ROLE_BINDING, binding, "north-1").ok()
+    bound = Api(kubeconfigs.for_service_account(sandbox, "north-1", "bound"))
+    reader = Api(kubeconfigs.for_service_account(sandbox, _SYSTEM, names.NODE_READER))
+    wait_for(
+        lambda: bound.list(kinds.ROLE_BINDING, "north-1"), what="the ServiceAccount to be bound"
+    )
+    yield {
+        "The operator": list(chains.admitted(chains.dry_run(as_operator))),
+        "The verifier, as the canary, for good": list(chains.admitted(chains.for_good(canary))),
+        "The node reader": list(chains.admitted(chains.dry_run(reader))),
+        "A tenant's ServiceAccount that is bound as Admin": list(
+            chains.admitted(chains.dry_run(bound))
+        ),
+    }
+    admin.delete(kinds.ROLE_BINDING, "bound", "north-1").ok()
+    admin.call("DELETE", f"{accounts}/bound").ok()
+
+
+def test_no_credential_gives_anything_to_another(chained: dict[str, list[Step]]) -> None:
+    """S2: the operator bound its own ServiceAccount, and read every Secret with it."""
+    others = set(map(chains.told, chains.CREDENTIALS))
+    canarys = Step(names.CANARY_ROLE, f"User {names.CANARY_USER}", names.CANARY)
+    for title, steps in chained.items():
+        given = {each for each in steps if each.subject in others}
+        assert given == ({canarys} if title == "The operator" else set()), title
+
+
+@pytest.fixture(scope="module")
 def document(
     admin: Api,
     as_operator: Api,
@@ -382,6 +422,7 @@ def document(
     placed: dict[str, str],
     planted: None,
     strict: Api,
+    chained: dict[str, list[Step]],
 ) -> dict[str, str]:
     """The page, section by section."""
     court = Court(sandbox.admin_kubeconfig)
@@ -407,6 +448,7 @@ def document(
         CANARY_USER.title: access_reviews.table(beyond(CANARY_USER, anybody))
         + "\nOf that, the policy `securetenant-canary` leaves:\n\n"
         + left_by_the_canary_policy(canary),
+        CHAINS: chains.table(chained),
         node.title: access_reviews.table(beyond(node, anybody))
         + "\nWhat depends on the pods that run there:\n\n"
         + by_the_graph(court, node, placed)
@@ -446,6 +488,10 @@ ABOUT = {
     CANARY_USER.title: (
         "User `securetenant:canary`, which the verifier may impersonate. It tries attacks in"
         " dry-run."
+    ),
+    CHAINS: (
+        "Make a binding, then use it: for the operator, the verifier, the node reader and a"
+        " ServiceAccount of a tenant."
     ),
     "A node": (
         "The certificate of a kubelet (`system:node:…`). The Node authorizer answers by which pods"
