@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from harness import Api, Operator, StatusRecorder, kubectl, wait_for
@@ -13,6 +14,10 @@ from kstatus import compute
 from securetenant.api import kinds
 from securetenant.sandbox import control, instances, kubeconfigs
 from securetenant.sandbox.instances import Instance, Options
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @contextlib.contextmanager
@@ -50,7 +55,10 @@ def admin(sandbox: Instance) -> Api:
 
 @pytest.fixture(scope="session")
 def operator(sandbox: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """The running operator."""
+    """The running operator, held back by no brake: tests delete more tenants than people do."""
+    Api(sandbox.admin_kubeconfig).patch(
+        kinds.TENANCY_SETTINGS, "default", {"spec": {"teardownsPerHour": 1000}}
+    ).ok()
     with operating(sandbox, tmp_path_factory.mktemp("operator") / "log") as process:
         yield process
 

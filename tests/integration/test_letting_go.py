@@ -214,12 +214,6 @@ def test_a_suspended_tenant_is_not_touched(
     assert admin.get(*WALL, "still-a")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _no_delay(admin: Api, operator: Operator) -> None:
-    """Let more tenants lose namespaces than the tests before these have used up."""
-    admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"teardownsPerHour": 100}}).ok()
-
-
 def test_a_frozen_a_suspended_and_an_audited_tenant_are_seen_in_a_list(
     sandbox: Instance, ready: Ready
 ) -> None:
@@ -378,7 +372,7 @@ def test_no_more_tenants_are_torn_down_than_the_settings_allow(
         what="the condition",
     )
     assert state(admin, "torn-1-a") == "active"
-    admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"teardownsPerHour": 100}}).ok()
+    admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"teardownsPerHour": 1000}}).ok()
     gone(admin, "torn-1")
 
 
