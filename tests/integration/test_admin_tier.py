@@ -320,7 +320,7 @@ def test_suspended_it_is_not_repaired_and_the_condition_says_so(
     reconciliation("Suspended")
     wait_for(
         lambda: (
-            "Suspended" in conditions(admin.get(kinds.SECURE_TENANT, "idle"))["Ready"]["message"]
+            conditions(admin.get(kinds.SECURE_TENANT, "idle"))["Ready"]["reason"] == "Suspended"
         ),
         what="the operator to be suspended",
     )

@@ -399,7 +399,7 @@ def test_suspended_it_stays_and_is_not_repaired(
     reconciliation("Suspended")
     wait_for(
         lambda: (
-            "Suspended" in conditions(admin.get(kinds.SECURE_TENANT, "idle"))["Ready"]["message"]
+            conditions(admin.get(kinds.SECURE_TENANT, "idle"))["Ready"]["reason"] == "Suspended"
         ),
         what="the operator to be suspended",
     )
