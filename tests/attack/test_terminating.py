@@ -176,10 +176,10 @@ def test_what_is_left_in_a_terminating_namespace_can_go_and_cannot_change(
 
 def test_claims_do_not_keep_a_deleted_tenant(ready: Ready, admin: Api) -> None:
     """S16: six claims in each of three namespaces; their finalizer is the cluster's own."""
-    where = [f"claims-{number}" for number in range(3)]
+    where = [f"holders-{number}" for number in range(3)]
     ready(
         factory.tenant(
-            "claims",
+            "holders",
             namespaces=[{"name": each} for each in where],
             deletionPolicy="Delete",
             workloads={"storageClasses": ["fast"]},
@@ -190,7 +190,7 @@ def test_claims_do_not_keep_a_deleted_tenant(ready: Ready, admin: Api) -> None:
         for number in range(6):
             body = {"metadata": {"name": f"c{number}"}, **CLAIM}
             admin.call("POST", _at(namespace, "persistentvolumeclaims"), body).ok()
-    admin.delete(kinds.SECURE_TENANT, "claims").ok()
+    admin.delete(kinds.SECURE_TENANT, "holders").ok()
     wait_for(
         lambda: not any(admin.get(kinds.NAMESPACE, each) for each in where),
         what="the namespaces to be gone",

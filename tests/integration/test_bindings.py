@@ -97,10 +97,10 @@ def test_a_namespace_that_is_relabelled_takes_no_rights_along(
     assert (seen["status"], seen["reason"]) == ("True", "ForeignBindings")
     assert "RoleBinding mine in giver-prod (ServiceAccounts of given-away)" in seen["message"]
     admin.create(
-        kinds.SECURE_TENANT, factory.tenant("taker", namespaces=[{"name": "given-away"}])
+        kinds.SECURE_TENANT, factory.tenant("receiver", namespaces=[{"name": "given-away"}])
     ).ok()
-    consent = {"annotations": {names.ADOPT_ANNOTATION: "taker"}}
-    labels = {names.TENANT_LABEL: "taker", names.STATE_LABEL: "active"}
+    consent = {"annotations": {names.ADOPT_ANNOTATION: "receiver"}}
+    labels = {names.TENANT_LABEL: "receiver", names.STATE_LABEL: "active"}
     moved = {"metadata": {**consent, "labels": labels}}
     breaker.patch(kinds.NAMESPACE, "given-away", moved).ok()
     wait_for(lambda: is_closed(admin, "giver-prod"), what="the RoleBinding to be deleted")

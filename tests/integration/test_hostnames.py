@@ -35,20 +35,20 @@ def told(admin: Api, name: str) -> str:
 def test_an_older_tenant_does_not_take_a_name_that_is_in_force(admin: Api, ready: Ready) -> None:
     """S5: age took a name from a tenant that had it in force. Given up, the name changes hands."""
     ready(asking("elder"))
-    ready(asking("junior", ".one.example"))
-    ask(admin, "elder", ".example", ".elder.test")
+    ready(asking("junior", ".one.house.test"))
+    ask(admin, "elder", ".house.test", ".elder.test")
     assert told(admin, "elder") == (
-        "Host names that another tenant has: .example (tenant junior). Everything else is in force."
-        " Choose ends in spec.workloads.hostnames that do not overlap, or have the other tenant"
-        " give them up; if it was deleted, delete its retained namespaces."
+        "Host names that another tenant has: .house.test (tenant junior). Everything else is in"
+        " force. Choose ends in spec.workloads.hostnames that do not overlap, or have the other"
+        " tenant give them up; if it was deleted, delete its retained namespaces."
     )
     settled(admin, "junior")
-    assert in_force(admin, "junior") == [".one.example"]
+    assert in_force(admin, "junior") == [".one.house.test"]
     assert in_force(admin, "elder") == [".elder.test"]
     ask(admin, "junior")
     settled(admin, "elder")
     assert in_force(admin, "junior") == []
-    assert in_force(admin, "elder") == [".elder.test", ".example"]
+    assert in_force(admin, "elder") == [".elder.test", ".house.test"]
 
 
 def test_what_was_retained_holds_its_names_until_it_is_gone(

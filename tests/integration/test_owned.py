@@ -35,7 +35,7 @@ def open_to(namespace: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", ["claims", "grasps"])
+@pytest.mark.parametrize("name", ["reaches", "grasps"])
 def test_naming_an_existing_namespace_gives_a_tenant_no_way_to_it(
     name: str, sandbox: Instance, admin: Api, ready: Ready
 ) -> None:

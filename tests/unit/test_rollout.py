@@ -523,6 +523,22 @@ def test_settings_that_change_while_nobody_works_are_rolled_out_in_waves() -> No
     run(test)
 
 
+def test_a_tenant_in_a_conflict_is_not_harmed_by_settings() -> None:
+    """The namespace that it asks for is another tenant's, and ready for that one."""
+
+    async def test(fleet: Fleet) -> None:
+        body = seen(tenant("rival", namespaces=[{"name": "t01-a"}]))
+        body["metadata"]["finalizers"] = [names.FINALIZER]
+        ref = Ref(kinds.SECURE_TENANT.name, "", "rival")
+        fleet.engine.tenant_seen("rival", fleet.cluster._keep(ref, {**body, "status": {}}))
+        await fleet.rest()
+        assert fleet.reasons("rival") == ["Conflict"]
+        await fleet.restart(meanwhile={"dns": OTHER_DNS})
+        assert fleet.told.rolled == (11, 11, False)
+
+    run(test)
+
+
 def test_drift_from_before_a_restart_is_repaired_at_once_where_no_roll_out_was_under_way() -> None:
     """In waves, the first tenant whose repair is refused would keep the others unprotected."""
 

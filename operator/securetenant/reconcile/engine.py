@@ -687,11 +687,13 @@ class Engine:
         stands = self.tiers.is_right(record)
         stands &= all(unit.outcome.ready for unit in record.units.values())
         differs = record.is_refused or not stands
+        # A namespace of somebody else may be ready, for them.
+        owns = record.units.keys() <= record.own
         was_ready = not record.is_refused and all(
             expected.is_ready_for(unit.wanted, self.store.inside(namespace))
             for namespace, unit in record.units.items()
         )
-        self.rollout.compared(name, differs=differs, was_ready=was_ready)
+        self.rollout.compared(name, differs=differs, was_ready=was_ready, owns=owns)
         if not differs:
             record.awaits_turn, record.follows = False, self.platform.settings
         self.queue.add(keys.Settings())

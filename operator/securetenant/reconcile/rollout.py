@@ -120,16 +120,17 @@ class Rollout:
         self._harmed.pop(name, None)
         return concerned
 
-    def compared(self, name: str, *, differs: bool, was_ready: bool) -> None:
+    def compared(self, name: str, *, differs: bool, was_ready: bool, owns: bool = True) -> None:
         """Take note of what was found of a tenant after a restart.
 
         Where nothing differs no turn is needed. Whether it was ready is told by the labels of its
-        namespaces, and not by a status.
+        namespaces, and not by a status; ``owns`` that they are its own. A tenant in a Conflict was
+        not ready before, and is not harmed by the settings.
         """
         self._uncompared.discard(name)
         if not differs:
             self.waiting.discard(name)
-        elif was_ready or self._harms:
+        elif owns and (was_ready or self._harms):
             self._witnesses.add(name)
 
     def followed(self, name: str, record: Record, *, waits: bool = False) -> SettingsSpec:
