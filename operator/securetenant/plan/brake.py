@@ -53,7 +53,8 @@ class Brake:
                 # It entered when more were allowed, and nothing was begun.
                 self._entries.pop(uid, None)
             return Decision(wait=wait)
-        if not self._is_recent(uid, now):
+        if uid not in self._saved or not self._is_recent(uid, now):
+            # What is not stored has not begun: its hour begins now.
             self._entries = {
                 each: entry for each, entry in self._entries.items() if self._is_recent(each, now)
             }
