@@ -3,8 +3,11 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Each runs whole files of tests, on a control plane of its own (about 0.6 GB).
+WORKERS ?= 3
+SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check crds bench
+.PHONY: demo test test-quick coverage check crds bench
 
 # A real control plane, the operator, one tenant, one attack, one repair.
 demo: .venv/ready
@@ -13,8 +16,17 @@ demo: .venv/ready
 # All tests, on a real API server. ARGS goes to pytest: make test ARGS='-k drift -x'
 test: .venv/ready
 	@$(BIN)/securetenant sandbox binaries
+	@$(BIN)/python -m pytest $(SPREAD) $(ARGS) || { code=$$?; echo "One test alone: make test ARGS='-k NAME -x'"; exit $$code; }
+
+# What needs no control plane: under a minute, to run after each change.
+test-quick: .venv/ready
+	@$(BIN)/python -m pytest -m "not plane" tests/contract tests/golden tests/property tests/unit $(ARGS)
+
+# The same, and how much of the product ran, in every process of it: takes half as long again.
+coverage: .venv/ready
+	@$(BIN)/securetenant sandbox binaries
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(ARGS) || { code=$$?; echo "One test alone: make test ARGS='-k NAME -x'"; exit $$code; }
+	@$(BIN)/coverage run -m pytest $(SPREAD) $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@echo "Lines and branches covered: $$($(BIN)/coverage report --format=total) %"
 

@@ -132,6 +132,33 @@ def examples() -> Path:
     return Path(__file__).parents[1] / "examples"
 
 
+SLOWEST = (
+    "test_memory.py",
+    "test_bad_network.py",
+    "test_life.py",
+    "test_killed.py",
+    "test_installation.py",
+    "test_image.py",
+    "test_quiet.py",
+    "test_fairness.py",
+    "test_nodes.py",
+    "test_admin_tier.py",
+    "test_heartbeat.py",
+    "test_brake.py",
+    "test_credentials.py",
+)
+"""The files that take minutes, the slowest first: what begins last keeps a worker busy alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slowest files, and mark what needs a control plane, for the quick tests."""
+    places = {name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+    for item in items:
+        if "sandbox" in getattr(item, "fixturenames", ()):
+            item.add_marker("plane")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let golden files be written anew."""
     parser.addoption("--update-golden", action="store_true", help="Write golden files anew.")

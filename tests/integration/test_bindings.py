@@ -60,7 +60,7 @@ def test_a_namespace_that_is_deleted_keeps_no_rights_in_its_tenant(
     body = leaving(former, left, deletionPolicy="Delete")
     ready(body)
     let_in(sandbox, former, left)
-    assert reads_secrets(admin, f"{former}-prod", left)
+    wait_for(lambda: reads_secrets(admin, f"{former}-prod", left), what="the right to be seen")
     body["spec"]["namespaces"].pop()
     admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
     wait_for(lambda: is_closed(admin, f"{former}-prod"), what="the RoleBinding to be deleted")

@@ -6,11 +6,13 @@ ready, and then never again. It uses no threads: the parent-death signal of a ch
 to the thread that made it, and signals are waited for, not handled.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -30,6 +32,8 @@ _READY_SECONDS = 60.0
 _KILL_AFTER_SECONDS = 5.0
 _TICK_SECONDS = 30.0
 _LOG_TAIL_LINES = 6
+_PORTS = range(20000, 30000)
+"""Below those of connections that go out (32768 on Linux), and below NodePorts."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -271,20 +275,39 @@ def _free_ports(wanted: int) -> programs.Ports:
     """Pick free loopback ports; hold them all until each is known, so that they differ."""
     held = [socket.socket() for _ in range(3)]
     try:
-        for index, each in enumerate(held):
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if wanted:
             try:
-                each.bind(("127.0.0.1", wanted if index == 0 else 0))
+                _bind(held[0], wanted)
             except OSError as error:
                 raise _StartFailedError(
                     f"Port {wanted} is taken or forbidden ({error.strerror}). Choose another"
                     " --port, or leave it out to get a free one."
                 ) from error
+        for each in held[1:] if wanted else held:
+            _bind_anywhere(each)
         numbers = [each.getsockname()[1] for each in held]
     finally:
         for each in held:
             each.close()
     return programs.Ports(server=numbers[0], etcd=numbers[1], etcd_peer=numbers[2])
+
+
+def _bind_anywhere(each: socket.socket) -> None:
+    """Bind to a free port of those that no system gives to connections that go out.
+
+    A port is free for a moment between the choice and the start of the program; one that the
+    system itself hands out may be taken by then.
+    """
+    for port in random.sample(_PORTS, 100):
+        with contextlib.suppress(OSError):
+            _bind(each, port)
+            return
+    _bind(each, 0)
+
+
+def _bind(each: socket.socket, port: int) -> None:
+    each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    each.bind(("127.0.0.1", port))
 
 
 def _die_with_parent() -> None:
