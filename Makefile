@@ -20,7 +20,7 @@ test: .venv/ready
 
 # What needs no control plane: under a minute, to run after each change.
 test-quick: .venv/ready
-	@$(BIN)/python -m pytest -m "not plane" tests/contract tests/golden tests/property tests/unit $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "not plane" tests/contract tests/golden tests/property tests/unit $(ARGS)
 
 # The same, and how much of the product ran, in every process of it: takes half as long again.
 coverage: .venv/ready

@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from harness import Api, environment, is_alive, wait_for
+from harness import Api, environment, is_alive, wait_for, wait_for_account
 from securetenant.api import kinds
 from securetenant.sandbox import instances, kubeconfigs
 from securetenant.sandbox.instances import Instance
@@ -47,36 +48,48 @@ def instance(request: pytest.FixtureRequest) -> Iterator[Instance]:
         instances.stop(each)
 
 
-def up(instance: Instance, *arguments: str) -> None:
+def up(instance: Instance, *arguments: str) -> subprocess.CompletedProcess[str]:
     done = run("up", "--name", instance.name, *arguments)
     assert done.returncode == 0, done.stderr
+    return done
 
 
-def test_up_says_where_the_time_went_and_prints_the_kubeconfig(instance: Instance) -> None:
-    done = run("up", "--name", instance.name)
-    assert done.returncode == 0, done.stderr
+class Started(NamedTuple):
+    """A sandbox, and what its start printed."""
+
+    instance: Instance
+    done: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Started]:
+    """One for all tests that do not end it."""
+    each = instances.named(f"t{os.getpid()}-started")
+    labels = ("--node-label", "team=x", "--node-label", "1:pool=acme")
+    try:
+        yield Started(each, up(each, "--restart", "--nodes", "2", *labels))
+    finally:
+        with instances.starting(each):
+            instances.stop(each)
+
+
+def test_up_says_where_the_time_went_and_prints_the_kubeconfig(started: Started) -> None:
+    instance, done = started
     assert re.search(r"etcd and API server: \d+\.\d s", done.stderr)
     assert re.search(r"is ready after \d+\.\d s", done.stderr)
     assert done.stdout == f"export KUBECONFIG={instance.admin_kubeconfig}\n"
     assert instance.admin_kubeconfig.stat().st_mode & 0o077 == 0, "a credential is private"
 
 
-def test_two_sandboxes_run_side_by_side(instance: Instance) -> None:
-    other = instances.named(f"{instance.name}-2"[-32:])
-    try:
-        up(instance)
-        up(other)
-        assert instance.server() != other.server()
-        Api(instance.admin_kubeconfig).create(
-            kinds.NAMESPACE, {"metadata": {"name": "only-here"}}
-        ).ok()
-        assert Api(other.admin_kubeconfig).get(kinds.NAMESPACE, "only-here") is None
-        listed = run("status").stdout
-        assert instance.name in listed
-        assert other.name in listed
-    finally:
-        with instances.starting(other):
-            instances.stop(other)
+def test_two_sandboxes_run_side_by_side(started: Started, instance: Instance) -> None:
+    other = started.instance
+    up(instance)
+    assert instance.server() != other.server()
+    Api(instance.admin_kubeconfig).create(kinds.NAMESPACE, {"metadata": {"name": "only-here"}}).ok()
+    assert Api(other.admin_kubeconfig).get(kinds.NAMESPACE, "only-here") is None
+    listed = run("status").stdout
+    assert instance.name in listed
+    assert other.name in listed
 
 
 def test_two_ups_at_once_start_one_sandbox(instance: Instance) -> None:
@@ -123,8 +136,8 @@ def test_a_program_that_dies_ends_the_sandbox_and_is_named(instance: Instance) -
     wait_for(lambda: "etcd ended with code -9" in run("status").stdout, what="the status to say it")
 
 
-def test_with_restart_a_program_that_dies_is_started_again(instance: Instance) -> None:
-    up(instance, "--restart")
+def test_with_restart_a_program_that_dies_is_started_again(started: Started) -> None:
+    instance = started.instance
     before = instance.record()["programs"]["kube-scheduler"]
     os.kill(before, signal.SIGKILL)
     wait_for(
@@ -176,9 +189,8 @@ def test_a_port_that_is_taken_is_named(instance: Instance) -> None:
     assert instance.phase() == "absent"
 
 
-def test_fake_nodes_are_ready_and_labelled(instance: Instance) -> None:
-    up(instance, "--nodes", "2", "--node-label", "team=x", "--node-label", "1:pool=acme")
-    admin = Api(instance.admin_kubeconfig)
+def test_fake_nodes_are_ready_and_labelled(started: Started) -> None:
+    admin = Api(started.instance.admin_kubeconfig)
     nodes = admin.call("GET", "/api/v1/nodes").ok()["items"]
     labels = [node["metadata"]["labels"] for node in nodes]
     assert [(each["team"], each.get("pool")) for each in labels] == [("x", None), ("x", "acme")]
@@ -186,6 +198,7 @@ def test_fake_nodes_are_ready_and_labelled(instance: Instance) -> None:
         "metadata": {"name": "p"},
         "spec": {"containers": [{"name": "c", "image": "none"}]},
     }
+    wait_for_account(admin, "default")
     admin.call("POST", "/api/v1/namespaces/default/pods", pod).ok()
     path = "/api/v1/namespaces/default/pods/p"
     wait_for(lambda: admin.call("GET", path).body["status"]["phase"] == "Running", what="the pod")
@@ -261,9 +274,9 @@ def test_a_kubeconfig_of_a_sandbox_that_does_not_run_is_refused() -> None:
     assert "securetenant sandbox up" in done.stderr
 
 
-def test_the_supervisor_renews_tokens(instance: Instance) -> None:
+def test_the_supervisor_renews_tokens(started: Started) -> None:
     """Half an hour is not waited for: the file is made to look old."""
-    up(instance)
+    instance = started.instance
     run("kubeconfig", "--name", instance.name, "--service-account", "default/default")
     token = instance.tokens / "default.default"
     before = token.read_text(encoding="ascii")
