@@ -2,6 +2,7 @@
 
 import operator
 import re
+import subprocess
 import sys
 import tomllib
 
@@ -48,3 +49,9 @@ def test_the_deployment_asks_for_the_image_of_this_version() -> None:
     version = tomllib.loads(text)["project"]["version"]
     text = (ROOT / "manifests/operator/kustomization.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(text)["images"] == [{"name": "securetenant-operator", "newTag": version}]
+
+
+def test_a_command_imports_only_what_it_needs() -> None:
+    """The operator and its libraries take a second to import, and most commands need neither."""
+    code = "import sys, securetenant.cli.main; sys.exit('kopf' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,20 +1,42 @@
 """``securetenant``: the group that holds every subcommand."""
 
+import importlib
+
 import click
 
-from securetenant.cli import crds, demo, pack, run, sandbox
+_COMMANDS = ("crds", "demo", "pack", "run", "sandbox")
+"""Each is a module of this package that holds a command of the same name."""
+
+
+class _Commands(click.Group):
+    """Imports the module of the command that is asked for.
+
+    The operator alone takes a second to import, and most commands need little of the product.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature.
+        return list(_COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature.
+        cmd_name: str,
+    ) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(
+            importlib.import_module(f"securetenant.cli.{cmd_name}"), cmd_name
+        )
+        return command
 
 
 @click.group(
+    cls=_Commands,
     context_settings={
         "help_option_names": ["-h", "--help"],
         "auto_envvar_prefix": "SECURETENANT",
-    }
+    },
 )
 @click.version_option(package_name="securetenant-operator", prog_name="securetenant")
 def main() -> None:
     """Isolated tenants on Kubernetes."""
-
-
-for command in (run.run, demo.demo, crds.crds, pack.pack, sandbox.sandbox):
-    main.add_command(command)
