@@ -59,7 +59,10 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("finalizers", "concerns-deletion"): Reason(
         _ANYBODY, "no finalizer is new and no budget changed; taking one off is always possible"
     ),
-    ("finalizers", "not-a-controller"): Reason(_CLUSTER, "they take theirs off again"),
+    ("finalizers", "not-a-controller"): Reason(
+        "controllers in kube-system that copy nothing from templates, the API server",
+        "no tenant chooses what they set, and they take theirs off again",
+    ),
     ("lockdown", "not-keeping-alive"): Reason(_CLUSTER, "what runs goes on running"),
     ("lockdown", "not-draining"): Reason(
         "whoever may patch nodes", "a node that is drained is drained of everybody's pods"
@@ -93,6 +96,14 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
         (f"operator-fence-{part}", "the-operator"): _ONE_IDENTITY
         for part in ("flows", "namespaces", "nodes", "tiers", "walls")
     },
+    ("owners", "names-such-an-owner"): Reason(
+        _ANYBODY, "no such owner is new; one that was there can stop blocking"
+    ),
+    ("owners", "not-exempt"): _GLASS,
+    ("owners-uid", "names-such-an-owner"): Reason(
+        _ANYBODY, "no such owner is new; one that was there can stop blocking"
+    ),
+    ("owners-uid", "not-exempt"): _GLASS,
     ("pods", "asks-for-something"): _NEEDS_NOTHING,
     ("pods-hardening", "sets-something"): _NEEDS_NOTHING,
     ("services", "changes-something"): _CHANGES,

@@ -79,7 +79,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-finalizers",
-        "724c3b4414aa08789a45551982abcf5e",
+        "7137348b7cf9c9fd2f0dd08b0ef0e810",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -155,6 +155,16 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-fence-walls",
         "5c599c65c1d502f0b060720856eaa4cf",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-owners",
+        "4ebf1aac744535ab36833ea98d3a86e9",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-owners-uid",
+        "2be300468edf3da0834d433bf5cd0c40",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -335,6 +345,16 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-operator-fence-walls",
         "6ac103e0d0e046cec5180c82154a98d6",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-owners",
+        "c2bbf16d5f3ecdf4cb5d114372c4cf8e",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-owners-uid",
+        "d4ef734cb390209fb9dd9ea1859b9653",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
