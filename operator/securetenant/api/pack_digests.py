@@ -174,7 +174,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods",
-        "b64dfff34ede9434fef97bb5ad7f3dda",
+        "282ec19b8f9ee3e55749093d289d8791",
     ),
     (
         "ValidatingAdmissionPolicy",
