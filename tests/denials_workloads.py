@@ -81,6 +81,11 @@ def _opening(*peers: Any) -> Denial:
     return Denial(method="POST", path=f"{_NETWORKING}/networkpolicies", body=body)
 
 
+def _annotated(key: str, value: str) -> Denial:
+    body = {"metadata": {"name": "new", "annotations": {key: value}}}
+    return Denial(who="strict", method="POST", path=f"{_CORE}/configmaps", body=body)
+
+
 def _owned(kind: str, version: str, uid: str) -> Denial:
     owner = {"apiVersion": version, "kind": kind, "name": "strict", "uid": uid}
     return _core("configmaps", metadata={"name": "new", "ownerReferences": [owner]})
@@ -255,6 +260,17 @@ ROWS: dict[tuple[str, int], Denial] = {
         _opening(),
         _opening({"ipBlock": {"cidr": "0.0.0.0/0"}}),
         _opening({"namespaceSelector": {}}),
+    ),
+    **_rules(
+        "annotations",
+        _annotated("replicator.v1.mittwald.de/replicate-from", "other-1/password"),
+        _annotated("k8s-sidecar-target-directory", "/etc"),
+        Denial(
+            who="strict",
+            method="POST",
+            path=f"{_CORE}/configmaps",
+            body={"metadata": {"name": "new", "annotations": _MANY}},
+        ),
     ),
     **_rules(
         "finalizers",

@@ -48,6 +48,14 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("access", "not-allowed-more-anyway"): Reason(
         "whoever may create ClusterRoleBindings", "can give the same away cluster-wide"
     ),
+    ("annotations", "changes-something"): _CHANGES,
+    ("annotations", "not-a-controller"): Reason(
+        "controllers in kube-* and openshift-* that copy nothing from templates, nodes",
+        "no tenant chooses what they write",
+    ),
+    ("annotations", "not-allowed-more-anyway"): Reason(
+        "whoever may create ClusterRoleBindings", "can give every right away cluster-wide"
+    ),
     ("token-requests", "not-by-a-kubelet"): Reason(
         "nodes", "a node gets tokens of pods on it; what a pod asks for is judged with the pod"
     ),

@@ -58,6 +58,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
+        "securetenant-annotations",
+        "4c7c2f3c5326e3110a8ae5b8bb17cfdd",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
         "securetenant-bindings-pods",
         "c788e362084f00fd17475b626350c3a8",
     ),
@@ -89,7 +94,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "ee0f8511c68b82322aaedcc41d40ed19",
+        "9439765388dea55e8c07ff618a0501cf",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -189,12 +194,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-routes",
-        "5eb68733066f088a27cad508c69bf65e",
+        "23e51154b30e493c5b440d17968a418f",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-services",
-        "9d09480d1521e1a4a2352d535833ffd6",
+        "84c2e741664962ecc180a8d71d84ce8d",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -209,7 +214,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-terminating",
-        "299fee75d4dd7e82776b6233ba71b963",
+        "320bad61a2abca02bc5697e2fb15df53",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -235,6 +240,16 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-access-updates",
         "1f43ec90bde85f1cbdc578f534b08585",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-annotations",
+        "01a8efa83c0ea511db79fc54f60488f3",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-annotations-updates",
+        "090793241f8f26400488a3db68e03944",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
