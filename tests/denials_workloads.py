@@ -301,6 +301,7 @@ ROWS: dict[tuple[str, int], Denial] = {
 }
 
 ELSEWHERE = {
+    *(("securetenant-pods-shared", index) for index in range(6)),
     ("securetenant-finalizers", 3),
     ("securetenant-pods-hardening", 11),
     ("securetenant-routes", 0),
@@ -310,4 +311,5 @@ ELSEWHERE = {
     ("securetenant-terminating", 0),
 }
 """Rules that cannot refuse anything here: mended before, about kinds that are not served, about
-namespaces that are being deleted, or about what a controller made (`test_never_goes.py`)."""
+namespaces that are being deleted, about what a controller made (`test_never_goes.py`), or in
+Audit mode (`test_audit_mode.py`)."""

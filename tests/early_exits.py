@@ -114,6 +114,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("owners-uid", "not-exempt"): _GLASS,
     ("pods", "asks-for-something"): _NEEDS_NOTHING,
     ("pods-hardening", "sets-something"): _NEEDS_NOTHING,
+    ("pods-shared", "sets-something"): _NEEDS_NOTHING,
     ("services", "changes-something"): _CHANGES,
     ("endpoints", "not-a-controller"): Reason(_CLUSTER, "they write endpoints from selectors"),
     ("endpoints", "changes-something"): _CHANGES,
@@ -131,6 +132,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     # The mutating half sets what is left out: a way past it changes nothing that is refused.
     ("debug-defaults", "pulls-always"): Reason(_ANYBODY, "TenantPolicy asks for no pull policy"),
     ("pod-defaults", "leaves-something-out"): Reason(_ANYBODY, "the validating half judges it"),
+    ("pull-policy", "pulls-always"): Reason(_ANYBODY, "TenantPolicy asks for no pull policy"),
     ("pod-placement", "is-placed"): Reason(_ANYBODY, "TenantPolicy asks for no selector"),
     ("pod-placement", "is-new"): Reason(_ANYBODY, "the validating half judges each pod"),
     ("pod-placement", "leaves-something-out"): Reason(_ANYBODY, "the validating half judges it"),

@@ -18,13 +18,18 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "MutatingAdmissionPolicy",
+        "securetenant-pull-policy",
+        "f0c5b2163c08968ea68e29d27bdc22ae",
+    ),
+    (
+        "MutatingAdmissionPolicy",
         "securetenant-service-accounts",
         "f193ef6d36c5fcf11084c48365cb274c",
     ),
     (
         "MutatingAdmissionPolicyBinding",
         "securetenant-debug-defaults",
-        "2531b1d7cc1a52ffa2291881c3e87cf2",
+        "f7a97ef5c0162a5e0d31ddd36228d698",
     ),
     (
         "MutatingAdmissionPolicyBinding",
@@ -40,6 +45,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "MutatingAdmissionPolicyBinding",
         "securetenant-pod-placement-updates",
         "bb05a622c911e83134b4d65feee7dcbb",
+    ),
+    (
+        "MutatingAdmissionPolicyBinding",
+        "securetenant-pull-policy",
+        "03b5f61f171827d6617482e0b17fbbeb",
     ),
     (
         "MutatingAdmissionPolicyBinding",
@@ -190,6 +200,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicy",
         "securetenant-pods-hardening",
         "92c74c27230863d6baa18e89a0df50ee",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-pods-shared",
+        "07c8657e55ce9a0051c16f34955c5df9",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -400,6 +415,16 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-pods-hardening-updates",
         "07a6129fcfbd92b05cea7736565d2829",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-shared",
+        "07a62bb5f852ca9e3da8005057ad4b66",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-shared-updates",
+        "6df3866d3eea3a486253341910dc3b4d",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
