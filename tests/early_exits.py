@@ -71,7 +71,9 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
         "controllers in kube-system that copy nothing from templates, the API server",
         "no tenant chooses what they set, and they take theirs off again",
     ),
-    ("lockdown", "not-keeping-alive"): Reason(_CLUSTER, "what runs goes on running"),
+    ("lockdown", "not-keeping-alive"): Reason(
+        _CLUSTER, "what runs goes on running; a Job that a CronJob would start is new and is judged"
+    ),
     ("lockdown", "not-draining"): Reason(
         "whoever may patch nodes", "a node that is drained is drained of everybody's pods"
     ),

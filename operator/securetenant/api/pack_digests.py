@@ -109,7 +109,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-lockdown",
-        "1b2dfbb91605442b63d31ff9f6575dc5",
+        "67f75fa5852e934d1e4f57fa7c2f3a16",
     ),
     (
         "ValidatingAdmissionPolicy",
