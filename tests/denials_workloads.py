@@ -81,6 +81,16 @@ def _opening(*peers: Any) -> Denial:
     return Denial(method="POST", path=f"{_NETWORKING}/networkpolicies", body=body)
 
 
+def _annotated(key: str, value: str) -> Denial:
+    body = {"metadata": {"name": "new", "annotations": {key: value}}}
+    return Denial(who="strict", method="POST", path=f"{_CORE}/configmaps", body=body)
+
+
+def _owned(kind: str, version: str, uid: str) -> Denial:
+    owner = {"apiVersion": version, "kind": kind, "name": "strict", "uid": uid}
+    return _core("configmaps", metadata={"name": "new", "ownerReferences": [owner]})
+
+
 def _rules(policy: str, *rows: Denial, first: int = 0) -> dict[tuple[str, int], Denial]:
     return {(f"securetenant-{policy}", index): row for index, row in enumerate(rows, first)}
 
@@ -252,6 +262,17 @@ ROWS: dict[tuple[str, int], Denial] = {
         _opening({"namespaceSelector": {}}),
     ),
     **_rules(
+        "annotations",
+        _annotated("replicator.v1.mittwald.de/replicate-from", "other-1/password"),
+        _annotated("k8s-sidecar-target-directory", "/etc"),
+        Denial(
+            who="strict",
+            method="POST",
+            path=f"{_CORE}/configmaps",
+            body={"metadata": {"name": "new", "annotations": _MANY}},
+        ),
+    ),
+    **_rules(
         "finalizers",
         Denial(
             who="strict",
@@ -264,10 +285,24 @@ ROWS: dict[tuple[str, int], Denial] = {
             path="/apis/policy/v1/namespaces/strict-1/poddisruptionbudgets",
             body={"metadata": {"name": "new"}, "spec": {"maxUnavailable": 0}},
         ),
+        Denial(
+            who="strict",
+            method="POST",
+            path="/apis/apps/v1/namespaces/strict-1/deployments",
+            body=mutate(
+                factory.deployment("new"),
+                "spec.template.metadata.finalizers",
+                ["example.com/never"],
+            ),
+        ),
     ),
+    ("securetenant-owners", 0): _owned("SecureTenant", names.API_VERSION, "of-nobody"),
+    ("securetenant-owners-uid", 0): _owned("Node", "v1", "TENANT"),
 }
 
 ELSEWHERE = {
+    *(("securetenant-pods-shared", index) for index in range(6)),
+    ("securetenant-finalizers", 3),
     ("securetenant-pods-hardening", 11),
     ("securetenant-routes", 0),
     ("securetenant-routes", 1),
@@ -275,5 +310,6 @@ ELSEWHERE = {
     ("securetenant-snapshots", 0),
     ("securetenant-terminating", 0),
 }
-"""Rules that cannot refuse anything here: mended before, about kinds that are not served, or about
-namespaces that are being deleted."""
+"""Rules that cannot refuse anything here: mended before, about kinds that are not served, about
+namespaces that are being deleted, about what a controller made (`test_never_goes.py`), or in
+Audit mode (`test_audit_mode.py`)."""

@@ -48,6 +48,14 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("access", "not-allowed-more-anyway"): Reason(
         "whoever may create ClusterRoleBindings", "can give the same away cluster-wide"
     ),
+    ("annotations", "changes-something"): _CHANGES,
+    ("annotations", "not-a-controller"): Reason(
+        "controllers in kube-* and openshift-* that copy nothing from templates, nodes",
+        "no tenant chooses what they write",
+    ),
+    ("annotations", "not-allowed-more-anyway"): Reason(
+        "whoever may create ClusterRoleBindings", "can give every right away cluster-wide"
+    ),
     ("token-requests", "not-by-a-kubelet"): Reason(
         "nodes", "a node gets tokens of pods on it; what a pod asks for is judged with the pod"
     ),
@@ -59,8 +67,13 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("finalizers", "concerns-deletion"): Reason(
         _ANYBODY, "no finalizer is new and no budget changed; taking one off is always possible"
     ),
-    ("finalizers", "not-a-controller"): Reason(_CLUSTER, "they take theirs off again"),
-    ("lockdown", "not-keeping-alive"): Reason(_CLUSTER, "what runs goes on running"),
+    ("finalizers", "not-a-controller"): Reason(
+        "controllers in kube-system that copy nothing from templates, the API server",
+        "no tenant chooses what they set, and they take theirs off again",
+    ),
+    ("lockdown", "not-keeping-alive"): Reason(
+        _CLUSTER, "what runs goes on running; a Job that a CronJob would start is new and is judged"
+    ),
     ("lockdown", "not-draining"): Reason(
         "whoever may patch nodes", "a node that is drained is drained of everybody's pods"
     ),
@@ -93,8 +106,17 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
         (f"operator-fence-{part}", "the-operator"): _ONE_IDENTITY
         for part in ("flows", "namespaces", "nodes", "tiers", "walls")
     },
+    ("owners", "names-such-an-owner"): Reason(
+        _ANYBODY, "no such owner is new; one that was there can stop blocking"
+    ),
+    ("owners", "not-exempt"): _GLASS,
+    ("owners-uid", "names-such-an-owner"): Reason(
+        _ANYBODY, "no such owner is new; one that was there can stop blocking"
+    ),
+    ("owners-uid", "not-exempt"): _GLASS,
     ("pods", "asks-for-something"): _NEEDS_NOTHING,
     ("pods-hardening", "sets-something"): _NEEDS_NOTHING,
+    ("pods-shared", "sets-something"): _NEEDS_NOTHING,
     ("services", "changes-something"): _CHANGES,
     ("endpoints", "not-a-controller"): Reason(_CLUSTER, "they write endpoints from selectors"),
     ("endpoints", "changes-something"): _CHANGES,
@@ -112,6 +134,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     # The mutating half sets what is left out: a way past it changes nothing that is refused.
     ("debug-defaults", "pulls-always"): Reason(_ANYBODY, "TenantPolicy asks for no pull policy"),
     ("pod-defaults", "leaves-something-out"): Reason(_ANYBODY, "the validating half judges it"),
+    ("pull-policy", "pulls-always"): Reason(_ANYBODY, "TenantPolicy asks for no pull policy"),
     ("pod-placement", "is-placed"): Reason(_ANYBODY, "TenantPolicy asks for no selector"),
     ("pod-placement", "is-new"): Reason(_ANYBODY, "the validating half judges each pod"),
     ("pod-placement", "leaves-something-out"): Reason(_ANYBODY, "the validating half judges it"),

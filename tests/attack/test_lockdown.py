@@ -178,6 +178,22 @@ def test_a_frozen_tenant_evicts_nothing_and_its_node_can_be_drained(
     admin.call("POST", path, eviction, dryRun="All").ok()
 
 
+def test_a_cron_job_from_before_starts_nothing_in_a_frozen_tenant(
+    frozen: Api, sandbox: Instance
+) -> None:
+    """It went on making Jobs and pods, which somebody may have planted."""
+    spec = {**factory.pod()["spec"], "restartPolicy": "Never"}
+    job = {"metadata": {"name": "planted"}, "spec": {"template": {"spec": spec}}}
+    account = "system:serviceaccount:kube-system:cronjob-controller"
+    for user, group in (
+        (account, "system:serviceaccounts:kube-system"),
+        ("system:kube-controller-manager", "system:masters"),
+    ):
+        speaker = Api(sandbox.admin_kubeconfig, speaking_as=user, group=group)
+        answer = speaker.call("POST", "/apis/batch/v1/namespaces/ice-1/jobs", job, dryRun="All")
+        assert verdict(answer, LOCKDOWN) == "Blocked", user
+
+
 def test_a_frozen_tenants_tools_are_refused_too(admin: Api, frozen: Api) -> None:
     """GitOps and backup write for the tenant; they get a clear denial."""
     answer = admin.call(

@@ -67,10 +67,12 @@ def test_a_denial_names_rule_value_remedy_and_command(
     """Written anew by `make test ARGS='-k denial --update-golden'`; read the diff."""
     policy, _ = rule
     row = ROWS[rule]
-    uid = speakers["admin"].call("GET", "/api/v1/nodes/node-0").ok()["metadata"]["uid"]
+    admin = speakers["admin"]
+    uid = admin.call("GET", "/api/v1/nodes/node-0").ok()["metadata"]["uid"]
+    tenant = admin.get(kinds.SECURE_TENANT, "strict")["metadata"]["uid"]
 
     def refused() -> Any:
-        found = row.sent(speakers, UID=uid)
+        found = row.sent(speakers, UID=uid, TENANT=tenant)
         blocked = verdict(found, Policy(policy)) == "Blocked"
         # Settings reach the API server's policies a moment later.
         assert blocked or row.settings, found

@@ -635,6 +635,74 @@ def test_what_stays_within_the_tenant_is_admitted(path: str, body: Any, attack: 
     attack.post(path, body).ok()
 
 
+REACHING = (
+    ("ad.datadoghq.com/c.checks", '{"directory": {"instances": [{"directory": "/etc"}]}}'),
+    ("ad.datadoghq.com/c.logs", '[{"type": "file", "path": "/var/log/pods/*"}]'),
+    ("ad.datadoghq.com/c.instances", '[{"url": "http://s.OTHER-1.svc"}]'),
+    ("co.elastic.logs/raw", '[{"paths": ["/var/log/containers/*"]}]'),
+    ("co.elastic.logs/processors.1.script.file", "/etc/x.js"),
+    ("co.elastic.logs/module", "../x"),
+    ("co.elastic.logs/pipeline", "of-OTHER"),
+    ("co.elastic.metrics/hosts", "10.0.0.1:80"),
+    ("co.elastic.metrics/module", "redis"),
+    ("co.elastic.metrics/raw", "[]"),
+    ("consul.hashicorp.com/connect-service", "web-of-OTHER"),
+    ("consul.hashicorp.com/service-tags", "of-OTHER"),
+    ("injector.tailscale.com/x", "true"),
+    ("instrumentation.opentelemetry.io/inject-java", "OTHER-1/x"),
+    ("kuma.io/gateway", "enabled"),
+    ("kuma.io/ingress", "enabled"),
+    ("kuma.io/mesh", "of-OTHER"),
+    ("post.hook.backup.velero.io/timeout", "999h"),
+    ("post.hook.restore.velero.io/exec-timeout", "999h"),
+    ("pre.hook.backup.velero.io/timeout", "999h"),
+    ("sidecar.jaegertracing.io/inject", "of-OTHER"),
+    ("sidecar.opentelemetry.io/inject", "OTHER-1/x"),
+    ("sidecar.opentelemetry.io/inject", "true\nOTHER-1/x"),
+)
+"""Annotations by which an agent of a node, or an operator, reads what is another tenant's."""
+REACHED = (
+    ("ad.datadoghq.com/c.tags", '{"team": "a"}'),
+    ("ad.datadoghq.com/tags", '{"team": "a"}'),
+    ("ad.datadoghq.com/c.logs_exclude", "true"),
+    ("co.elastic.logs/enabled", "true"),
+    ("co.elastic.logs/multiline.pattern", "^[[:space:]]"),
+    ("co.elastic.logs/json.message_key", "log"),
+    ("co.elastic.logs/module", "nginx"),
+    ("consul.hashicorp.com/connect-inject", "true"),
+    ("instrumentation.opentelemetry.io/inject-java", "true"),
+    ("instrumentation.opentelemetry.io/inject-python", "my-instrumentation"),
+    ("instrumentation.opentelemetry.io/container-names", "a,b"),
+    ("kuma.io/sidecar-injected", "true"),
+    ("kuma.io/mesh", "default"),
+    ("linkerd.io/inject", "enabled"),
+    ("pre.hook.backup.velero.io/command", '["/bin/sh", "-c", "pg_dump"]'),
+    ("pre.hook.backup.velero.io/timeout", "10m"),
+    ("prometheus.io/scrape", "true"),
+    ("sidecar.istio.io/inject", "true"),
+    ("sidecar.jaegertracing.io/inject", "true"),
+    ("sidecar.opentelemetry.io/inject", "my-collector"),
+    ("vault.hashicorp.com/agent-inject", "true"),
+)
+
+
+@pytest.mark.parametrize(("key", "value"), REACHING)
+def test_an_annotation_by_which_an_agent_reaches_others_is_refused(
+    key: str, value: str, attack: Attack
+) -> None:
+    body = mutate(attack.p0(), "metadata.annotations", {key: value})
+    answer = attack.post("pods", body)
+    assert verdict(answer, ANNOTATIONS) == "Blocked"
+    assert f"securetenant: annotation {key} is set" in answer.message
+
+
+@pytest.mark.parametrize(("key", "value"), REACHED)
+def test_what_charts_tell_agents_of_their_own_pod_is_admitted(
+    key: str, value: str, attack: Attack
+) -> None:
+    attack.post("pods", mutate(attack.p0(), "metadata.annotations", {key: value})).ok()
+
+
 @pytest.mark.parametrize(
     ("template", "kind"),
     [("Deployment", "deployments"), ("Job", "jobs"), ("DaemonSet", "daemonsets")],

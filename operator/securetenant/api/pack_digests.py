@@ -18,13 +18,18 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "MutatingAdmissionPolicy",
+        "securetenant-pull-policy",
+        "f0c5b2163c08968ea68e29d27bdc22ae",
+    ),
+    (
+        "MutatingAdmissionPolicy",
         "securetenant-service-accounts",
         "f193ef6d36c5fcf11084c48365cb274c",
     ),
     (
         "MutatingAdmissionPolicyBinding",
         "securetenant-debug-defaults",
-        "2531b1d7cc1a52ffa2291881c3e87cf2",
+        "f7a97ef5c0162a5e0d31ddd36228d698",
     ),
     (
         "MutatingAdmissionPolicyBinding",
@@ -43,6 +48,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "MutatingAdmissionPolicyBinding",
+        "securetenant-pull-policy",
+        "03b5f61f171827d6617482e0b17fbbeb",
+    ),
+    (
+        "MutatingAdmissionPolicyBinding",
         "securetenant-service-accounts",
         "ada08bfd32e20f8ecf204ee3739d2705",
     ),
@@ -55,6 +65,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicy",
         "securetenant-access",
         "05474d19f76a569989a7b2bf56aa83f4",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-annotations",
+        "4c7c2f3c5326e3110a8ae5b8bb17cfdd",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -79,7 +94,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-finalizers",
-        "724c3b4414aa08789a45551982abcf5e",
+        "7137348b7cf9c9fd2f0dd08b0ef0e810",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -89,12 +104,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "ee0f8511c68b82322aaedcc41d40ed19",
+        "9439765388dea55e8c07ff618a0501cf",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-lockdown",
-        "1b2dfbb91605442b63d31ff9f6575dc5",
+        "67f75fa5852e934d1e4f57fa7c2f3a16",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -158,13 +173,23 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
+        "securetenant-owners",
+        "4ebf1aac744535ab36833ea98d3a86e9",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "securetenant-owners-uid",
+        "2be300468edf3da0834d433bf5cd0c40",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
         "securetenant-parameters",
         "198776cc751d32833d9bfcdde1673160",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods",
-        "b64dfff34ede9434fef97bb5ad7f3dda",
+        "282ec19b8f9ee3e55749093d289d8791",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -178,13 +203,18 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
+        "securetenant-pods-shared",
+        "07c8657e55ce9a0051c16f34955c5df9",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
         "securetenant-routes",
-        "5eb68733066f088a27cad508c69bf65e",
+        "23e51154b30e493c5b440d17968a418f",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-services",
-        "9d09480d1521e1a4a2352d535833ffd6",
+        "84c2e741664962ecc180a8d71d84ce8d",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -199,7 +229,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-terminating",
-        "299fee75d4dd7e82776b6233ba71b963",
+        "320bad61a2abca02bc5697e2fb15df53",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -225,6 +255,16 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-access-updates",
         "1f43ec90bde85f1cbdc578f534b08585",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-annotations",
+        "01a8efa83c0ea511db79fc54f60488f3",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-annotations-updates",
+        "090793241f8f26400488a3db68e03944",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -338,6 +378,16 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicyBinding",
+        "securetenant-owners",
+        "c2bbf16d5f3ecdf4cb5d114372c4cf8e",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-owners-uid",
+        "d4ef734cb390209fb9dd9ea1859b9653",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
         "securetenant-parameters",
         "91d47685bdd4bdafc5ca1e4b7f5d0edf",
     ),
@@ -365,6 +415,16 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-pods-hardening-updates",
         "07a6129fcfbd92b05cea7736565d2829",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-shared",
+        "07a62bb5f852ca9e3da8005057ad4b66",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-pods-shared-updates",
+        "6df3866d3eea3a486253341910dc3b4d",
     ),
     (
         "ValidatingAdmissionPolicyBinding",

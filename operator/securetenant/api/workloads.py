@@ -38,6 +38,7 @@ HARMLESS_ANNOTATIONS = (
     "argocd.argoproj.io/*",
     "cert-manager.io/cluster-issuer",
     "cert-manager.io/issuer",
+    "checksum/*",
     "helm.sh/*",
     "kubectl.kubernetes.io/*",
     "kubernetes.io/tls-acme",
@@ -66,6 +67,7 @@ HARMLESS_ANNOTATIONS = (
     "nginx.ingress.kubernetes.io/use-regex",
     "nginx.ingress.kubernetes.io/whitelist-source-range",
     "prometheus.io/*",
+    "reloader.stakater.com/*",
     "service.kubernetes.io/topology-mode",
 )
 """What Services and Ingresses may carry everywhere: tools that describe, and settings of the most

@@ -15,6 +15,7 @@ Body = Mapping[str, Any]
 _TENANT = "securetenant.io/tenant"
 _NAME = "kubernetes.io/metadata.name"
 _LEGACY_CLASS = "volume.beta.kubernetes.io/storage-class"
+_MOST_AVAILABLE = 100
 _PVC_PROTECTION = "kubernetes.io/pvc-protection"
 _BINDING = re.compile(r"(pv|volume|volume\.beta)\.kubernetes\.io/")
 _OWN_SOURCES = (("PersistentVolumeClaim", ""), ("VolumeSnapshot", "snapshot.storage.k8s.io"))
@@ -145,5 +146,8 @@ def stalls(body: Body) -> Iterator[str]:
         spec = body["spec"]
         if re.fullmatch(r"0+%?", str(spec.get("maxUnavailable", 1))):
             yield "maxUnavailable"
-        if re.fullmatch(r"0*([1-9][0-9]{2,}|9[0-9])%", str(spec.get("minAvailable", 0))):
+        fewest = str(spec.get("minAvailable", 0))
+        if re.fullmatch(r"0*([1-9][0-9]{2,}|9[0-9])%", fewest) or (
+            fewest.isdecimal() and int(fewest) > _MOST_AVAILABLE
+        ):
             yield "minAvailable"

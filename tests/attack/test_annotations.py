@@ -1,0 +1,211 @@
+"""Annotations of Secrets, ConfigMaps, claims and ServiceAccounts: tools do what they say.
+
+Two tenants, one of them in Audit mode: these rules protect others.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+import factory
+from attack_harness import Policy, mutate, verdict
+from harness import MERGE, Api, Operator, wait_for, wait_for_account
+from securetenant.api import kinds, names
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
+
+MODES = {"noted": "Enforce", "remarked": "Audit"}
+ANNOTATIONS = Policy("securetenant-annotations")
+CONTROLLERS = "system:serviceaccount:kube-system:"
+DASHBOARDS = "/tmp/dashboards"  # noqa: S108
+"""Where the sidecar of Grafana's chart writes."""
+LISTED = "corp.example/note"
+BODIES: dict[str, dict[str, Any]] = {
+    "configmaps": {},
+    "secrets": {},
+    "serviceaccounts": {},
+    "persistentvolumeclaims": {
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": "fast",
+        }
+    },
+}
+
+
+class Member(NamedTuple):
+    """A developer of one tenant."""
+
+    api: Api
+    namespace: str
+    other: str
+
+    def make(self, plural: str, key: str, value: str, api: Api | None = None) -> Any:
+        """Try to create an object with an annotation."""
+        noted = {key: value.replace("OTHER", self.other)}
+        body = {"metadata": {"name": "new", "annotations": noted}, **BODIES[plural]}
+        path = f"/api/v1/namespaces/{self.namespace}/{plural}"
+        return (api or self.api).call("POST", path, body, dryRun="All")
+
+
+@pytest.fixture(scope="module")
+def two(admin: Api, operator: Operator) -> Iterator[None]:
+    """Two tenants, one of them in Audit mode."""
+    for name, mode in MODES.items():
+        subjects = [{"kind": "Group", "name": f"{name}-developers"}]
+        body = factory.tenant(
+            name,
+            namespaces=[{"name": f"{name}-1"}],
+            access=[{"name": "developers", "role": "Developer", "subjects": subjects}],
+            enforcement=mode,
+            quota={"pods": 10, "persistentvolumeclaims": 10, "requests.storage": "10Gi"},
+            workloads={"storageClasses": ["fast"], "annotations": [LISTED]},
+        )
+        admin.create(kinds.SECURE_TENANT, body).ok()
+    for name in MODES:
+        wait_for_account(admin, f"{name}-1")
+        wait_for(functools.partial(_is_ready, admin, f"{name}-1"), what=f"{name} to be ready")
+    yield
+    for name in MODES:
+        patch = {"spec": {"deletionPolicy": "Delete"}}
+        admin.patch(kinds.SECURE_TENANT, name, patch).ok()
+        admin.delete(kinds.SECURE_TENANT, name).ok()
+
+
+def _is_ready(admin: Api, namespace: str) -> bool:
+    return names.READY_FOR_LABEL in admin.get(kinds.NAMESPACE, namespace)["metadata"]["labels"]
+
+
+@pytest.fixture(
+    params=[("noted", "remarked"), ("remarked", "noted")], ids=lambda pair: MODES[pair[0]]
+)
+def member(request: pytest.FixtureRequest, two: None, sandbox: Instance) -> Member:
+    """A developer of each, and whom it is after."""
+    own, other = request.param
+    login = kubeconfigs.for_user(sandbox, f"{own}-developer", (f"{own}-developers",))
+    return Member(Api(login), f"{own}-1", other)
+
+
+REACHING = [
+    ("secrets", "replicator.v1.mittwald.de/replicate-from", "OTHER-1/password"),
+    ("secrets", "replicator.v1.mittwald.de/replicate-to", "OTHER-1"),
+    ("configmaps", "replicator.v1.mittwald.de/replicate-from", "OTHER-1/settings"),
+    ("secrets", "reflector.v1.k8s.emberstack.com/reflects", "OTHER-1/password"),
+    ("configmaps", "reflector.v1.k8s.emberstack.com/reflection-auto-namespaces", "OTHER-1"),
+    ("secrets", "kubed.appscode.com/sync", ""),
+    ("secrets", "field.cattle.io/projectId", "c:p"),
+    ("configmaps", "k8s-sidecar-target-directory", "/etc/grafana/provisioning/datasources"),
+    ("configmaps", "k8s-sidecar-target-directory", f"{DASHBOARDS}/../../etc"),
+    ("configmaps", "grafana_folder", "../../etc"),
+    ("configmaps", "io.containerd.x", "of-nobody"),
+    ("persistentvolumeclaims", "k8s.io/CloneRequest", "OTHER-1/data"),
+    ("persistentvolumeclaims", "nfs.io/storage-path", "../OTHER-1-data"),
+    ("persistentvolumeclaims", "cdi.kubevirt.io/storage.import.endpoint", "http://10.0.0.1"),
+    ("persistentvolumeclaims", "trident.netapp.io/cloneFromPVC", "data"),
+    ("persistentvolumeclaims", "velero.io/csi-volumesnapshot-class", "of-OTHER"),
+    ("serviceaccounts", "eks.amazonaws.com/role-arn", "arn:aws:iam::1:role/OTHER"),
+    ("serviceaccounts", "iam.gke.io/gcp-service-account", "OTHER@p.iam.gserviceaccount.com"),
+    ("serviceaccounts", "azure.workload.identity/client-id", "of-OTHER"),
+]
+ORDINARY = [
+    ("secrets", "meta.helm.sh/release-name", "a"),
+    ("secrets", "kubectl.kubernetes.io/last-applied-configuration", "{}"),
+    ("secrets", "argocd.argoproj.io/tracking-id", "a"),
+    ("secrets", "kustomize.toolkit.fluxcd.io/checksum", "a"),
+    ("secrets", "reloader.stakater.com/match", "true"),
+    ("secrets", "cert-manager.io/certificate-name", "a"),
+    ("secrets", "reconcile.external-secrets.io/data-hash", "a"),
+    ("secrets", "sealedsecrets.bitnami.com/managed", "true"),
+    ("secrets", "note", "a"),
+    ("secrets", LISTED, "a"),
+    ("configmaps", "k8s-sidecar-target-directory", "team"),
+    ("configmaps", "grafana_folder", "Team A"),
+    ("configmaps", "k8s-sidecar-target-directory", f"{DASHBOARDS}/team"),
+    ("configmaps", "config.kubernetes.io/origin", "a"),
+    ("persistentvolumeclaims", "helm.sh/resource-policy", "keep"),
+    ("persistentvolumeclaims", "velero.io/backup-name", "nightly"),
+    ("serviceaccounts", "kubernetes.io/enforce-mountable-secrets", "true"),
+]
+
+
+@pytest.mark.parametrize(("plural", "key", "value"), REACHING)
+def test_an_annotation_by_which_a_tool_reaches_others_is_refused(
+    plural: str, key: str, value: str, member: Member
+) -> None:
+    answer = member.make(plural, key, value)
+    assert verdict(answer, ANNOTATIONS) == "Blocked"
+    assert f"securetenant: annotation {key} is " in answer.message
+
+
+@pytest.mark.parametrize(("plural", "key", "value"), ORDINARY)
+def test_what_ordinary_tools_write_down_is_admitted(
+    plural: str, key: str, value: str, member: Member
+) -> None:
+    member.make(plural, key, value).ok()
+
+
+@pytest.mark.parametrize(
+    "controller", ["ephemeral-volume-controller", "statefulset-controller", ""]
+)
+def test_a_claim_that_comes_of_a_template_is_judged(
+    controller: str, member: Member, sandbox: Instance
+) -> None:
+    """The controllers copy the annotations of volumeClaimTemplates."""
+    user = f"{CONTROLLERS}{controller}" if controller else "system:kube-controller-manager"
+    group = "system:serviceaccounts:kube-system" if controller else "system:masters"
+    copier = Api(sandbox.admin_kubeconfig, speaking_as=user, group=group)
+    answer = member.make("persistentvolumeclaims", "k8s.io/CloneRequest", "OTHER-1/data", copier)
+    assert verdict(answer, ANNOTATIONS) == "Blocked"
+    member.make("persistentvolumeclaims", "helm.sh/chart", "a", copier).ok()
+
+
+def test_the_platform_sets_what_it_likes_and_it_stays(member: Member, admin: Api) -> None:
+    """The platform gives a cloud's identity; the tenant changes the rest of the object."""
+    path = f"/api/v1/namespaces/{member.namespace}/serviceaccounts"
+    key = "eks.amazonaws.com/role-arn"
+    body = {"metadata": {"name": "given", "annotations": {key: "arn:aws:iam::1:role/own"}}}
+    admin.call("POST", path, body).ok()
+    for change in (
+        {"labels": {"a": "b"}},
+        {"annotations": {"note": "a"}},
+        {"annotations": {key: None}},
+    ):
+        patch = {"metadata": change}
+        member.api.call("PATCH", f"{path}/given", patch, content_type=MERGE, dryRun="All").ok()
+    patch = {"metadata": {"annotations": {key: "arn:aws:iam::1:role/other"}}}
+    answer = member.api.call("PATCH", f"{path}/given", patch, content_type=MERGE, dryRun="All")
+    assert verdict(answer, ANNOTATIONS) == "Blocked"
+    admin.call("DELETE", f"{path}/given").ok()
+
+
+def test_the_clusters_controllers_write_down_how_a_claim_is_bound(
+    member: Member, sandbox: Instance
+) -> None:
+    binder = Api(
+        sandbox.admin_kubeconfig,
+        speaking_as=f"{CONTROLLERS}persistent-volume-binder",
+        group="system:serviceaccounts:kube-system",
+    )
+    path = f"/api/v1/namespaces/{member.namespace}/persistentvolumeclaims"
+    body = {"metadata": {"name": "bound"}, **BODIES["persistentvolumeclaims"]}
+    made = member.api.call("POST", path, body).ok()
+    keys = ("pv.kubernetes.io/bind-completed", "volume.kubernetes.io/storage-provisioner")
+    bound = mutate(made, "metadata.annotations", dict.fromkeys(keys, "yes"))
+    wait_for(
+        lambda: binder.call("PUT", f"{path}/bound", bound, dryRun="All").status in (200, 409),
+        what="the controller to write",
+    )
+    member.api.call("DELETE", f"{path}/bound").ok()
+
+
+@pytest.mark.parametrize("key", ["checksum/config", "reloader.stakater.com/auto"])
+def test_what_is_harmless_on_a_pod_is_harmless_on_a_service(key: str, member: Member) -> None:
+    body = {
+        "metadata": {"name": "new", "annotations": {key: "true"}},
+        "spec": {"selector": {"app": "a"}, "ports": [{"port": 80}]},
+    }
+    path = f"/api/v1/namespaces/{member.namespace}/services"
+    member.api.call("POST", path, body, dryRun="All").ok()

@@ -1,0 +1,371 @@
+"""Objects that never go: they hang in Terminating, and with them a node, a namespace or a tenant.
+
+Two tenants, one of them in Audit mode: these rules protect others. Everything is tried as a
+developer of the tenant, and by the controllers that copy what a tenant wrote into a template.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+import factory
+from attack_harness import Policy, mutate, verdict
+from harness import MERGE, Api, Operator, wait_for, wait_for_account
+from securetenant.api import kinds, names
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
+
+MODES = {"staying": "Enforce", "clinging": "Audit"}
+NEVER = "example.com/never"
+FINALIZERS = Policy("securetenant-finalizers")
+OWNERS_UID = Policy("securetenant-owners-uid")
+OWNERS = Policy("securetenant-owners", also=(OWNERS_UID.name,))
+CONTROLLERS = "system:serviceaccount:kube-system:"
+LABELS = {"app": "a"}
+CONTROLLER_MANAGER = "system:kube-controller-manager"
+
+
+class Member(NamedTuple):
+    """A developer of one tenant."""
+
+    api: Api
+    tenant: str
+    namespace: str
+
+    def post(self, path: str, body: Any, api: Api | None = None) -> Any:
+        """Try to create something."""
+        group, _, plural = path.rpartition("/")
+        root = f"/apis/{group}" if group else "/api/v1"
+        where = f"{root}/namespaces/{self.namespace}/{plural}"
+        return (api or self.api).call("POST", where, body, dryRun="All")
+
+
+@pytest.fixture(scope="module")
+def two(admin: Api, operator: Operator) -> Iterator[None]:
+    """Two tenants, one of them in Audit mode."""
+    for name, mode in MODES.items():
+        subjects = [{"kind": "Group", "name": f"{name}-developers"}]
+        body = factory.tenant(
+            name,
+            namespaces=[{"name": f"{name}-1"}],
+            access=[{"name": "developers", "role": "Developer", "subjects": subjects}],
+            enforcement=mode,
+            quota={"pods": 10, "persistentvolumeclaims": 10, "requests.storage": "10Gi"},
+            workloads={"storageClasses": ["fast"]},
+        )
+        admin.create(kinds.SECURE_TENANT, body).ok()
+    for name in MODES:
+        wait_for_account(admin, f"{name}-1")
+
+        def is_ready(name: str = name) -> bool:
+            labels = admin.get(kinds.NAMESPACE, f"{name}-1")["metadata"]["labels"]
+            return names.READY_FOR_LABEL in labels
+
+        wait_for(is_ready, what=f"{name} to be ready")
+    yield
+    for name in MODES:
+        patch = {"spec": {"deletionPolicy": "Delete"}}
+        admin.patch(kinds.SECURE_TENANT, name, patch).ok()
+        admin.delete(kinds.SECURE_TENANT, name).ok()
+
+
+@pytest.fixture(params=MODES, ids=lambda name: MODES[name])
+def member(request: pytest.FixtureRequest, two: None, sandbox: Instance) -> Member:
+    """A developer of each."""
+    name = request.param
+    login = kubeconfigs.for_user(sandbox, f"{name}-developer", (f"{name}-developers",))
+    return Member(Api(login), name, f"{name}-1")
+
+
+def _pod(finalizer: str = "") -> dict[str, Any]:
+    metadata = {"labels": LABELS, **({"finalizers": [finalizer]} if finalizer else {})}
+    spec = {**factory.pod()["spec"], "automountServiceAccountToken": False}
+    return {"metadata": metadata, "spec": spec}
+
+
+def _claim(finalizer: str = "") -> dict[str, Any]:
+    return {
+        "metadata": {"name": "data", **({"finalizers": [finalizer]} if finalizer else {})},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": "fast",
+        },
+    }
+
+
+def _selecting(**spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "x"},
+        "spec": {"selector": {"matchLabels": LABELS}, "template": _pod(), **spec},
+    }
+
+
+def _job(**template: Any) -> dict[str, Any]:
+    pod = {**_pod(), **template}
+    return {"template": {**pod, "spec": {**pod["spec"], "restartPolicy": "Never"}}}
+
+
+def _planned(**template: Any) -> dict[str, Any]:
+    spec = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": _job(), **template}}
+    return {"metadata": {"name": "x"}, "spec": spec}
+
+
+_SET = {"serviceName": "x"}
+TEMPLATES: dict[str, tuple[str, dict[str, Any]]] = {
+    "Deployment": ("apps/v1/deployments", _selecting(template=_pod(NEVER))),
+    "DaemonSet": ("apps/v1/daemonsets", _selecting(template=_pod(NEVER))),
+    "ReplicaSet": ("apps/v1/replicasets", _selecting(template=_pod(NEVER))),
+    "StatefulSet": ("apps/v1/statefulsets", _selecting(**_SET, template=_pod(NEVER))),
+    "StatefulSet's claims": (
+        "apps/v1/statefulsets",
+        _selecting(**_SET, volumeClaimTemplates=[_claim(NEVER)]),
+    ),
+    "Job": ("batch/v1/jobs", {"metadata": {"name": "x"}, "spec": _job(**_pod(NEVER))}),
+    "CronJob": ("batch/v1/cronjobs", _planned(spec=_job(**_pod(NEVER)))),
+    "CronJob's Job": ("batch/v1/cronjobs", _planned(metadata={"finalizers": [NEVER]})),
+    "tracking of Jobs in a Deployment": (
+        "apps/v1/deployments",
+        _selecting(template=_pod("batch.kubernetes.io/job-tracking")),
+    ),
+}
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=title) for title, row in TEMPLATES.items()])
+def test_a_template_with_a_finalizer_is_refused_in_every_mode(
+    row: tuple[str, dict[str, Any]], member: Member
+) -> None:
+    answer = member.post(*row)
+    assert verdict(answer, FINALIZERS) == "Blocked"
+    assert "securetenant: a template has finalizer " in answer.message
+
+
+def test_a_template_gets_no_finalizer_later(member: Member) -> None:
+    path = f"/apis/apps/v1/namespaces/{member.namespace}/deployments"
+    body = _selecting(template=_pod(), replicas=0)
+    member.api.call("POST", path, mutate(body, "metadata.name", "later")).ok()
+    change = {"spec": {"template": {"metadata": {"finalizers": [NEVER]}}}}
+    answer = member.api.call("PATCH", f"{path}/later", change, content_type=MERGE, dryRun="All")
+    assert verdict(answer, FINALIZERS) == "Blocked"
+    member.api.call("DELETE", f"{path}/later").ok()
+
+
+def test_the_template_of_a_replication_controller_is_judged_too(member: Member, admin: Api) -> None:
+    """No role of ours lets a tenant create one; a role of the platform could."""
+    body = {
+        "metadata": {"name": "x"},
+        "spec": {"replicas": 0, "selector": LABELS, "template": _pod(NEVER)},
+    }
+    answer = member.post("replicationcontrollers", body, admin)
+    assert verdict(answer, FINALIZERS) == "Blocked"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("apps/v1/deployments", _selecting()),
+        (
+            "apps/v1/statefulsets",
+            _selecting(**_SET, volumeClaimTemplates=[_claim("kubernetes.io/pvc-protection")]),
+        ),
+        ("batch/v1/cronjobs", _planned()),
+    ],
+    ids=["Deployment", "StatefulSet that was exported", "CronJob"],
+)
+def test_an_ordinary_template_is_admitted(path: str, body: Any, member: Member) -> None:
+    member.post(path, body).ok()
+
+
+def _owner(kind: str, version: str = "apps/v1", uid: str = "u", **more: Any) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "name": "x", "uid": uid, **more}
+
+
+@pytest.mark.parametrize(
+    ("controller", "path", "finalizer"),
+    [
+        *(
+            (f"{CONTROLLERS}{name}", "pods", finalizer)
+            for name in (
+                "daemon-set-controller",
+                "job-controller",
+                "replicaset-controller",
+                "replication-controller",
+                "statefulset-controller",
+            )
+            for finalizer in (NEVER, "batch.kubernetes.io/job-tracking")
+        ),
+        (f"{CONTROLLERS}statefulset-controller", "persistentvolumeclaims", NEVER),
+        (f"{CONTROLLERS}ephemeral-volume-controller", "persistentvolumeclaims", NEVER),
+        (f"{CONTROLLERS}cronjob-controller", "batch/v1/jobs", NEVER),
+        (f"{CONTROLLERS}deployment-controller", "apps/v1/replicasets", NEVER),
+    ],
+)
+def test_a_controller_that_copies_templates_copies_no_finalizer(
+    controller: str, path: str, finalizer: str, member: Member, sandbox: Instance
+) -> None:
+    """Templates from before the rule, and what it does not know as one."""
+    speaker = Api(
+        sandbox.admin_kubeconfig,
+        speaking_as=controller,
+        group="system:serviceaccounts:kube-system",
+    )
+    body = {
+        "pods": _pod(),
+        "persistentvolumeclaims": _claim(),
+        "batch/v1/jobs": {"metadata": {}, "spec": _job()},
+        "apps/v1/replicasets": _selecting(),
+    }[path]
+    owner = _owner("ReplicaSet", controller=True)
+    metadata = {**body["metadata"], "name": "x", "finalizers": [finalizer]}
+    answer = member.post(
+        path, {**body, "metadata": {**metadata, "ownerReferences": [owner]}}, speaker
+    )
+    assert verdict(answer, FINALIZERS) == "Blocked"
+
+
+def test_the_controllers_with_one_user_together_copy_no_finalizer(
+    member: Member, sandbox: Instance
+) -> None:
+    speaker = Api(sandbox.admin_kubeconfig, speaking_as=CONTROLLER_MANAGER, group="system:masters")
+    answer = member.post("pods", mutate(_pod(NEVER), "metadata.name", "x"), speaker)
+    assert verdict(answer, FINALIZERS) == "Blocked"
+
+
+@pytest.mark.parametrize("name", ["job-controller", "", "aws-load-balancer-controller"])
+def test_the_clusters_controllers_set_their_own_finalizers(
+    name: str, member: Member, sandbox: Instance
+) -> None:
+    user = f"{CONTROLLERS}{name}" if name else CONTROLLER_MANAGER
+    group = "system:serviceaccounts:kube-system" if name == "job-controller" else "system:masters"
+    speaker = Api(sandbox.admin_kubeconfig, speaking_as=user, group=group)
+    body = mutate(_pod("batch.kubernetes.io/job-tracking"), "metadata.name", "x")
+    job = _owner("Job", "batch/v1", controller=True)
+    member.post("pods", mutate(body, "metadata.ownerReferences", [job]), speaker).ok()
+
+
+def test_a_job_of_a_tenant_is_tracked_and_goes(member: Member) -> None:
+    path = f"/apis/batch/v1/namespaces/{member.namespace}/jobs"
+    body = {"metadata": {"name": "tracked"}, "spec": _job()}
+    member.api.call("POST", path, body).ok()
+    pods = f"/api/v1/namespaces/{member.namespace}/pods"
+
+    def tracked() -> Any:
+        found = member.api.call("GET", pods, labelSelector="job-name=tracked").ok()["items"]
+        return found and found[0]["metadata"]["finalizers"]
+
+    assert wait_for(tracked, what="the pod of the Job") == ["batch.kubernetes.io/job-tracking"]
+    member.api.call("DELETE", f"{path}/tracked", propagationPolicy="Foreground").ok()
+    wait_for(lambda: member.api.call("GET", f"{path}/tracked").status == 404, what="the Job to go")
+
+
+@pytest.mark.parametrize("path", ["configmaps", "persistentvolumeclaims", "apps/v1/deployments"])
+@pytest.mark.parametrize("blocks", [True, False])
+def test_no_object_of_a_tenant_is_owned_by_a_securetenant(
+    path: str, blocks: bool, member: Member, admin: Api
+) -> None:
+    """A foreground deletion of the SecureTenant waited for a claim that a pod used."""
+    uid = admin.get(kinds.SECURE_TENANT, member.tenant)["metadata"]["uid"]
+    body = {
+        "configmaps": {"metadata": {"name": "x"}},
+        "persistentvolumeclaims": _claim(),
+        "apps/v1/deployments": _selecting(),
+    }[path]
+    true = _owner("SecureTenant", names.API_VERSION, uid, blockOwnerDeletion=blocks)
+    disguised = _owner("Node", "v1", uid, blockOwnerDeletion=blocks)
+    for owner, expected in ((true, OWNERS), (disguised, OWNERS_UID)):
+        for who in (member.api, admin):
+            answer = member.post(path, mutate(body, "metadata.ownerReferences", [owner]), who)
+            assert verdict(answer, expected) == "Blocked"
+
+
+def test_the_claims_of_a_stateful_set_get_no_such_owner_from_its_template(
+    member: Member, admin: Api, sandbox: Instance
+) -> None:
+    """The controller copies the references of volumeClaimTemplates."""
+    uid = admin.get(kinds.SECURE_TENANT, member.tenant)["metadata"]["uid"]
+    speaker = Api(
+        sandbox.admin_kubeconfig,
+        speaking_as=f"{CONTROLLERS}statefulset-controller",
+        group="system:serviceaccounts:kube-system",
+    )
+    owner = _owner("SecureTenant", names.API_VERSION, uid, blockOwnerDeletion=True)
+    body = mutate(_claim(), "metadata.ownerReferences", [owner])
+    answer = member.post("persistentvolumeclaims", body, speaker)
+    assert verdict(answer, OWNERS) == "Blocked"
+
+
+def test_no_object_owns_itself(member: Member, admin: Api) -> None:
+    """Its own foreground deletion waited for it."""
+    path = f"/api/v1/namespaces/{member.namespace}/configmaps"
+    made = member.api.call("POST", path, {"metadata": {"name": "self"}}).ok()
+    owner = _owner("ConfigMap", "v1", made["metadata"]["uid"], blockOwnerDeletion=True)
+    change = {"metadata": {"ownerReferences": [{**owner, "name": "self"}]}}
+    for who in (member.api, admin):
+        answer = who.call("PATCH", f"{path}/self", change, content_type=MERGE)
+        assert verdict(answer, OWNERS) == "Blocked"
+    member.api.call("DELETE", f"{path}/self").ok()
+
+
+def test_an_owner_in_the_own_namespace_is_ordinary(member: Member) -> None:
+    owner = _owner("Deployment", uid="8a0f", controller=True, blockOwnerDeletion=True)
+    body = {"metadata": {"name": "x", "ownerReferences": [owner]}}
+    member.post("configmaps", body).ok()
+
+
+BUDGETS = "policy/v1/poddisruptionbudgets"
+
+
+@pytest.mark.parametrize("number", [101, 110, 999, 1000, 2_147_483_647])
+def test_a_budget_of_more_pods_than_anybody_runs_is_refused(number: int, member: Member) -> None:
+    body = {"metadata": {"name": "b"}, "spec": {"minAvailable": number}}
+    answer = member.post(BUDGETS, body)
+    assert verdict(answer, FINALIZERS) == "Blocked"
+    assert "at most 100 as the number of minAvailable" in answer.message
+
+
+@pytest.mark.parametrize("value", [1, 2, 100, "50%", "80%"])
+def test_a_budget_of_ordinary_charts_is_admitted(value: Any, member: Member) -> None:
+    member.post(BUDGETS, {"metadata": {"name": "b"}, "spec": {"minAvailable": value}}).ok()
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        _owner("ReplicaSet", controller=True),
+        _owner("Job", "batch/v1", "of-another", controller=True),
+    ],
+    ids=["of another kind", "another Job"],
+)
+def test_a_pod_that_a_job_tracks_gets_no_other_controller(
+    owner: dict[str, Any], member: Member, admin: Api, sandbox: Instance
+) -> None:
+    """The job controller left its finalizer on the pod then, and the pod never went."""
+    path = f"/apis/batch/v1/namespaces/{member.namespace}/jobs"
+    member.api.call("POST", path, {"metadata": {"name": "moved"}, "spec": _job()}).ok()
+    pods = f"/api/v1/namespaces/{member.namespace}/pods"
+
+    def made() -> Any:
+        return member.api.call("GET", pods, labelSelector="job-name=moved").ok()["items"]
+
+    name = wait_for(made, what="the pod of the Job")[0]["metadata"]["name"]
+    change = {"metadata": {"ownerReferences": [owner]}}
+    for who in (member.api, admin):
+        answer = who.call("PATCH", f"{pods}/{name}", change, content_type=MERGE)
+        assert verdict(answer, FINALIZERS) == "Blocked"
+        assert "the controller of a pod of a Job would be" in answer.message
+    # The job controller itself adopts pods.
+    controller = Api(
+        sandbox.admin_kubeconfig,
+        speaking_as=f"{CONTROLLERS}job-controller",
+        group="system:serviceaccounts:kube-system",
+    )
+    job = {"metadata": {"ownerReferences": [_owner("Job", "batch/v1", "v", controller=True)]}}
+    controller.call("PATCH", f"{pods}/{name}", job, content_type=MERGE, dryRun="All").ok()
+    # Without any controller it is an orphan, which the job controller lets go.
+    free = {"metadata": {"ownerReferences": None}}
+    member.api.call("PATCH", f"{pods}/{name}", free, content_type=MERGE).ok()
+    member.api.call("DELETE", f"{path}/moved", propagationPolicy="Background").ok()
+    member.api.call("DELETE", f"{pods}/{name}", {"gracePeriodSeconds": 0})
+    wait_for(lambda: member.api.call("GET", f"{pods}/{name}").status == 404, what="the pod to go")
+    wait_for(lambda: not made(), what="the pods of the Job to go")
