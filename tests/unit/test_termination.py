@@ -93,6 +93,7 @@ def departures(store: Store) -> Departures:
         tiers=unused,
         statuses=unused,
         bindings=unused,
+        traffic=unused,
         now=lambda: NOW,
     )
 

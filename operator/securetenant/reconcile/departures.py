@@ -17,6 +17,7 @@ from securetenant.reconcile.statuses import Statuses
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record
 from securetenant.reconcile.tiers import Tiers
+from securetenant.reconcile.traffic import Traffic
 from securetenant.reconcile.unit import Worker
 from securetenant.status import conditions
 from securetenant.status.outcome import Finding
@@ -59,6 +60,7 @@ class Departures:
         tiers: Tiers,
         statuses: Statuses,
         bindings: Bindings,
+        traffic: Traffic,
         now: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
@@ -68,6 +70,7 @@ class Departures:
         self._tiers = tiers
         self._statuses = statuses
         self._bindings = bindings
+        self._traffic = traffic
         self._now = now
         self.brake = Brake()
 
@@ -127,6 +130,10 @@ class Departures:
             for ref in await self._bindings.close(namespace, ""):
                 self._statuses.announce(
                     name, record, "RoleBindingRemoved", "Remove", removed(ref), is_warning=True
+                )
+            for closed in await self._traffic.close(namespace, ""):
+                self._statuses.announce(
+                    name, record, "NetworkPolicyRemoved", "Remove", closed.note, is_warning=True
                 )
             await self._worker.remove(namespace)
             note = f"Namespace {namespace} is being deleted, pods before walls"
