@@ -171,9 +171,9 @@ class Departures:
         return Step(leftovers=[])
 
     def stuck(self, name: str, record: Record) -> tuple[tuple[Finding, ...], float]:
-        """Return what holds namespaces that left the spec, and in how long to look again.
+        """Return which namespaces that left the spec are still going, and when to look again.
 
-        The tenant is not kept from being ready by what it does not ask for any more.
+        The tenant is not ready until they are gone: what runs there still runs.
         """
         going = {
             each: facts
@@ -183,18 +183,19 @@ class Departures:
         if not going:
             return (), 0.0
         wait = {each: termination.stuck_in(facts, self._now()) for each, facts in going.items()}
-        late = [termination.describe(each, going[each]) for each in going if not wait[each]]
-        if not late:
-            return (), min(wait.values())
+        late = [each for each in going if not wait[each]]
+        told = conditions.listed(
+            termination.describe(each, going[each], since=True) for each in late or going
+        )
         message = (
-            f"Namespaces that left the spec do not terminate: {conditions.listed(late)}."
-            f" {termination.ADVICE}."
+            f"Namespaces that left spec.namespaces do not terminate: {told}. {termination.ADVICE}."
+            if late
+            else f"Namespaces that left spec.namespaces are being deleted: {told}."
         )
         finding = Finding(
             type=status.NAMESPACES_READY,
-            reason=status.NAMESPACE_STUCK,
+            reason=status.NAMESPACE_STUCK if late else status.TERMINATING,
             message=message,
-            informs=True,
         )
         return (finding,), min(filter(None, wait.values()), default=0.0)
 
