@@ -214,3 +214,23 @@ def test_bounds_that_exclude_a_tenant_take_nothing_away(admin: Api) -> None:
         after = admin.get(kinds.ROLE_BINDING, "securetenant-admin", "north-1")
         assert after["metadata"]["uid"] == before["metadata"]["uid"]
     settled(admin, "north")
+
+
+@pytest.mark.parametrize(
+    ("peer", "verdicts"),
+    [({"podSelector": {}}, "Blocked"), (tenant_peer("north"), "deleted")],
+)
+def test_of_the_network_policies_of_members_only_those_that_open_other_namespaces_can_go(
+    peer: Any, verdicts: str, north: Api, as_operator: Api, admin: Api
+) -> None:
+    """The operator deletes what reaches beyond a tenant; the rest is the tenant's."""
+    name = f"fenced-{verdicts.lower()}"
+    body = network_policy(ingress=[{"from": [peer]}])
+    north.create(kinds.NETWORK_POLICY, {**body, "metadata": {"name": name}}, "north-1").ok()
+    path = kinds.NETWORK_POLICY.path("north-1", name)
+    answer = as_operator.call("DELETE", path, dryRun="All")
+    if verdicts == "Blocked":
+        assert verdict(answer, Policy("securetenant-operator-fence-walls")) == "Blocked"
+    else:
+        answer.ok()
+    admin.delete(kinds.NETWORK_POLICY, name, "north-1").ok()

@@ -10,6 +10,7 @@ from conftest import Ready, settled
 from factory import tenant
 from harness import (
     JSON_PATCH,
+    MERGE,
     Api,
     Operator,
     conditions,
@@ -391,3 +392,30 @@ def test_events_tell_of_transitions_alone(admin: Api, ready: Ready) -> None:
 
     wait_for(told, what="an event")
     assert told() == ["AsSpecified"], "the second time nothing changed for people"
+
+
+def test_a_namespace_that_left_the_list_is_named_while_it_is_being_deleted(
+    admin: Api, breaker: Api, ready: Ready
+) -> None:
+    """NamespacesReady was True, as specified, although pods of it still ran."""
+    entries = [{"name": "lingering-a"}, {"name": "lingering-b"}]
+    body = tenant("lingering", namespaces=entries, deletionPolicy="Delete")
+    ready(body)
+    maps = "/api/v1/namespaces/lingering-b/configmaps"
+    held = {"metadata": {"name": "held", "finalizers": ["example.com/hold"]}}
+    breaker.call("POST", maps, held).ok()
+    body["spec"]["namespaces"].pop()
+    admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
+
+    def named() -> Any:
+        found = conditions(admin.get(kinds.SECURE_TENANT, "lingering")).get("NamespacesReady", {})
+        return found if "example.com/hold" in found.get("message", "") else None
+
+    found = wait_for(named, what="the condition to name it", seconds=30)
+    assert (found["status"], found["reason"]) == ("False", "Terminating")
+    told = "Namespaces that left spec.namespaces are being deleted: lingering-b (since 20"
+    assert found["message"].startswith(told)
+    settled(admin, "lingering", expected="InProgress")
+    change = {"metadata": {"finalizers": None}}
+    breaker.call("PATCH", f"{maps}/held", change, content_type=MERGE).ok()
+    settled(admin, "lingering", seconds=60)

@@ -6,6 +6,8 @@ from typing import Any, cast
 import pytest
 
 from factory import seen, settings_spec, tenant
+from harness import conditions
+from kstatus import compute
 from securetenant.api import kinds, names, status
 from securetenant.api.objects import Ref
 from securetenant.plan import claim, ownership, termination
@@ -14,6 +16,8 @@ from securetenant.plan.ownership import NamespaceFacts, Observed
 from securetenant.reconcile.departures import Departures
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
+from securetenant.status.outcome import Outcome
+from securetenant.status.tenant import Subject, summarize
 
 NOW = datetime.datetime(2026, 11, 28, 12, 0, tzinfo=datetime.UTC)
 HELD = (
@@ -93,31 +97,42 @@ def departures(store: Store) -> Departures:
         tiers=unused,
         statuses=unused,
         bindings=unused,
+        traffic=unused,
         now=lambda: NOW,
     )
 
 
 @pytest.mark.parametrize(
-    ("deleted_at", "told", "wait"),
-    [("2026-11-28T11:59:00Z", 0, 540), ("2026-11-28T11:00:00Z", 1, 0)],
+    ("deleted_at", "reason", "kstatus", "wait", "told"),
+    [
+        ("2026-11-28T11:59:00Z", status.TERMINATING, "InProgress", 540, "are being deleted"),
+        ("2026-11-28T11:00:00Z", status.NAMESPACE_STUCK, "Failed", 0, "do not terminate"),
+    ],
 )
-def test_a_namespace_that_left_the_list_and_does_not_go_is_said_in_the_end(
-    deleted_at: str, told: int, wait: float
+def test_a_namespace_that_left_the_list_is_named_from_its_deletion_until_it_is_gone(
+    deleted_at: str, reason: str, kstatus: str, wait: float, told: str
 ) -> None:
-    """T7: nobody heard of it, since the tenant does not ask for it any more."""
+    """NamespacesReady was True, as specified, for ten minutes; and True when it was stuck."""
     store, tenants = Store(), Tenants()
     body = namespace(deleted_at=deleted_at)
     store.put(Ref(kinds.NAMESPACE.name, "", "stuck-a"), ownership.observe(body))
     tenants.see("acme", seen(tenant("acme")))
     tenants.read("acme", settings_spec(), store)
-    findings, again = departures(store).stuck("acme", tenants.records["acme"])
-    assert (len(findings), again) == (told, wait)
-    for finding in findings:
-        assert finding.informs
-        assert finding.message == (
-            f"Namespaces that left the spec do not terminate: stuck-a ({HELD})."
-            f" {termination.ADVICE}."
-        )
+    (finding,), again = departures(store).stuck("acme", tenants.records["acme"])
+    assert (finding.reason, again) == (reason, wait)
+    named = f"stuck-a (since {deleted_at}: {HELD})."
+    advice = f" {termination.ADVICE}." if reason == status.NAMESPACE_STUCK else ""
+    assert finding.message == (f"Namespaces that left spec.namespaces {told}: {named}{advice}")
+    outcomes = [Outcome(namespace="acme-a")]
+    document = summarize(Subject(generation=1, outcomes=outcomes, findings=(finding,)), {}, NOW)
+    body = {"metadata": {"generation": 1}, "status": document}
+    assert compute(body) == kstatus
+    said = conditions(body)
+    assert (said["NamespacesReady"]["status"], said["NamespacesReady"]["reason"]) == (
+        "False",
+        reason,
+    )
+    assert said["Ready"]["status"] == "False"
 
 
 def teardown(store: Store) -> Any:

@@ -169,7 +169,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-operator-fence-walls",
-        "5c599c65c1d502f0b060720856eaa4cf",
+        "6e1c39d0e7c1ee92e9cb67b9039ba598",
     ),
     (
         "ValidatingAdmissionPolicy",

@@ -127,6 +127,9 @@ message says which total would be enough. The condition stays True where other s
 FOREIGN_BINDINGS = "ForeignBindings"
 """On AccessScoped, which stays True: RoleBindings of somebody else give access beyond spec.access,
 or name ServiceAccounts of namespaces that are not in the spec; the message names them."""
+FOREIGN_POLICIES = "ForeignNetworkPolicies"
+"""On NetworkIsolated: NetworkPolicies of somebody else reach beyond the tenant and could not be
+deleted yet; the message names them, what they reach, and why they are still there."""
 UNKNOWN_NAMESPACE = "UnknownNamespace"
 """A grant names a namespace that is not the tenant's; the rest of it is in force."""
 NOT_IN_SETTINGS = "NotInSettings"
@@ -212,7 +215,8 @@ NOT_LIMITED = "NotLimited"
 KUBELET_UNREAD = "KubeletUnread"
 """On PidsLimited: of some nodes nothing is known; the message says why."""
 TERMINATING = "Terminating"
-"""The SecureTenant is being deleted, and its namespaces as its deletionPolicy says."""
+"""The SecureTenant is being deleted, and its namespaces as its deletionPolicy says. On
+NamespacesReady: namespaces that left the spec are being deleted; the message names them."""
 NAMESPACE_STUCK = "NamespaceStuck"
 """A namespace has been terminating for more than ten minutes; the message names what keeps it."""
 TEARDOWN_DELAYED = "TeardownDelayed"

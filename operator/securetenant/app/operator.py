@@ -110,6 +110,14 @@ class Operator:
                 gone=self.engine.binding_gone,
                 known=self.engine.bindings.refs,
             ),
+            Informer(
+                client,
+                kinds.NETWORK_POLICY,
+                selector=names.FOREIGN_SELECTOR,
+                seen=self.engine.traffic_seen,
+                gone=self.engine.traffic_gone,
+                known=self.engine.traffic.refs,
+            ),
             *(self._platform_informer(kind, selector) for kind, selector in _PLATFORM),
             Informer(
                 client,

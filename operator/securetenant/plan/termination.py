@@ -12,9 +12,11 @@ ADVICE = (
 )
 
 
-def describe(namespace: str, facts: NamespaceFacts) -> str:
-    """Return its name, and what its deletion waits for."""
-    return f"{namespace} ({facts.remaining})" if facts.remaining else namespace
+def describe(namespace: str, facts: NamespaceFacts, *, since: bool = False) -> str:
+    """Return its name, what its deletion waits for, and where it is asked for, since when."""
+    asked = f"since {facts.deleted_at}" if since and facts.deleted_at else ""
+    told = ": ".join(filter(None, (asked, facts.remaining)))
+    return f"{namespace} ({told})" if told else namespace
 
 
 def stuck_in(facts: NamespaceFacts, now: datetime.datetime) -> float:

@@ -17,6 +17,7 @@ from securetenant.reconcile.statuses import Statuses
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record
 from securetenant.reconcile.tiers import Tiers
+from securetenant.reconcile.traffic import Traffic
 from securetenant.reconcile.unit import Worker
 from securetenant.status import conditions
 from securetenant.status.outcome import Finding
@@ -59,6 +60,7 @@ class Departures:
         tiers: Tiers,
         statuses: Statuses,
         bindings: Bindings,
+        traffic: Traffic,
         now: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
@@ -68,6 +70,7 @@ class Departures:
         self._tiers = tiers
         self._statuses = statuses
         self._bindings = bindings
+        self._traffic = traffic
         self._now = now
         self.brake = Brake()
 
@@ -128,6 +131,10 @@ class Departures:
                 self._statuses.announce(
                     name, record, "RoleBindingRemoved", "Remove", removed(ref), is_warning=True
                 )
+            for closed in await self._traffic.close(namespace, ""):
+                self._statuses.announce(
+                    name, record, "NetworkPolicyRemoved", "Remove", closed.note, is_warning=True
+                )
             await self._worker.remove(namespace)
             note = f"Namespace {namespace} is being deleted, pods before walls"
             self._statuses.announce(name, record, "NamespaceDeleted", "Delete", note)
@@ -164,9 +171,9 @@ class Departures:
         return Step(leftovers=[])
 
     def stuck(self, name: str, record: Record) -> tuple[tuple[Finding, ...], float]:
-        """Return what holds namespaces that left the spec, and in how long to look again.
+        """Return which namespaces that left the spec are still going, and when to look again.
 
-        The tenant is not kept from being ready by what it does not ask for any more.
+        The tenant is not ready until they are gone: what runs there still runs.
         """
         going = {
             each: facts
@@ -176,18 +183,19 @@ class Departures:
         if not going:
             return (), 0.0
         wait = {each: termination.stuck_in(facts, self._now()) for each, facts in going.items()}
-        late = [termination.describe(each, going[each]) for each in going if not wait[each]]
-        if not late:
-            return (), min(wait.values())
+        late = [each for each in going if not wait[each]]
+        told = conditions.listed(
+            termination.describe(each, going[each], since=True) for each in late or going
+        )
         message = (
-            f"Namespaces that left the spec do not terminate: {conditions.listed(late)}."
-            f" {termination.ADVICE}."
+            f"Namespaces that left spec.namespaces do not terminate: {told}. {termination.ADVICE}."
+            if late
+            else f"Namespaces that left spec.namespaces are being deleted: {told}."
         )
         finding = Finding(
             type=status.NAMESPACES_READY,
-            reason=status.NAMESPACE_STUCK,
+            reason=status.NAMESPACE_STUCK if late else status.TERMINATING,
             message=message,
-            informs=True,
         )
         return (finding,), min(filter(None, wait.values()), default=0.0)
 

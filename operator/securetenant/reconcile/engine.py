@@ -14,6 +14,7 @@ from securetenant.api.nodes import TenantNodes
 from securetenant.api.objects import Body, Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import expected, ownership, pids
+from securetenant.plan.traffic import Reach
 from securetenant.reconcile import keys, statuses, tiers
 from securetenant.reconcile.bindings import Bindings, removed
 from securetenant.reconcile.departures import Departures
@@ -36,6 +37,7 @@ from securetenant.reconcile.statuses import Statuses
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record, Tenants, Unit
 from securetenant.reconcile.tiers import Tiers
+from securetenant.reconcile.traffic import Closed, Traffic
 from securetenant.reconcile.unit import Task, Worker
 from securetenant.reconcile.unkept import Unkept
 from securetenant.status import conditions, placement, settings
@@ -101,6 +103,7 @@ class Engine:
         self.flows = Flows(store, self.tenants)
         self.tiers = Tiers(store=store, worker=self._worker)
         self.bindings = Bindings(store=store, worker=self._worker)
+        self.traffic = Traffic(store=store, worker=self._worker)
         self._statuses = Statuses(cluster=cluster, meter=meter, announcer=announcer, now=now)
         self.departures = Departures(
             cluster=cluster,
@@ -110,6 +113,7 @@ class Engine:
             tiers=self.tiers,
             statuses=self._statuses,
             bindings=self.bindings,
+            traffic=self.traffic,
             now=now,
         )
         self.unkept = Unkept(cluster=cluster, meter=meter, store=store, worker=self._worker)
@@ -304,6 +308,21 @@ class Engine:
         if owner in self.tenants.records:
             self.queue.add(keys.Tenant(owner))
 
+    def traffic_seen(self, ref: Ref, body: Body) -> None:
+        """Take a NetworkPolicy that is not ours as it now is."""
+        before = self.traffic.concerned(ref)
+        if self.traffic.put(ref, body):
+            self._wake_known(before | self.traffic.concerned(ref))
+
+    def traffic_gone(self, ref: Ref, version: int) -> None:
+        """Take note that one was deleted."""
+        if self.traffic.drop(ref, version):
+            self._wake_known({self.store.owner_of(ref.namespace)})
+
+    def _wake_known(self, tenants: Iterable[str]) -> None:
+        for name in self.tenants.records.keys() & set(tenants):
+            self.queue.add(keys.Tenant(name))
+
     def _follow_moves(self) -> None:
         """Look at the flows of tenants that gained or lost a namespace."""
         if self.flows.has_begun:
@@ -353,9 +372,8 @@ class Engine:
             if differs or not unit.outcome.ready or not expected.is_counted(unit.wanted, inside):
                 self.queue.add(keys.Unit(name, home))
         if ref.kind == kinds.NAMESPACE.name:
-            # Its ServiceAccounts may be somebody else's now.
-            for name in self.bindings.tenants_naming(home) & self.tenants.records.keys():
-                self.queue.add(keys.Tenant(name))
+            # Its ServiceAccounts and its pods may be somebody else's now.
+            self._wake_known(self.bindings.tenants_naming(home) | self.traffic.tenants_naming(home))
 
     # --- nodes ------------------------------------------------------------------------------
 
@@ -542,6 +560,9 @@ class Engine:
                 # Before it is this tenant's, its ServiceAccounts lose what they had elsewhere.
                 for ref in await self.bindings.close(key.namespace, key.tenant):
                     self._tell_removed(ref)
+                # Nor do its pods meet those of others, whoever let them in.
+                reach = self._reach(key.tenant, record)
+                self._tell_closed(key.tenant, await self.traffic.expel(reach, (key.namespace,)))
             if not unit.has_revoked:
                 # Once: who adds something again and again must not keep the rest from being right.
                 unit.has_revoked = True
@@ -575,6 +596,29 @@ class Engine:
                 owner, record, "RoleBindingRemoved", "Remove", removed(ref), is_warning=True
             )
             self.queue.add(keys.Tenant(owner))
+
+    def _reach(self, name: str, record: Record) -> Reach:
+        """Return what NetworkPolicies of a tenant's members may name."""
+        unread = record.spec is None
+
+        def is_own(namespace: str) -> bool:
+            owner = self.store.owner_of(namespace)
+            # Until a spec could be read, a name that is free may be one of it.
+            return namespace in record.own or owner == name or (unread and not owner)
+
+        network = record.spec.network if record.spec is not None else None
+        apart = network is not None and network.same_tenant == "Deny"
+        return Reach(name, is_own, apart)
+
+    def _tell_closed(self, name: str, closed: list[Closed]) -> None:
+        """Tell the tenant in whose namespace a NetworkPolicy was deleted, or else this one."""
+        for ref, note in closed:
+            owner = self.store.owner_of(ref.namespace)
+            told = owner if owner in self.tenants.records else name
+            if (record := self.tenants.get(told)) is not None:
+                self._statuses.announce(
+                    told, record, "NetworkPolicyRemoved", "Remove", note, is_warning=True
+                )
 
     def _take_outcome(self, key: keys.Unit, unit: Unit, outcome: Outcome) -> None:
         """Remember how a namespace stands; let the tenant tell if that is news."""
@@ -628,6 +672,11 @@ class Engine:
         if not record.is_suspended:
             for ref in await self.bindings.expel(key.tenant):
                 self._tell_removed(ref)
+        reach, is_open = self._reach(key.tenant, record), False
+        if not record.is_suspended:
+            closed = await self.traffic.expel(reach, self.store.owned_by(key.tenant))
+            self._tell_closed(key.tenant, closed)
+            is_open = self.traffic.is_open(reach)
         await self.tiers.keep(key.tenant, record)
         if was_stale:
             await self._start(key.tenant, record, set(changed))
@@ -643,7 +692,7 @@ class Engine:
         wait = self._statuses.wait(record, learns=self.pids.is_under_way(key.tenant))
         if wait and not record.is_suspended:
             self.queue.add_after(key, wait)
-            return bool(missing)
+            return bool(missing) or is_open
         stuck, again = self.departures.stuck(key.tenant, record)
         if again:
             self.queue.add_after(key, again)
@@ -654,11 +703,12 @@ class Engine:
             *stuck,
             *self.flows.findings(key.tenant),
             *self.bindings.findings(key.tenant, record.own),
+            *self.traffic.findings(reach, is_suspended=record.is_suspended),
             *self._policy_findings(),
             *_turn_findings(record),
         )
         await self._write_status(key.tenant, record, findings)
-        return bool(missing) and not record.is_suspended
+        return (bool(missing) or is_open) and not record.is_suspended
 
     # --- the roll-out of settings -----------------------------------------------------------
 

@@ -106,7 +106,8 @@ class Statuses:
                 after["reason"],
                 "Reconcile",
                 after["message"],
-                is_warning=not good,
+                # What was asked for and goes on is no warning.
+                is_warning=not good and after["reason"] != status.TERMINATING,
             )
 
     def announce(
