@@ -8,6 +8,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from hypothesis import HealthCheck
 
 from harness import Api, Operator, StatusRecorder, kubectl, wait_for
 from kstatus import compute
@@ -15,9 +16,15 @@ from securetenant.api import kinds
 from securetenant.sandbox import control, instances, kubeconfigs
 from securetenant.sandbox.instances import Instance, Options
 
-# How long an example takes says how busy the machine is.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+hypothesis.settings.register_profile(
+    "securetenant",
+    # As many as everybody can wait for; TEST_EXAMPLES=1000 looks further.
+    max_examples=int(os.environ.get("TEST_EXAMPLES", "150")),
+    # How long an example takes says how busy the machine is.
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("securetenant")
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ What neither refuses is applied for real, and the operator lives through it.
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bad_input import broken, good, judgement, named
@@ -14,13 +14,8 @@ from harness import Api, Operator, conditions, wait_for
 from securetenant.api import kinds
 
 
-@settings(
-    max_examples=1000,
-    deadline=None,
-    # The same thousand each time: what one of them finds is found again while it is mended.
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+# The same each time: what one of them finds is found again while it is mended.
+@settings(derandomize=True)
 @given(spec=st.one_of(good, broken()), number=st.integers(0, 9))
 def test_the_api_server_and_the_models_agree(
     spec: Any, number: int, admin: Api, operator: Operator

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import Ready, settled
@@ -325,11 +324,6 @@ networks: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 
 @given(network=networks)
-@hypothesis_settings(
-    max_examples=500,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 def test_the_operator_and_the_api_server_agree_on_every_network(
     network: dict[str, Any], admin: Api
 ) -> None:

@@ -4,8 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factory import seen, settings, settings_spec, tenant
@@ -423,11 +422,6 @@ specs: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 
 @given(name=text, spec=specs)
-@hypothesis_settings(
-    max_examples=300,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 def test_the_operator_and_the_api_server_agree_on_every_spec(
     name: str, spec: dict[str, Any], admin: Api
 ) -> None:

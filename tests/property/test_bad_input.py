@@ -14,14 +14,14 @@ from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
 
 
-@settings(max_examples=1000, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(st.one_of(good, broken()))
 def test_a_spec_is_read_or_refused_and_never_an_exception(spec: Any) -> None:
     """An API server with older CRDs may have let it through."""
     judgement(named(spec, "any"))
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=list(HealthCheck))
 @given(good, st.one_of(good, broken()))
 def test_what_a_broken_spec_takes_away_is_read_without_an_exception(first: Any, then: Any) -> None:
     """S6: a refused spec is read for what it withdraws, whatever else it holds.

@@ -9,7 +9,6 @@ import itertools
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from factory import seen, settings_spec, tenant
@@ -233,7 +232,6 @@ def has(flows: tuple[Flow, ...], source: str, target: str, protocol: str, port: 
 
 
 @given(red=networks("red", "blue"), blue=networks("blue", "red"))
-@hypothesis_settings(max_examples=100, deadline=None)
 def test_nothing_but_what_is_declared_flows(red: Any, blue: Any) -> None:
     specs = {"red": red, "blue": blue}
     world = build(specs)
@@ -265,7 +263,6 @@ def test_nothing_but_what_is_declared_flows(red: Any, blue: Any) -> None:
 
 
 @given(red=networks("red", "blue"))
-@hypothesis_settings(max_examples=100, deadline=None)
 def test_no_address_is_open_but_what_is_declared(red: Any) -> None:
     found = list(build({"red": red, "blue": {}}).outside())
     for side, space, app, address, port in itertools.product(

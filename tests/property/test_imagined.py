@@ -4,7 +4,6 @@ import itertools
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from securetenant.checks import imagined, selectors
@@ -76,7 +75,6 @@ def crossings(pods: list[Pod], policies: list[dict[str, Any]]) -> set[tuple[Any,
 
 
 @given(openings)
-@hypothesis_settings(max_examples=200, deadline=None)
 def test_imagined_pods_show_every_pair_of_rules_that_any_pods_could_use(found: Any) -> None:
     deny = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     policies = [

@@ -154,9 +154,7 @@ class Cluster(RuleBasedStateMachine):
             self.bound = dict(self.total)
 
 
-Cluster.TestCase.settings = hypothesis_settings(
-    max_examples=120, stateful_step_count=40, deadline=None
-)
+Cluster.TestCase.settings = hypothesis_settings(stateful_step_count=40)
 TestLedger = Cluster.TestCase
 
 

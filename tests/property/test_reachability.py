@@ -7,7 +7,6 @@ import ipaddress
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from securetenant.checks import reachability
@@ -222,7 +221,6 @@ def covers(flows: tuple[reachability.Flow, ...], protocol: str, port: int) -> bo
 
 
 @given(space_labels=spaces, raw_pods=pods, raw_policies=policies)
-@hypothesis_settings(max_examples=400, deadline=None)
 def test_the_evaluator_says_of_every_pair_what_the_model_says(
     space_labels: Any, raw_pods: Any, raw_policies: Any
 ) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from securetenant.plan.hostnames import Claim, Hostnames
@@ -188,7 +188,6 @@ steps = st.lists(
 
 
 @given(steps)
-@settings(max_examples=400, deadline=None)
 def test_at_no_moment_do_two_tenants_have_overlapping_names_in_force(
     history: list[tuple[str, str, Claim, str, int]],
 ) -> None:
