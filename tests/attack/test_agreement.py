@@ -355,7 +355,10 @@ ingresses = st.builds(
                 "note",
             ]
         ),
-        st.sampled_from(["x", "kube-system/x", "a;b", "}\nserver {", "a`b", "$2"]),
+        st.one_of(
+            st.sampled_from(["x", "kube-system/x", "a;b", "}\nserver {", "a`b", "$2", "a, b"]),
+            st.from_regex(r"[ -~]{0,4}", fullmatch=True),
+        ),
         max_size=1,
     ),
     optional(

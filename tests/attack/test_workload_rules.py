@@ -635,6 +635,60 @@ def test_what_stays_within_the_tenant_is_admitted(path: str, body: Any, attack: 
     attack.post(path, body).ok()
 
 
+_NGINX = "nginx.ingress.kubernetes.io"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rewrite-target", '/"; x'),
+        ("rewrite-target", "/a b"),
+        ("rewrite-target", "/$1$http_host"),
+        ("rewrite-target", "/$"),
+        ("rewrite-target", "/${host}"),
+        ("rewrite-target", "/a\\"),
+        ("rewrite-target", "/'a"),
+        ("cors-allow-origin", "https://a.example always"),
+        ("cors-allow-origin", "$http_origin"),
+        ("session-cookie-path", '/" x'),
+        ("proxy-body-size", "8m #"),
+        ("session-cookie-name", " a"),
+        ("cors-allow-headers", "a\nb"),
+    ],
+)
+def test_e11_a_value_that_is_not_plain_is_refused(name: str, value: str, attack: Attack) -> None:
+    """The controller writes it into its configuration, where a variable or a quote is more."""
+    body = _ingress("www.OWN.example", {f"{_NGINX}/{name}": value})
+    answer = attack.post(INGRESSES, body)
+    assert verdict(answer, INGRESS) == "Blocked"
+    assert f"annotation {_NGINX}/{name} holds a control character, a quote" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rewrite-target", "/$1"),
+        ("rewrite-target", "/api/$1/$2"),
+        ("cors-allow-methods", "PUT, GET,  POST"),
+        ("cors-allow-headers", "DNT,Keep-Alive,X-Requested-With"),
+        ("cors-allow-origin", "https://a.example:8443, https://*.b.example"),
+        ("cors-expose-headers", "*, X-Custom"),
+        ("whitelist-source-range", "10.0.0.0/8, 2001:db8::/32"),
+        ("proxy-body-size", "8m"),
+        ("session-cookie-samesite", "None"),
+        ("backend-protocol", "GRPCS"),
+    ],
+)
+def test_e11_an_ordinary_value_is_admitted(name: str, value: str, attack: Attack) -> None:
+    attack.post(INGRESSES, _ingress("www.OWN.example", {f"{_NGINX}/{name}": value})).ok()
+
+
+@pytest.mark.parametrize("path", ["/a\\", "/a\\.b", '/a"', "/a'"])
+def test_e11_a_path_that_escapes_the_quote_behind_it_is_refused(path: str, attack: Attack) -> None:
+    answer = attack.post(INGRESSES, _ingress("www.OWN.example", path=path))
+    assert verdict(answer, INGRESS) == "Blocked"
+
+
 REACHING = (
     ("ad.datadoghq.com/c.checks", '{"directory": {"instances": [{"directory": "/etc"}]}}'),
     ("ad.datadoghq.com/c.logs", '[{"type": "file", "path": "/var/log/pods/*"}]'),

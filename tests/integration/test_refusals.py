@@ -173,6 +173,13 @@ def _namespace(**entry: Any) -> dict[str, Any]:
             for subject, message in (
                 ({"kind": "Group", "name": "system:authenticated"}, "names under system:"),
                 ({"kind": "User", "name": "system:admin"}, "names under system:"),
+                ({"kind": "Group", "name": " system:authenticated"}, "no space at its ends"),
+                ({"kind": "Group", "name": "devs\u00a0"}, "no space at its ends"),
+                ({"kind": "Group", "name": "de\u200bvs"}, "no invisible character"),
+                ({"kind": "User", "name": "alice\n"}, "no invisible character"),
+                ({"kind": "User", "name": "*"}, "no asterisk"),
+                ({"kind": "Group", "name": "devs-*"}, "no asterisk"),
+                ({"kind": "User", "name": "acme-ci/deployer"}, "use kind ServiceAccount"),
                 # S10.
                 ({"kind": "User", "name": "securetenant:canary"}, "those under securetenant:"),
                 (
@@ -437,3 +444,22 @@ def test_the_operator_and_the_api_server_agree_on_every_spec(
         return  # The API server asks for a name before it looks at anything.
     accepted = answer.status < 300
     assert accepted == (not record.is_refused), f"{answer.message!r} and {record.findings!r}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("User", "alice@example.com"),
+        ("User", "https://issuer.example/realms/acme#7f3a"),
+        ("User", "CORP\\alice"),
+        ("User", "CN=Alice Doe,O=Acme"),
+        ("Group", "/acme/devs"),
+        ("Group", "acme/devs"),
+        ("Group", "oidc:Acme Developers"),
+        ("Group", "Entwickler äöü"),
+    ],
+)
+def test_names_that_identity_providers_give_are_accepted(kind: str, name: str, admin: Api) -> None:
+    """Groups of GitLab and Keycloak have slashes, those of a directory have spaces."""
+    body = tenant("names", access=[_grant({"kind": kind, "name": name})])
+    admin.create(kinds.SECURE_TENANT, body, dryRun="All", fieldValidation="Strict").ok()

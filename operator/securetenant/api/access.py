@@ -1,6 +1,7 @@
 """Access: who may do what in a tenant's namespaces."""
 
 import re
+import unicodedata
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -14,6 +15,14 @@ ROLES: tuple[Role, ...] = ("Admin", "Developer", "Viewer")
 _ACCOUNT = "[a-z0-9][-.a-z0-9]*"
 _NAMESPACE = "[a-z0-9][-a-z0-9]*"
 _LONGEST = 253
+_ACCOUNT_IN_SHORT = "[-a-z0-9]+/[-.a-z0-9]+"
+_MALFORMED = r"^\pZ|\pZ$|[\pC*]"
+
+
+def _is_malformed(name: str) -> bool:
+    """Tell whether a name is not what it looks like."""
+    categories = [unicodedata.category(each)[0] for each in name]
+    return "*" in name or "Z" in (categories[:1] + categories[-1:]) or "C" in categories
 
 
 class Subject(Model):
@@ -37,6 +46,23 @@ class Subject(Model):
             message="names under system: stand for Kubernetes itself and for everybody"
             " (system:authenticated), those under securetenant: for SecureTenant; name a user or a"
             " group of your own",
+            path=".name",
+        ),
+        Rule(
+            cel=f"self.kind == 'ServiceAccount' || !self.name.matches(r'{_MALFORMED}')",
+            holds=lambda self: self.kind == "ServiceAccount" or not _is_malformed(self.name),
+            message="a name is compared as it is: it has no space at its ends, no invisible"
+            " character and no asterisk, which would stand for nobody; name the user or the group"
+            " in full",
+            path=".name",
+        ),
+        Rule(
+            cel=f"self.kind != 'User' || !self.name.matches('^{_ACCOUNT_IN_SHORT}$')",
+            holds=lambda self: (
+                self.kind != "User" or re.fullmatch(_ACCOUNT_IN_SHORT, self.name) is None
+            ),
+            message="namespace/name is how people write a ServiceAccount; use kind ServiceAccount"
+            " with its name and namespace",
             path=".name",
         ),
         Rule(

@@ -104,7 +104,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "9439765388dea55e8c07ff618a0501cf",
+        "75f6b18ba3d472a0cfda4ae758e7e377",
     ),
     (
         "ValidatingAdmissionPolicy",

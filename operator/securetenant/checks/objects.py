@@ -20,7 +20,9 @@ _PVC_PROTECTION = "kubernetes.io/pvc-protection"
 _BINDING = re.compile(r"(pv|volume|volume\.beta)\.kubernetes\.io/")
 _OWN_SOURCES = (("PersistentVolumeClaim", ""), ("VolumeSnapshot", "snapshot.storage.k8s.io"))
 _NOT_IN_VALUES = re.compile(r"[\x00-\x1f{};`#\x7f]")
-_NOT_IN_PATHS = re.compile(r"[\x00-\x20\"'{};`#\x7f]")
+_NOT_IN_PLAIN_VALUES = re.compile(r"[\"'\\]|(^|[^, ]) |[$]([^1-9]|\Z)")
+_NOT_IN_PATHS = re.compile(r"[\x00-\x20\"'{};`#\\\x7f]")
+_REWRITE = "nginx.ingress.kubernetes.io/rewrite-target"
 
 
 def exposed(service: Body, policy: PolicySpec) -> Iterator[str]:
@@ -51,7 +53,7 @@ def claims_hosts(ingress: Body, policy: PolicySpec) -> Iterator[str]:
         yield "ingressClassName"
     yield from _unlisted(ingress, policy)
     for key, value in (ingress["metadata"].get("annotations") or {}).items():
-        if "ingress.kubernetes.io/" in key and _NOT_IN_VALUES.search(value):
+        if "ingress.kubernetes.io/" in key and not _is_plain(key, value):
             yield f"value of {key}"
     for rule in spec.get("rules") or ():
         for each in (rule.get("http") or {}).get("paths") or ():
@@ -60,6 +62,15 @@ def claims_hosts(ingress: Body, policy: PolicySpec) -> Iterator[str]:
                 yield f"path {path}"
             if "resource" in each["backend"]:
                 yield "resource"
+
+
+def _is_plain(key: str, value: str) -> bool:
+    """Tell whether a controller can write the value into its configuration."""
+    if _NOT_IN_VALUES.search(value):
+        return False
+    return not _is_listed(key, HARMLESS_ANNOTATIONS) or not (
+        _NOT_IN_PLAIN_VALUES.search(value) or ("$" in value and key != _REWRITE)
+    )
 
 
 def _unlisted(body: Body, policy: PolicySpec) -> Iterator[str]:
