@@ -24,6 +24,7 @@ _STALLED = (
     status.SUSPENDED,
     status.UNKNOWN_NAMESPACE,
     status.HOSTNAME_TAKEN,
+    status.FOREIGN_HOSTNAMES,
     status.NOT_IN_SETTINGS,
     status.SHARE_TOO_SMALL,
     status.NODE_CONFLICT,
