@@ -481,7 +481,11 @@ ABOUT = {
         " one may replay it."
     ),
     "A tenant's ServiceAccount": "Any pod that mounts a token; no binding was made for it.",
-    "A tenant's admin": "A member of a group with the role `Admin` in `spec.access`.",
+    "A tenant's admin": (
+        "A member of a group with the role `Admin` in `spec.access`. What this person gave to"
+        " ServiceAccounts, pods that run as one, and tokens that were read there outlive the grant:"
+        " [when somebody leaves](controls/access.md#when-somebody-leaves)."
+    ),
     "Break-glass": (
         "Whoever may impersonate the group `securetenant:break-glass`: what it holds by itself."
     ),

@@ -63,7 +63,11 @@ def test_a_namespace_that_is_deleted_keeps_no_rights_in_its_tenant(
     wait_for(lambda: reads_secrets(admin, f"{former}-prod", left), what="the right to be seen")
     body["spec"]["namespaces"].pop()
     admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
-    wait_for(lambda: is_closed(admin, f"{former}-prod"), what="the RoleBinding to be deleted")
+    wait_for(
+        lambda: is_closed(admin, f"{former}-prod"),
+        what="the RoleBinding to be deleted",
+        seconds=30,
+    )
     wait_for(lambda: admin.get(kinds.NAMESPACE, left) is None, what=f"{left} to go", seconds=60)
     ready(factory.tenant(next_one, namespaces=[{"name": left}]))
     assert not reads_secrets(admin, f"{former}-prod", left)
@@ -128,3 +132,29 @@ def test_access_of_others_is_named(admin: Api, ready: Ready) -> None:
     # The platform made it, so it stays.
     admin.delete(kinds.ROLE_BINDING, "mine", "beside-a").ok()
     wait_for(lambda: named() is None, what="the condition to forget it")
+
+
+def test_what_a_member_gave_to_service_accounts_is_named_when_the_member_leaves(
+    sandbox: Instance, admin: Api, ready: Ready
+) -> None:
+    """Access outlived the grant, and AccessScoped said nothing of it."""
+    body = leaving("stays", "stays-ci")
+    ready(body)
+    let_in(sandbox, "stays", "stays-ci")
+    body["spec"]["access"] = []
+    ready(body)
+    # The rights are the ServiceAccount's: the tenant's own workloads may need them.
+    assert reads_secrets(admin, "stays-prod", "stays-ci")
+    found = conditions(settled(admin, "stays"))["AccessScoped"]
+    assert (found["status"], found["reason"]) == ("True", "AsSpecified")
+    assert found["message"].startswith(
+        "RoleBindings of members give rights to ServiceAccounts of this tenant: RoleBinding mine in"
+        " stays-prod. They stay when the member leaves. "
+    )
+    admin.delete(kinds.ROLE_BINDING, "mine", "stays-prod").ok()
+
+    def forgotten() -> bool:
+        told = conditions(admin.get(kinds.SECURE_TENANT, "stays"))["AccessScoped"]["message"]
+        return "of members" not in told
+
+    wait_for(forgotten, what="the condition to forget it")

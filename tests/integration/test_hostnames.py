@@ -93,3 +93,79 @@ def test_a_refused_spec_keeps_its_names_over_a_restart(
     operator.start()
     assert ".pin.test (tenant pinned)" in told(admin, "aged")
     assert (in_force(admin, "pinned"), in_force(admin, "aged")) == ([".pin.test"], [])
+
+
+def ingress(host: str) -> dict[str, Any]:
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    path = {"path": "/", "pathType": "Prefix", "backend": backend}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "web"},
+        "spec": {
+            "ingressClassName": "public",
+            "rules": [{"host": host, "http": {"paths": [path]}}],
+        },
+    }
+
+
+def policies(admin: Api, name: str) -> Any:
+    found = conditions(admin.get(kinds.SECURE_TENANT, name)).get("PoliciesInForce", {})
+    return found if found.get("reason") == "ForeignHostnames" else None
+
+
+def test_an_ingress_that_moves_along_with_its_namespace_is_named(
+    admin: Api, breaker: Api, ready: Ready
+) -> None:
+    """Two tenants served one host name, and nothing said so."""
+    workloads = {"hostnames": [".mover.test"], "ingressClasses": ["public"]}
+    entries = [{"name": "mover-1"}, {"name": "mover-left"}]
+    body = tenant("mover", namespaces=entries, workloads=workloads)
+    ready(body)
+    admin.create(kinds.INGRESS, ingress("shop.mover.test"), "mover-left").ok()
+    assert policies(admin, "mover") is None
+    body["spec"]["namespaces"].pop()
+    ready(body)
+    admin.create(kinds.SECURE_TENANT, tenant("taker", namespaces=[{"name": "mover-left"}])).ok()
+    labels = {names.TENANT_LABEL: "taker", names.STATE_LABEL: "active"}
+    consent = {names.ADOPT_ANNOTATION: "taker"}
+    moved = {"metadata": {"annotations": consent, "labels": labels}}
+    breaker.patch(kinds.NAMESPACE, "mover-left", moved).ok()
+    found = wait_for(lambda: policies(admin, "taker"), what="the condition to name it")
+    assert found["status"] == "False"
+    assert found["message"] == (
+        "Ingresses from before serve host names that spec.workloads.hostnames do not cover: Ingress"
+        " web in mover-left (shop.mover.test (tenant mover)). The operator does not delete them."
+        " Delete them, or change their hosts."
+    )
+    settled(admin, "taker", expected="Failed")
+    events = admin.list(kinds.EVENT, "default")
+    assert any(
+        each["reason"] == "ForeignHostnames" and "mover-left" in each["note"] for each in events
+    )
+    admin.delete(kinds.INGRESS, "web", "mover-left").ok()
+    settled(admin, "taker")
+    assert policies(admin, "taker") is None
+
+
+def test_an_ingress_whose_host_name_the_tenant_gave_up_is_named(admin: Api, ready: Ready) -> None:
+    workloads = {"hostnames": [".shrink.test"], "ingressClasses": ["public"]}
+    body = tenant("shrink", namespaces=[{"name": "shrink-1"}], workloads=workloads)
+    ready(body)
+    admin.create(kinds.INGRESS, ingress("shop.shrink.test"), "shrink-1").ok()
+    ask(admin, "shrink", ".other.test")
+    found = wait_for(lambda: policies(admin, "shrink"), what="the condition to name it")
+    assert found["status"] == "True"
+    assert "Ingress web in shrink-1 (shop.shrink.test)" in found["message"]
+    # Nobody else has the name, so the tenant is ready; until somebody has.
+    settled(admin, "shrink")
+    ready(asking("heir", ".shrink.test"))
+    settled(admin, "shrink", expected="Failed")
+    assert (
+        "shop.shrink.test (tenant heir)"
+        in conditions(admin.get(kinds.SECURE_TENANT, "shrink"))["PoliciesInForce"]["message"]
+    )
+    ask(admin, "heir")
+    settled(admin, "shrink")
+    ask(admin, "shrink", ".shrink.test")
+    wait_for(lambda: policies(admin, "shrink") is None, what="the condition to forget it")

@@ -275,3 +275,26 @@ def test_a_suspended_tenant_says_that_a_lockdown_does_not_take_effect(reason: st
     _, found = judged(Outcome(namespace="a"), findings=findings, states=states)
     assert "a lockdown or withdrawn access takes effect only when" in found["Ready"]["message"]
     assert found["Ready"]["reason"] == (reason or status.SUSPENDED)
+
+
+def test_a_namespace_that_is_not_the_tenants_lacks_nothing() -> None:
+    """AccessScoped said that a RoleBinding was missing in monitoring, which is somebody else's."""
+    outcomes = (
+        Outcome(
+            namespace="beta-web",
+            pending=(POLICY,),
+            unproved=frozenset({status.ACCESS_SCOPED}),
+            reason=status.PROGRESSING,
+        ),
+        Outcome(
+            namespace="monitoring",
+            pending=(POLICY,),
+            unproved=frozenset({status.ACCESS_SCOPED}),
+            reason=status.CONFLICT,
+        ),
+    )
+    _, found = judged(*outcomes)
+    assert found[status.ACCESS_SCOPED]["message"] == (
+        "A RoleBinding is missing, changed or not wanted in beta-web. Nothing is done in"
+        " monitoring, which the tenant does not own"
+    )

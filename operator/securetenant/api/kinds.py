@@ -122,6 +122,13 @@ CLUSTER_NETWORK_POLICY = Kind(
     namespaced=False,
 )
 """Where its CRD is installed (network-policy-api v0.2.0)."""
+INGRESS = Kind(
+    name="Ingress",
+    group="networking.k8s.io",
+    version="v1",
+    plural="ingresses",
+    namespaced=True,
+)
 NODE = Kind(name="Node", group="", version="v1", plural="nodes", namespaced=False)
 POD = Kind(name="Pod", group="", version="v1", plural="pods", namespaced=True)
 DAEMON_SET = Kind(
@@ -163,6 +170,7 @@ BY_NAME = {
         DAEMON_SET,
         EVENT,
         FLOW_SCHEMA,
+        INGRESS,
         LEASE,
         LIMIT_RANGE,
         MUTATING_BINDING,

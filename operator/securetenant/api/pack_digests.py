@@ -174,12 +174,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-owners",
-        "4ebf1aac744535ab36833ea98d3a86e9",
+        "39e1003c5469bd8cafa90b02393d1be8",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-owners-uid",
-        "2be300468edf3da0834d433bf5cd0c40",
+        "9af51b7e467c35a7b898b33ff2328514",
     ),
     (
         "ValidatingAdmissionPolicy",

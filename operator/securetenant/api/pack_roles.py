@@ -73,6 +73,11 @@ ROLES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "securetenant-operator",
+        "ingresses.networking.k8s.io",
+        "list watch",
+    ),
+    (
+        "securetenant-operator",
         "limitranges",
         "create delete get list patch watch",
     ),

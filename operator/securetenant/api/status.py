@@ -173,6 +173,9 @@ ROLES_CHANGED = "RolesChanged"
 platform team restores it."""
 HOSTNAME_TAKEN = "HostnameTaken"
 """A host name's end is also another tenant's, who has it in force, or asks for it and is older."""
+FOREIGN_HOSTNAMES = "ForeignHostnames"
+"""On PoliciesInForce: Ingresses from before serve host names that the tenant may not have now; the
+message names them. The condition stays True unless a name is another tenant's."""
 AUDIT_ONLY = "AuditOnly"
 """On Ready and PoliciesInForce, which stay True: rules by which the tenant protects itself warn
 instead of refusing, as the spec asks for."""

@@ -118,6 +118,14 @@ class Operator:
                 gone=self.engine.traffic_gone,
                 known=self.engine.traffic.refs,
             ),
+            Informer(
+                client,
+                kinds.INGRESS,
+                selector="",
+                seen=self.engine.ingress_seen,
+                gone=self.engine.ingress_gone,
+                known=self.engine.ingresses.refs,
+            ),
             *(self._platform_informer(kind, selector) for kind, selector in _PLATFORM),
             Informer(
                 client,

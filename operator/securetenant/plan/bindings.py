@@ -22,6 +22,8 @@ class ForeignBinding(NamedTuple):
     """Other namespaces whose ServiceAccounts it names."""
     beyond: tuple[str, ...]
     """What no tenant can write itself: people, and ClusterRoles that are not for tenants."""
+    has_accounts: bool
+    """Whether it names ServiceAccounts at all."""
 
 
 def observe(body: Body) -> ForeignBinding:
@@ -41,6 +43,7 @@ def observe(body: Body) -> ForeignBinding:
         metadata["uid"],
         frozenset(accounts - {metadata["namespace"]}),
         (*beyond, *people),
+        bool(accounts),
     )
 
 

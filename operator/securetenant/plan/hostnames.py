@@ -35,6 +35,9 @@ class _Index:
     def ends(self, tenant: str) -> set[str]:
         return self._of.get(tenant, set())
 
+    def at(self, end: str) -> set[str]:
+        return self._at.get(end, set())
+
     def overlapping(self, end: str) -> set[str]:
         found = self._at.get(end, set()) | self._under.get(end, set())
         for wider in _wider(end):
@@ -143,6 +146,10 @@ class Hostnames:
             if owner != tenant:
                 found[end] = owner
         return found
+
+    def holders(self, host: str) -> set[str]:
+        """Return the tenants that have the name itself in force."""
+        return {each for end in _wider(f".{host}") for each in self._held.at(end)}
 
     def _owner(self, tenant: str, end: str) -> str:
         holders = self._held.overlapping(end) - {tenant}

@@ -94,24 +94,33 @@ class Bindings:
 
     def findings(self, tenant: str, own: Collection[str]) -> tuple[Finding, ...]:
         """Return what a tenant's namespaces give to others; ``own`` are those of its spec."""
-        told = []
+        told, others = [], []
         for ref in self._of(tenant):
             known = self._known[ref]
             strangers = [f"ServiceAccounts of {each}" for each in sorted(known.accounts - set(own))]
             if beyond := (*known.beyond, *strangers)[:_TOLD]:
                 told.append(f"{ref} ({', '.join(beyond)})")
-        if not told:
+            elif known.has_accounts:
+                others.append(str(ref))
+        said = []
+        if told:
+            said.append(
+                "RoleBindings that SecureTenant did not make give access beyond spec.access:"
+                f" {_listed(told, '; ')}. They stay as they are; delete what nobody needs."
+            )
+        if others:
+            # Whoever made them may have lost a grant since then.
+            said.append(
+                "RoleBindings of members give rights to ServiceAccounts of this tenant:"
+                f" {_listed(others, ', ')}. They stay when the member leaves."
+            )
+        if not said:
             return ()
-        more = f" and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
-        message = (
-            "RoleBindings that SecureTenant did not make give access beyond spec.access:"
-            f" {'; '.join(told[:_TOLD])}{more}. They stay as they are; delete what nobody needs."
-        )
         return (
             Finding(
                 type=status.ACCESS_SCOPED,
-                reason=status.FOREIGN_BINDINGS,
-                message=message,
+                reason=status.FOREIGN_BINDINGS if told else status.AS_SPECIFIED,
+                message=" ".join(said),
                 informs=True,
             ),
         )
@@ -137,6 +146,11 @@ class Bindings:
             self._naming[namespace].discard(ref)
             if not self._naming[namespace]:
                 del self._naming[namespace]
+
+
+def _listed(told: list[str], between: str) -> str:
+    more = f" and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    return f"{between.join(told[:_TOLD])}{more}"
 
 
 def removed(ref: Ref) -> str:

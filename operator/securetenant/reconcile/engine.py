@@ -26,6 +26,7 @@ from securetenant.reconcile.errors import (
 )
 from securetenant.reconcile.flows import Flows
 from securetenant.reconcile.heartbeat import Heartbeat
+from securetenant.reconcile.ingresses import Ingresses
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.nodes import Nodes, Surroundings
 from securetenant.reconcile.pids import Pids
@@ -104,6 +105,7 @@ class Engine:
         self.tiers = Tiers(store=store, worker=self._worker)
         self.bindings = Bindings(store=store, worker=self._worker)
         self.traffic = Traffic(store=store, worker=self._worker)
+        self.ingresses = Ingresses(store=store, holders=self.tenants.holders)
         self._statuses = Statuses(cluster=cluster, meter=meter, announcer=announcer, now=now)
         self.departures = Departures(
             cluster=cluster,
@@ -319,6 +321,16 @@ class Engine:
         if self.traffic.drop(ref, version):
             self._wake_known({self.store.owner_of(ref.namespace)})
 
+    def ingress_seen(self, ref: Ref, body: Body) -> None:
+        """Take an Ingress as it now is."""
+        if self.ingresses.put(ref, body):
+            self._wake_known({self.store.owner_of(ref.namespace)})
+
+    def ingress_gone(self, ref: Ref, version: int) -> None:
+        """Take note that one was deleted."""
+        if self.ingresses.drop(ref, version):
+            self._wake_known({self.store.owner_of(ref.namespace)})
+
     def _wake_known(self, tenants: Iterable[str]) -> None:
         for name in self.tenants.records.keys() & set(tenants):
             self.queue.add(keys.Tenant(name))
@@ -334,6 +346,8 @@ class Engine:
         self.tenants.follow(self.store)
         for rival in self.tenants.displaced():
             self._wake_tenant(rival)
+        if self.tenants.names_moved():
+            self._wake_known(self.ingresses.named())
 
     def _look_again(self) -> None:
         for name in self.tenants.names():
@@ -696,6 +710,12 @@ class Engine:
         stuck, again = self.departures.stuck(key.tenant, record)
         if again:
             self.queue.add_after(key, again)
+        served = self.ingresses.findings(key.tenant)
+        if self.ingresses.is_news(key.tenant, served):
+            (first,) = served
+            self._statuses.announce(
+                key.tenant, record, first.reason, "Judge", first.message, is_warning=True
+            )
         findings = (
             *record.findings,
             *missing,
@@ -704,6 +724,7 @@ class Engine:
             *self.flows.findings(key.tenant),
             *self.bindings.findings(key.tenant, record.own),
             *self.traffic.findings(reach, is_suspended=record.is_suspended),
+            *served,
             *self._policy_findings(),
             *_turn_findings(record),
         )

@@ -164,6 +164,7 @@ class Tenants:
         """Tenants by whom they name as a peer, whether they were read already or not."""
         self._hostnames = Hostnames()
         self._displaced: set[str] = set()
+        self._names_moved = False
         self.unread: set[str] = set()
         """Tenants that were seen and not read yet: nobody knows what they ask for."""
 
@@ -302,6 +303,15 @@ class Tenants:
         now = _is_owned(name, record.uid, namespace, unit.scope.settings, store)
         return now != (namespace in record.own)
 
+    def holders(self, host: str) -> set[str]:
+        """Return the tenants that have a host name in force."""
+        return self._hostnames.holders(host)
+
+    def names_moved(self) -> bool:
+        """Tell, once, whether somebody came to have a host name in force, or lost one."""
+        found, self._names_moved = self._names_moved, False
+        return found
+
     def displaced(self) -> set[str]:
         """Return, once, the tenants who gained or lost host names by what others ask for."""
         found, self._displaced = self._displaced & self._records.keys(), set()
@@ -310,6 +320,7 @@ class Tenants:
     def follow(self, store: Store) -> None:
         """Take what changed about host names in TenantPolicies."""
         for tenant, before, after in store.served():
+            self._names_moved = True
             self._displaced |= self._hostnames.observe(tenant, before, after)
 
     def settle(self, name: str, store: Store) -> None:
@@ -325,6 +336,7 @@ class Tenants:
             wanted = record.units[namespace].wanted
             if expected.differs(wanted, wanted.policy, store.inside(namespace)):
                 return
+        self._names_moved = True
         self._displaced |= self._hostnames.settle(name)
 
     # --- peers ------------------------------------------------------------------------------

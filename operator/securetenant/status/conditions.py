@@ -24,6 +24,7 @@ _STALLED = (
     status.SUSPENDED,
     status.UNKNOWN_NAMESPACE,
     status.HOSTNAME_TAKEN,
+    status.FOREIGN_HOSTNAMES,
     status.NOT_IN_SETTINGS,
     status.SHARE_TOO_SMALL,
     status.NODE_CONFLICT,
@@ -47,6 +48,8 @@ _WAITING = (
     status.TEARDOWN_DELAYED,
     status.TERMINATING,
 )
+_NOT_OWN = frozenset({status.CONFLICT, status.CONSENT_NEEDED, status.PROTECTED_NAME})
+"""Reasons for which a namespace of the spec is not the tenant's: it lacks nothing of ours."""
 _RANKS = {reason: rank for rank, reason in enumerate((*_STALLED, *_WAITING))}
 _SHOWN = 3
 """How many namespaces a message names; the rest are counted."""
@@ -253,5 +256,9 @@ def _judge_aspect(
                 return Verdict(aspect.type, "True", finding.reason, f"{finding.message} {message}")
         return Verdict(aspect.type, "True", status.AS_SPECIFIED, message)
     worst = min(failing, key=lambda each: (_rank(each.reason), each.namespace))
-    where = listed(each.namespace for each in failing)
-    return Verdict(aspect.type, "False", worst.reason, f"{aspect.missing} in {where}")
+    own = [each.namespace for each in failing if each.reason not in _NOT_OWN]
+    others = [each.namespace for each in failing if each.reason in _NOT_OWN]
+    told = [f"{aspect.missing} in {listed(own)}"] if own else []
+    if others:
+        told.append(f"Nothing is done in {listed(others)}, which the tenant does not own")
+    return Verdict(aspect.type, "False", worst.reason, ". ".join(told))
