@@ -151,6 +151,12 @@ def fill(tenant: Api) -> None:
         tenant.create(kinds.ROLE_BINDING, bound, HOSTILE).ok()
         tenant.create(kinds.NETWORK_POLICY, policy, HOSTILE).ok()
         noted = {"name": f"large-{number}", "annotations": {"a": "<" * 260_000}}
+        hosts = [{"host": f"{each}.{number}.memory.test"} for each in range(4_000)]
+        ingress = {
+            "metadata": {"name": f"large-{number}"},
+            "spec": {"ingressClassName": "public", "rules": hosts},
+        }
+        tenant.create(kinds.INGRESS, ingress, HOSTILE).ok()
         path = f"/api/v1/namespaces/{HOSTILE}/serviceaccounts"
         tenant.call("POST", path, {"metadata": noted}).ok()
 
@@ -181,7 +187,9 @@ def test_the_largest_objects_of_a_tenant_neither_end_nor_stop_the_operator(
     )
     access = [{"name": "m", "role": "Admin", "subjects": [{"kind": "User", "name": "mallory"}]}]
     stand(admin, "calm")
-    stand(admin, "hostile", nodes={"dedication": "Dedicated", "names": ["own"]}, access=access)
+    own = {"dedication": "Dedicated", "names": ["own"]}
+    workloads = {"hostnames": [".memory.test"], "ingressClasses": ["public"]}
+    stand(admin, "hostile", nodes=own, access=access, workloads=workloads)
     fill(Api(crowded.admin_kubeconfig, speaking_as="mallory"))
 
     times: list[float] = []
