@@ -153,14 +153,6 @@ def test_nobody_else_does(plane: Instance, admin: Api, north: Any) -> None:
     assert not flows & ours
 
 
-def test_a_grant_to_an_asterisk_lets_nobody_wait(admin: Api, operator: Operator) -> None:
-    """To RBAC it is a name that nobody has; to a FlowSchema it is everybody."""
-    body = tenant("stars", namespaces=[{"name": "stars-1"}], access=granted("*", "stars-devs"))
-    made(admin, body)
-    wait_for(lambda: found(admin, "stars-1"), what="its FlowSchema")
-    assert subjects(found(admin, "stars-1")) == ["stars-devs", "system:serviceaccounts:stars-1"]
-
-
 def _patch(spec: Any) -> Callable[[Api, str], Any]:
     return lambda breaker, name: breaker.patch(KIND, name, {"spec": spec}).ok()
 

@@ -94,6 +94,47 @@ def test_a_retained_namespace_is_taken_back_with_consent_alone(admin: Api, ready
     assert names.ADOPT_ANNOTATION not in taken.get("annotations", {}), "consent is used up"
 
 
+@pytest.mark.parametrize("enforcement", ["Enforce", "Audit"])
+def test_a_new_tenant_of_an_old_name_does_not_meet_what_the_earlier_one_left(
+    enforcement: str, admin: Api, ready: Ready
+) -> None:
+    """Both had the label of one tenant, so traffic, quota and host names were one tenant's."""
+    name = f"successor-{enforcement.lower()}"
+    old, new = f"{name}-old", f"{name}-new"
+    ready(tenant(name, namespaces=[{"name": old}], enforcement=enforcement))
+    admin.delete(kinds.SECURE_TENANT, name).ok()
+    gone(admin, name)
+    body = tenant(name, namespaces=[{"name": new}], enforcement=enforcement)
+    admin.create(kinds.SECURE_TENANT, body).ok()
+    found = conditions(settled(admin, name, expected="Failed"))["Ready"]
+    assert found["reason"] == "ConsentNeeded"
+    assert found["message"] == (
+        f"Namespace {old} belongs to an earlier SecureTenant {name}, so its members and its traffic"
+        " would meet those of this one. Delete it, or add it to spec.namespaces and: kubectl"
+        f" annotate namespace {old} securetenant.io/adopt={name}"
+    )
+    assert admin.get(kinds.NAMESPACE, new) is None
+    consent = {"metadata": {"annotations": {names.ADOPT_ANNOTATION: name}}}
+    admin.patch(kinds.NAMESPACE, old, consent).ok()
+    body["spec"]["namespaces"].append({"name": old})
+    ready(body)
+    assert state(admin, old) == "active"
+    assert state(admin, new) == "active"
+
+
+def test_a_new_tenant_of_an_old_name_begins_when_what_was_left_is_deleted(
+    admin: Api, breaker: Api, ready: Ready
+) -> None:
+    ready(tenant("heir", namespaces=[{"name": "heir-old"}]))
+    admin.delete(kinds.SECURE_TENANT, "heir").ok()
+    gone(admin, "heir")
+    admin.create(kinds.SECURE_TENANT, tenant("heir", namespaces=[{"name": "heir-new"}])).ok()
+    settled(admin, "heir", expected="Failed")
+    breaker.delete(kinds.NAMESPACE, "heir-old").ok()
+    settled(admin, "heir", seconds=60)
+    assert state(admin, "heir-new") == "active"
+
+
 def test_a_secure_tenant_without_our_finalizer_is_no_wish_to_delete(
     admin: Api, ready: Ready, operator: Operator
 ) -> None:

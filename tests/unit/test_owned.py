@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from factory import namespace, seen, settings_spec, tenant
-from securetenant.api import kinds, names
+from securetenant.api import kinds, names, status
 from securetenant.api.objects import Ref
 from securetenant.desired import network, policy
 from securetenant.plan import ownership
@@ -41,6 +41,13 @@ def listed(record: Record, inside: str) -> list[str]:
     return list(body["spec"]["access"]["serviceAccountNamespaces"])
 
 
+def policy_in(namespace: str) -> dict[str, Any]:
+    """Return the TenantPolicy by which a namespace is this SecureTenant's, not an earlier one's."""
+    spec = {"tenant": "acme", "tenantUID": "uid-of-acme"}
+    metadata = {"name": "effective", "namespace": namespace, "uid": "u", "resourceVersion": "1"}
+    return {"kind": "TenantPolicy", "metadata": metadata, "spec": spec}
+
+
 def asking(*names_: str, **spec: Any) -> dict[str, Any]:
     return tenant("acme", namespaces=[{"name": each} for each in ("acme-a", *names_)], **spec)
 
@@ -62,7 +69,7 @@ def asking(*names_: str, **spec: Any) -> dict[str, Any]:
 def test_a_namespace_that_is_named_and_not_owned_is_in_no_list(there: dict[str, Any]) -> None:
     """S9: naming an existing namespace lets the tenant bind its ServiceAccounts."""
     world = World()
-    world.put(there)
+    world.put(there, namespace("acme-a", "acme"), policy_in("acme-a"))
     account = {"kind": "ServiceAccount", "name": "prometheus", "namespace": "monitoring"}
     grant = {"name": "all", "role": "Admin", "subjects": [account]}
     record = world.read(asking("monitoring", access=[grant]))
@@ -122,26 +129,24 @@ def test_a_peer_opens_nothing_to_a_namespace_that_the_other_tenant_only_asks_for
 @pytest.mark.parametrize(
     ("there", "held"),
     [
-        pytest.param(namespace("acme-b", "acme"), "", id="there"),
-        pytest.param(namespace("acme-b", "acme", deletionTimestamp="now"), "", id="made again"),
+        pytest.param(namespace("acme-b", "acme"), False, id="there"),
+        pytest.param(namespace("acme-b", "acme", deletionTimestamp="now"), False, id="made again"),
         pytest.param(
-            namespace("acme-b", "acme", labels=RETAINED, annotations=CONSENT), "", id="consented"
+            namespace("acme-b", "acme", labels=RETAINED, annotations=CONSENT), False, id="consented"
         ),
-        pytest.param(namespace("acme-b"), "uid-of-acme", id="its label was stripped"),
-        pytest.param(None, "", id="not made yet"),
+        pytest.param(namespace("acme-b"), True, id="its label was stripped"),
+        pytest.param(None, False, id="not made yet"),
     ],
 )
 def test_a_namespace_of_the_tenant_is_in_every_list(
-    there: dict[str, Any] | None, held: str
+    there: dict[str, Any] | None, held: bool
 ) -> None:
     """A name that is free counts: else each of N new namespaces would rewrite N TenantPolicies."""
     world = World()
     if there is not None:
         world.put(there)
     if held:
-        spec = {"tenant": "acme", "tenantUID": held}
-        metadata = {"name": "effective", "namespace": "acme-b", "uid": "u", "resourceVersion": "1"}
-        world.put({"kind": "TenantPolicy", "metadata": metadata, "spec": spec})
+        world.put(policy_in("acme-b"))
     assert listed(world.read(asking("acme-b")), "acme-a") == ["acme-a", "acme-b"]
 
 
@@ -172,8 +177,8 @@ def test_a_tenant_is_read_again_when_a_namespace_becomes_its_own_or_another_s() 
 
 def quota(namespace: str, **hard: str) -> dict[str, Any]:
     metadata = {"name": names.QUOTA, "namespace": namespace, "uid": "q", "resourceVersion": "1"}
-    status = {"hard": hard}
-    return {"kind": "ResourceQuota", "metadata": metadata, "spec": status, "status": status}
+    held = {"hard": hard}
+    return {"kind": "ResourceQuota", "metadata": metadata, "spec": held, "status": held}
 
 
 @pytest.mark.parametrize("owner", ["", "beta"])
@@ -192,8 +197,33 @@ def test_a_quota_that_is_the_tenants_still_counts_while_consent_is_missing(state
     """What a retained namespace may use is taken from the tenant's total, named or not."""
     world = World()
     world.put(
-        namespace("acme-b", "acme", labels={names.STATE_LABEL: state}), quota("acme-b", pods="8")
+        namespace("acme-b", "acme", labels={names.STATE_LABEL: state}),
+        policy_in("acme-b"),
+        quota("acme-b", pods="8"),
     )
     record = world.read(asking("acme-b", quota={"pods": 10}))
     assert record.units["acme-a"].share["pods"] == 0
     assert record.is_waiting
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        pytest.param({"tenant": "acme", "tenantUID": "another"}, id="of another uid"),
+        pytest.param(None, id="retained, and nobody knows by whom"),
+    ],
+)
+def test_a_tenant_that_had_begun_goes_on_and_names_what_is_of_an_earlier_one(
+    earlier: dict[str, str] | None,
+) -> None:
+    """By an upgrade, or by whoever breaks the glass: traffic of both meets, so it is said."""
+    world = World()
+    world.put(namespace("acme-a", "acme"), policy_in("acme-a"))
+    world.put(namespace("acme-old", "acme", labels=RETAINED))
+    if earlier is not None:
+        world.put({**policy_in("acme-old"), "spec": earlier})
+    record = world.read(asking())
+    assert list(record.units) == ["acme-a"]
+    (finding,) = (each for each in record.findings if each.reason == status.CONSENT_NEEDED)
+    assert finding.type == status.NETWORK_ISOLATED
+    assert "Namespace acme-old belongs to an earlier SecureTenant acme" in finding.message

@@ -162,7 +162,9 @@ or nothing is common; the message says which tenant has to declare what. Closed 
 PROTECTED_NAME = "ProtectedName"
 """The platform team keeps this name of a namespace for itself (TenancySettings)."""
 CONSENT_NEEDED = "ConsentNeeded"
-"""A retained namespace is taken back only with the platform team's consent."""
+"""A retained namespace is taken back only with the platform team's consent; without it nothing is
+made for a new SecureTenant of the name. On NetworkIsolated: namespaces of an earlier one are there,
+and this one had begun."""
 POLICIES_CHANGED = "PoliciesChanged"
 """An admission policy is missing or not the one of this version: the platform team installs it."""
 CRDS_CHANGED = "CRDsChanged"

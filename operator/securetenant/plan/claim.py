@@ -78,6 +78,19 @@ def judge(
     return Verdict(Claim.OWN, is_owned=True)
 
 
+def is_anothers(uid: str, observed: Observed | None, policy: PolicyFacts | None) -> bool:
+    """Tell whether a namespace with a tenant's label is of an earlier SecureTenant of that name.
+
+    ``uid`` is that of the SecureTenant there is now. A namespace that was retained and holds no
+    TenantPolicy says nothing, so it counts.
+    """
+    if observed is None or not isinstance(observed.facts, NamespaceFacts):
+        return False
+    if policy is None:
+        return observed.facts.labels.get(names.STATE_LABEL) == names.RETAINED
+    return policy.tenant_uid != uid
+
+
 def is_owned(verdict: Verdict, *, is_protected: bool) -> bool:
     """Tell whether a namespace that a spec names is one of the tenant's own.
 

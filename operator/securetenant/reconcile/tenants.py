@@ -21,7 +21,7 @@ from securetenant.plan import claim, expected, ledger, restrictions, shares
 from securetenant.plan.expected import Expected, Known
 from securetenant.plan.hostnames import Claim, Hostnames
 from securetenant.plan.ledger import Part
-from securetenant.plan.ownership import PolicyFacts, QuotaFacts
+from securetenant.plan.ownership import Observed, PolicyFacts, QuotaFacts
 from securetenant.plan.shares import TooSmall
 from securetenant.reconcile.store import Store
 from securetenant.status import conditions
@@ -239,8 +239,11 @@ class Tenants:
         record.stale = False
         self.unread.discard(name)
         refusal: tuple[Finding, ...] = ()
+        earlier = ""
         try:
-            spec = record.good = _judge(name, record, settings)
+            spec = _judge(name, record, settings)
+            earlier = _earlier(name, record.uid, spec, store)
+            record.good = spec
             record.reading = None
         except RefusedSpecError as error:
             refusal = (Finding(type=status.READY, reason=error.reason, message=str(error)),)
@@ -263,6 +266,7 @@ class Tenants:
         taken = self._hostnames.taken(name, ends)
         self._displaced |= self._hostnames.give(name, set(ends) - taken.keys()) - {name}
         record.findings = refusal or (
+            *_earlier_findings(earlier),
             *_findings(spec, settings, book),
             *_hostname_findings(taken),
             *lacking,
@@ -539,16 +543,59 @@ def owned(
 
 
 def _is_owned(tenant: str, uid: str, namespace: str, settings: SettingsSpec, store: Store) -> bool:
+    verdict = claim.judge(tenant, uid, namespace, *_seen(namespace, store))
+    return claim.is_owned(verdict, is_protected=settings.protects(namespace))
+
+
+def _seen(namespace: str, store: Store) -> tuple[Observed | None, PolicyFacts | None]:
+    """Return a namespace and the TenantPolicy in it, as far as they are there."""
     policy = store.get(Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME))
     facts = policy.facts if policy is not None else None
-    verdict = claim.judge(
-        tenant,
-        uid,
-        namespace,
-        store.get(Ref(kinds.NAMESPACE.name, "", namespace)),
-        facts if isinstance(facts, PolicyFacts) else None,
+    observed = store.get(Ref(kinds.NAMESPACE.name, "", namespace))
+    return observed, facts if isinstance(facts, PolicyFacts) else None
+
+
+def _has_begun(tenant: str, uid: str, store: Store) -> bool:
+    """Tell whether a namespace is this very SecureTenant's."""
+    return any(
+        policy is not None and policy.tenant_uid == uid
+        for _, policy in (_seen(each, store) for each in store.owned_by(tenant))
     )
-    return claim.is_owned(verdict, is_protected=settings.protects(namespace))
+
+
+def _earlier(tenant: str, uid: str, spec: TenantSpec, store: Store) -> str:
+    """Say which namespaces are of an earlier SecureTenant of this name, if nobody gave them over.
+
+    They carry the tenant's label: its traffic, its members and its host names would meet those of
+    whoever had the name before. Raises :class:`RefusedSpecError` where nothing is this one's yet:
+    then nothing is made.
+    """
+    told = []
+    listed = {each.name for each in spec.namespaces}
+    for namespace in sorted(store.owned_by(tenant)):
+        observed, policy = _seen(namespace, store)
+        if not claim.is_anothers(uid, observed, policy):
+            continue
+        if namespace not in listed:
+            told.append(
+                f"Namespace {namespace} belongs to an earlier SecureTenant {tenant}, so its members"
+                " and its traffic would meet those of this one. Delete it, or add it to"
+                f" spec.namespaces and: kubectl annotate namespace {namespace}"
+                f" {names.ADOPT_ANNOTATION}={tenant}"
+            )
+        elif not (verdict := claim.judge(tenant, uid, namespace, observed, policy)).is_owned:
+            told.append(verdict.message)
+    more = f"; and {len(told) - _TOLD} more namespaces" if len(told) > _TOLD else ""
+    text = "; ".join(told[:_TOLD]) + more
+    if text and not _has_begun(tenant, uid, store):
+        raise RefusedSpecError(text, status.CONSENT_NEEDED)
+    return text
+
+
+def _earlier_findings(text: str) -> tuple[Finding, ...]:
+    if not text:
+        return ()
+    return (Finding(type=status.NETWORK_ISOLATED, reason=status.CONSENT_NEEDED, message=text),)
 
 
 def _what_people_change(body: Body) -> tuple[Any, ...]:

@@ -71,10 +71,11 @@ def _verdicts(subject: Subject) -> list[Verdict]:
         finding = subject.findings[0]
         return conditions.waiting(finding.reason, finding.message)
     for finding in subject.findings:
-        if finding.reason in (
+        if finding.type == status.READY and finding.reason in (
             status.SPEC_REFUSED,
             status.SETTINGS_MISSING,
             status.BOUND_PASSED,
+            status.CONSENT_NEEDED,
         ):
             notes = (note for _, note in subject.states)
             return conditions.refused(finding.reason, "; ".join((finding.message, *notes)))
