@@ -94,7 +94,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-finalizers",
-        "7137348b7cf9c9fd2f0dd08b0ef0e810",
+        "ec4710cb0a56e61ea44a8185d3b278b1",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -479,7 +479,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-tokens-audit",
-        "10166aa68b9e61620b6002d0233f4d2d",
+        "f4683a976403149bcdeb24a6a576400e",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-tokens-secrets",
+        "81209472d6d5340806a78149d2ff6159",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
