@@ -62,7 +62,12 @@ def two(admin: Api, operator: Operator) -> Iterator[None]:
             access=[{"name": "developers", "role": "Developer", "subjects": subjects}],
             enforcement=mode,
             quota={"pods": 10, "persistentvolumeclaims": 10, "requests.storage": "10Gi"},
-            workloads={"storageClasses": ["fast"], "annotations": [LISTED]},
+            workloads={
+                "storageClasses": ["fast"],
+                "annotations": [LISTED],
+                "hostnames": [f".{name}.example"],
+                "ingressClasses": ["nginx"],
+            },
         )
         admin.create(kinds.SECURE_TENANT, body).ok()
     for name in MODES:
@@ -87,6 +92,49 @@ def member(request: pytest.FixtureRequest, two: None, sandbox: Instance) -> Memb
     own, other = request.param
     login = kubeconfigs.for_user(sandbox, f"{own}-developer", (f"{own}-developers",))
     return Member(Api(login), f"{own}-1", other)
+
+
+JUDGED = {
+    "configmaps": ("replicator.v1.mittwald.de/replicate-to-matching", "annotations"),
+    "secrets": ("replicator.v1.mittwald.de/replicate-to-matching", "annotations"),
+    "serviceaccounts": ("eks.amazonaws.com/role-arn", "annotations"),
+    "persistentvolumeclaims": ("trident.netapp.io/cloneFromPVC", "annotations"),
+    "persistentvolumeclaims by how they are bound": ("pv.kubernetes.io/migrated-to", "volumes"),
+    "pods": ("k8s.v1.cni.cncf.io/networks", "pods"),
+    "services": ("external-dns.alpha.kubernetes.io/hostname", "services"),
+    "ingresses": ("nginx.ingress.kubernetes.io/server-alias", "ingress"),
+}
+"""An annotation that is refused on each kind, and by which policy."""
+
+
+@pytest.mark.parametrize("title", JUDGED)
+def test_an_annotation_that_comes_later_and_is_empty_is_refused(title: str, member: Member) -> None:
+    """It looked like one that was not there: some tools ask only whether the key is set."""
+    key, policy = JUDGED[title]
+    plural, name = title.split(maxsplit=1)[0], f"later-{policy}"
+    root = "/apis/networking.k8s.io/v1" if plural == "ingresses" else "/api/v1"
+    path = f"{root}/namespaces/{member.namespace}/{plural}"
+    body: dict[str, Any] = {"metadata": {"name": name}, **BODIES.get(plural, {})}
+    if plural == "pods":
+        body["spec"] = factory.pod()["spec"]
+    if plural == "services":
+        body["spec"] = {"selector": {"app": "a"}, "ports": [{"port": 80}]}
+    if plural == "ingresses":
+        host = f"a.{member.namespace.removesuffix('-1')}.example"
+        backend = {"service": {"name": "a", "port": {"number": 80}}}
+        paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+        rules = [{"host": host, "http": {"paths": paths}}]
+        body["spec"] = {"ingressClassName": "nginx", "rules": rules}
+    created = mutate(body, "metadata.annotations", {key: ""})
+    answer = member.api.call("POST", path, created, dryRun="All")
+    assert verdict(answer, Policy(f"securetenant-{policy}")) == "Blocked"
+    member.api.call("POST", path, body).ok()
+    change = {"metadata": {"annotations": {key: ""}}}
+    answer = member.api.call("PATCH", f"{path}/{name}", change, content_type=MERGE, dryRun="All")
+    assert verdict(answer, Policy(f"securetenant-{policy}")) == "Blocked"
+    note = {"metadata": {"annotations": {"note": ""}}}
+    member.api.call("PATCH", f"{path}/{name}", note, content_type=MERGE, dryRun="All").ok()
+    member.api.call("DELETE", f"{path}/{name}").ok()
 
 
 REACHING = [

@@ -98,6 +98,19 @@ def test_what_protects_the_tenant_itself_warns_in_audit_mode(
     assert "securetenant: " in str(answer.warnings)
 
 
+def test_a_token_without_end_is_refused_in_audit_mode(member: Api) -> None:
+    """It outlives the access of whoever made it."""
+    noted = {"name": "t", "annotations": {"kubernetes.io/service-account.name": "default"}}
+    body = {"metadata": noted, "type": "kubernetes.io/service-account-token"}
+    answer = member.call("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", body, dryRun="All")
+    assert verdict(answer, Policy("securetenant-tokens")) == "Blocked"
+    account = {"metadata": {"name": "mounting"}, "automountServiceAccountToken": True}
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
+    answer = member.call("POST", path, account, dryRun="All")
+    answer.ok()
+    assert "securetenant: automountServiceAccountToken is true" in str(answer.warnings)
+
+
 def test_f01_what_a_node_has_cached_is_pulled_again_in_audit_mode(member: Api) -> None:
     """For containers, init containers, image volumes and those that are added to debug."""
     for policy in ("IfNotPresent", "Never"):

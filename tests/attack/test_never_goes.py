@@ -324,6 +324,27 @@ def test_a_budget_of_more_pods_than_anybody_runs_is_refused(number: int, member:
     assert "at most 100 as the number of minAvailable" in answer.message
 
 
+@pytest.mark.parametrize(
+    "given", [{}, {"minAvailable": None}, {"selector": {"matchLabels": LABELS}}]
+)
+def test_a_budget_that_names_no_number_is_refused(given: dict[str, Any], member: Member) -> None:
+    """The disruption controller takes it for one that allows none."""
+    answer = member.post(BUDGETS, {"metadata": {"name": "b"}, "spec": given})
+    assert verdict(answer, FINALIZERS) == "Blocked"
+    assert "set minAvailable or maxUnavailable" in answer.message
+
+
+def test_a_budget_does_not_lose_its_number(member: Member) -> None:
+    path = f"/apis/policy/v1/namespaces/{member.namespace}/poddisruptionbudgets"
+    for number in ("minAvailable", "maxUnavailable"):
+        body = {"metadata": {"name": "losing"}, "spec": {number: 1}}
+        member.api.call("POST", path, body).ok()
+        change = {"spec": {number: None}}
+        answer = member.api.call("PATCH", f"{path}/losing", change, content_type=MERGE)
+        assert verdict(answer, FINALIZERS) == "Blocked"
+        member.api.call("DELETE", f"{path}/losing").ok()
+
+
 @pytest.mark.parametrize("value", [1, 2, 100, "50%", "80%"])
 def test_a_budget_of_ordinary_charts_is_admitted(value: Any, member: Member) -> None:
     member.post(BUDGETS, {"metadata": {"name": "b"}, "spec": {"minAvailable": value}}).ok()

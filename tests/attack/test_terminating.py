@@ -79,7 +79,7 @@ HELD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "securetenant:viewer"}},
         {"subjects": [{"apiGroup": RBAC, "kind": "Group", "name": "another-admins"}]},
     ),
-    ("secrets", {}, {}),
+    ("secrets", {}, {"metadata": {"annotations": {"replicator.example/to-all": ""}}}),
     ("policy/v1/poddisruptionbudgets", {"spec": {"maxUnavailable": 1}}, {}),
 ]
 """An object of each kind that a rule reads a TenantPolicy for, and some others; and a change."""

@@ -69,7 +69,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-annotations",
-        "4c7c2f3c5326e3110a8ae5b8bb17cfdd",
+        "f95409b8c4a8f2eb818a88a9785c3545",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -94,7 +94,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-finalizers",
-        "7137348b7cf9c9fd2f0dd08b0ef0e810",
+        "ec4710cb0a56e61ea44a8185d3b278b1",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -104,7 +104,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "75f6b18ba3d472a0cfda4ae758e7e377",
+        "044e9769677f1d368b459a166f1a004f",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -119,7 +119,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-mirror-pods",
-        "869450f6074f802dd74634aa079a919a",
+        "736b37ef63edbd5e2397181a7ae38490",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -189,7 +189,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods",
-        "282ec19b8f9ee3e55749093d289d8791",
+        "6467826d7ab6de38a32f435a1aa86df4",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -209,12 +209,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-routes",
-        "23e51154b30e493c5b440d17968a418f",
+        "5a9032f80fa4421adc7cd4a3161676e8",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-services",
-        "84c2e741664962ecc180a8d71d84ce8d",
+        "9554f24511ce473cdf81aae692db61cc",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -229,7 +229,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-terminating",
-        "320bad61a2abca02bc5697e2fb15df53",
+        "11fbe441eda6902598f5bfb522ff3e97",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -244,7 +244,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-volumes",
-        "694aba3b5ffc048c489be8a61d2ebd1f",
+        "b854b12649ad00b1b3483dbe24ffcee2",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
@@ -479,7 +479,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-tokens-audit",
-        "10166aa68b9e61620b6002d0233f4d2d",
+        "f4683a976403149bcdeb24a6a576400e",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-tokens-secrets",
+        "81209472d6d5340806a78149d2ff6159",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
