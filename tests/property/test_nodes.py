@@ -2,22 +2,21 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memory_cluster import MemoryCluster, Write
 from securetenant.api import kinds, names
-from securetenant.api.kinds import Kind
 from securetenant.api.nodes import SettingsNodes, TenantNodes
-from securetenant.api.objects import Body, Manifest, Page, Ref
+from securetenant.api.objects import Ref
 from securetenant.plan import nodes
 from securetenant.plan.nodes import NodeFacts
-from securetenant.reconcile.errors import ConflictError, MissingError
+from securetenant.reconcile.errors import ConflictError
 from securetenant.reconcile.nodes import Nodes, Surroundings
+from silent import Silent
 
-T = TypeVar("T")
 POOL = "node-restriction.kubernetes.io/pool"
 TENANTS, NODES = ("red", "blue"), ("n1", "n2")
 SETTINGS = SettingsNodes.model_validate(
@@ -26,114 +25,80 @@ SETTINGS = SettingsNodes.model_validate(
 OTHER = {"key": "other", "effect": "NoSchedule"}
 
 
-class Cluster:
-    """Nodes and pods; refuses a write that was made of an older node, and looks at each."""
+class Cluster(MemoryCluster):
+    """Nodes and pods; looks at each write of ours."""
 
     def __init__(self) -> None:
-        self.bodies: dict[str, dict[str, Any]] = {}
-        self.pods: set[tuple[str, str, str]] = set()
-        """Namespace, name, node."""
-        self.version = 0
+        super().__init__(*TENANTS, "default")
         self.interferes = False
-        """Whether somebody writes a taint of theirs just before the next write of ours."""
+        """Whether somebody writes a taint of theirs just before the next patch of ours."""
+        self.interfered = False
+        self.started = itertools.count()
+        self.fault = self._interfere
+        self.wrote = self._judge
+
+    @property
+    def nodes(self) -> list[str]:
+        return [ref.name for ref in self.objects if ref.kind == kinds.NODE.name]
 
     def register(self, name: str, pool: str) -> None:
-        self.version += 1
-        metadata = {"name": name, "uid": f"{name}-{self.version}", "labels": {POOL: pool}}
-        self.bodies[name] = {"metadata": metadata, "spec": {}}
-        self.touch(name)
-
-    def touch(self, name: str) -> None:
-        self.version += 1
-        body = self.bodies[name]
-        metadata = {**body["metadata"], "resourceVersion": str(self.version)}
-        self.bodies[name] = {**body, "metadata": metadata}
+        """Register a node, anew if it is there; what ran there ran on the other one."""
+        if node(name) in self.objects:
+            self.remove(node(name))
+        self.clear(name)
+        metadata = {"name": name, "labels": {POOL: pool}}
+        self.put({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}})
 
     def facts(self, name: str) -> NodeFacts:
-        return nodes.observe(self.bodies[name])
+        return nodes.observe(self.objects[node(name)])
 
-    async def read(self, ref: Ref) -> Body | None:
-        return self.bodies.get(ref.name)
+    def run(self, namespace: str, where: str) -> None:
+        """Let a pod run on a node."""
+        metadata = {"namespace": namespace, "name": f"p{next(self.started)}"}
+        spec = {"nodeName": where}
+        self.put({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 
-    async def apply(self, manifest: Manifest) -> Body:
-        name, wanted = manifest.ref.name, manifest.body["metadata"]
-        if name not in self.bodies or self.bodies[name]["metadata"]["uid"] != wanted["uid"]:
-            raise ConflictError("another uid")
-        self._write(name, labels=wanted["labels"])
-        return self.bodies[name]
+    def pods(self, where: str = "", namespace: str = "") -> list[Ref]:
+        """Return the pods, those of a node or of a namespace."""
+        return [
+            ref
+            for ref, body in self.objects.items()
+            if ref.kind == kinds.POD.name
+            and where in ("", body["spec"]["nodeName"])
+            and namespace in ("", ref.namespace)
+        ]
 
-    async def amend(self, ref: Ref, patch: list[dict[str, Any]]) -> Body:
-        if ref.name not in self.bodies:
-            raise MissingError("gone")
-        if self.interferes:
-            self.interferes = False
-            spec = self.bodies[ref.name]["spec"]
-            spec["taints"] = [*spec.get("taints", ()), OTHER]
-            self.touch(ref.name)
-        metadata = self.bodies[ref.name]["metadata"]
-        test, change = patch
-        if test["path"] == "/metadata/resourceVersion":
-            if test["value"] != metadata["resourceVersion"]:
-                raise ConflictError("changed meanwhile")
-            self._write(ref.name, taints=change.get("value", ()))
-        else:
-            assert metadata["labels"].get(names.NODE_LABEL) == test["value"]
-            self._write(ref.name, labels={names.NODE_LABEL: None})
-        return self.bodies[ref.name]
+    def clear(self, where: str = "") -> None:
+        """Let the pods go, of a node or all."""
+        for ref in self.pods(where):
+            self.remove(ref)
 
-    async def pages(
-        self,
-        kind: Kind,
-        *,
-        take: Callable[[dict[str, Any]], T],
-        namespace: str = "",
-        fields: str = "",
-        size: int = 500,
-    ) -> AsyncIterator[Page[T]]:
-        assert (kind, namespace) == (kinds.POD, "")
-        assert size > 0
-        node = fields.partition("=")[2]
-        bodies = (
-            {"metadata": {"namespace": space, "name": name}, "spec": {"nodeName": where}}
-            for space, name, where in sorted(self.pods)
-            if where == node
-        )
-        yield Page("1", [take(each) for each in bodies])
+    def _interfere(self, verb: str, ref: Ref, _: Any) -> None:
+        if verb == "amend" and self.interferes:
+            self.interferes, self.interfered = False, True
+            body = self.objects[ref]
+            taints = [*body["spec"].get("taints", ()), OTHER]
+            self.put({**body, "spec": {"taints": taints}})
 
-    def _write(self, name: str, *, labels: Any = None, taints: Any = None) -> None:
-        """Write to a node, and hold what must hold at every moment."""
-        before, body = self.facts(name), self.bodies[name]
-        if labels is not None:
-            both = {**body["metadata"]["labels"], **labels}
-            kept = {key: value for key, value in both.items() if value is not None}
-            body["metadata"] = {**body["metadata"], "labels": kept}
-        if taints is not None:
-            body["spec"] = {"taints": list(taints)} if taints else {}
-        self.touch(name)
-        after = self.facts(name)
+    def _judge(self, write: Write) -> None:
+        """Hold what must hold at every moment."""
+        assert write.verb in ("apply", "amend"), write
+        assert write.before is not None
+        before, after = nodes.observe(write.before), nodes.observe(write.after)
         if after.label not in ("", names.SHARED):
             assert any(
                 each.value == after.label and each.effect == "NoSchedule"
                 for each in after.our_taints
             ), "a label without its taint"
         for taint in set(before.our_taints) - set(after.our_taints):
-            there = [each for each in self.pods if each[2] == name and each[0] == taint.value]
+            there = self.pods(write.ref.name, taint.value)
             assert not there or taint.value == after.label, "a wall that went before the pods"
         others = [each for each in before.taints if each.key != names.NODE_TAINT]
         assert others == [each for each in after.taints if each.key != names.NODE_TAINT]
 
-    async def unused(self, *_: Any) -> Any:
-        raise AssertionError
 
-    create = delete = apply_status = unused
-
-
-class Silent:
-    def wrote(self, verb: str, kind: str) -> None: ...
-    def policies_in_force(self, yes: bool) -> None: ...
-    def rolled_out(self, followed: int, total: int, *, halted: bool) -> None: ...
-    def drifted(self, kind: str) -> None: ...
-    def reconciled(self, kind: str, seconds: float, *, failed: bool) -> None: ...
+def node(name: str) -> Ref:
+    return Ref(kinds.NODE.name, "", name)
 
 
 class World:
@@ -161,8 +126,6 @@ class World:
         match step:
             case ("register", name, pool):
                 self.cluster.register(name, pool)
-                # What ran there ran on the other one.
-                self.cluster.pods = {each for each in self.cluster.pods if each[2] != name}
             case ("ask", tenant, None):
                 self.asked.pop(tenant, None)
                 self.nodes.ask(tenant, None)
@@ -172,13 +135,13 @@ class World:
                 self.nodes.ask(tenant, found)
             case ("run", tenant, name):
                 # The scheduler: label and taint allow it.
-                if name in self.cluster.bodies and self.cluster.facts(name).label == tenant:
-                    self.cluster.pods.add((tenant, f"p{len(self.cluster.pods)}", name))
+                if self.cluster.facts(name).label == tenant:
+                    self.cluster.run(tenant, name)
             case ("foreign", _, name):
-                if name in self.cluster.bodies and not self.cluster.facts(name).our_taints:
-                    self.cluster.pods.add(("default", "x", name))
+                if not self.cluster.facts(name).our_taints:
+                    self.cluster.run("default", name)
             case ("empty", _, name):
-                self.cluster.pods = {each for each in self.cluster.pods if each[2] != name}
+                self.cluster.clear(name)
             case ("interfere", _, _):
                 self.cluster.interferes = True
             case ("restart", _, _):
@@ -186,12 +149,13 @@ class World:
 
     async def look(self) -> None:
         """See every node, and work on each."""
-        for name, body in list(self.cluster.bodies.items()):
-            self.nodes.seen(name, body)
+        for name in self.cluster.nodes:
+            self.nodes.seen(name, self.cluster.objects[node(name)])
+            self.cluster.interfered = False
             try:
                 await self.nodes.converge(name, SETTINGS)
             except ConflictError:
-                continue
+                assert self.cluster.interfered
 
 
 wanted = st.one_of(
@@ -241,12 +205,12 @@ def test_walls_stand_at_every_moment_and_in_the_end_each_node_has_whom_the_specs
             if looks:
                 await world.look()
         # Pods go, the dust settles.
-        world.cluster.pods.clear()
+        world.cluster.clear()
         for _ in range(4):
             await world.look()
 
     asyncio.run(play())
-    for name in world.cluster.bodies:
+    for name in world.cluster.nodes:
         facts = world.cluster.facts(name)
         asking = {
             tenant

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -10,33 +10,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import factory
-from securetenant.api import names, status
-from securetenant.api.kinds import Kind
+from memory_cluster import MemoryCluster
+from securetenant.api import kinds, names, status
 from securetenant.api.nodes import PID_BOUNDS, SettingsNodes, TenantNodes
-from securetenant.api.objects import Body, Manifest, Page, Ref
+from securetenant.api.objects import Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import kubelets, pids
-from securetenant.plan.pids import UNLIMITED, Asked, Limit, Reading, Source
+from securetenant.plan.pids import UNLIMITED, Asked, Kubelet, Limit, Reading, Source
 from securetenant.reconcile.errors import ConflictError
 from securetenant.reconcile.pids import GRACE_SECONDS, INTERVAL_SECONDS, Pids
 from securetenant.status import limits
+from silent import Silent
 
 OURS = "securetenant.node-restriction.kubernetes.io/pids-at-most-"
 READ = Limit(Source.READ, 1024)
-_versions = itertools.count(1)
+_beats = itertools.count(1)
 
 
 def node(
-    name: str = "node-a", *, boot: str = "1", uid: str = "", owner: str = "red", **labels: str
+    name: str = "node-a", *, boot: str = "1", owner: str = "red", **labels: str
 ) -> dict[str, Any]:
-    """Return a Node as it now is; ``labels`` are bounds that it carries, like at_512."""
+    """Return a Node as its kubelet now tells it; ``labels`` are bounds that it carries."""
     metadata: dict[str, Any] = {
         "name": name,
-        "uid": uid or f"uid-of-{name}",
-        "resourceVersion": str(next(_versions)),
+        "uid": f"uid-of-{name}",
         "labels": {names.NODE_LABEL: owner, **labels},
     }
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "then"}
     return {
+        "apiVersion": "v1",
+        "kind": "Node",
         "metadata": metadata,
         "status": {
             "addresses": [
@@ -46,7 +49,7 @@ def node(
             ],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10251}},
             "nodeInfo": {"bootID": boot, "operatingSystem": "linux"},
-            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "then"}],
+            "conditions": [{**ready, "lastHeartbeatTime": str(next(_beats))}],
         },
     }
 
@@ -304,77 +307,37 @@ class World:
         self.asked: list[str] = []
         self.stuck: set[str] = set()
         self.unstuck = asyncio.Event()
-        self.nodes: dict[str, dict[str, Any]] = {}
-        self.patches: list[list[dict[str, Any]]] = []
-        self.conflicts = 0
+        self.cluster = MemoryCluster()
         self.changes: list[str] = []
         self.pids = Pids(
             kubelets=self,
-            cluster=self,
-            meter=self,
+            cluster=self.cluster,
+            meter=Silent(),
             changed=self.changes.append,
             clock=lambda: self.now,
         )
         self.pids.take_settings(SettingsSpec.model_validate(factory.settings()["spec"]))
 
-    async def read(self, kubelet: Any, _: Any = None, /) -> Any:
+    async def read(
+        self,
+        kubelet: Kubelet,
+        settings: SettingsSpec,  # noqa: ARG002 - the port's.
+    ) -> Reading:
         self.asked.append(kubelet.node)
         if kubelet.node in self.stuck:
             await self.unstuck.wait()
         return self.answers.get(kubelet.node, Reading(limit=1024))
 
-    async def amend(self, ref: Ref, patch: list[dict[str, Any]]) -> Body:
-        if self.conflicts:
-            self.conflicts -= 1
-            raise ConflictError("it was changed meanwhile")
-        self.patches.append(patch)
-        body = self.nodes[ref.name]
-        labels = body["metadata"]["labels"]
-        for step in patch:
-            key = step["path"].rpartition("/")[2].replace("~1", "/")
-            if step["op"] == "add":
-                labels[key] = step["value"]
-            elif step["op"] == "remove":
-                del labels[key]
-        body["metadata"]["resourceVersion"] = str(next(_versions))
-        return body
-
-    async def create(self, manifest: Manifest) -> Body:
-        raise AssertionError(f"nothing is created here: {manifest.ref}")
-
-    async def apply(self, manifest: Manifest) -> Body:
-        raise AssertionError(f"labels are patched, not applied: {manifest.ref}")
-
-    async def delete(self, ref: Ref, uid: str) -> None:
-        raise AssertionError(f"nothing is deleted here: {ref}, {uid}")
-
-    async def pages(self, kind: Kind, **_: Any) -> AsyncIterator[Page[Any]]:
-        raise AssertionError(f"nothing is listed here: {kind.name}")
-        yield Page("", [])
-
-    async def apply_status(self, ref: Ref, status: Body) -> Body:
-        raise AssertionError(f"no status is written here: {ref}, {status}")
-
-    def wrote(self, verb: str, kind: str) -> None: ...
-
-    def policies_in_force(self, yes: bool) -> None: ...
-
-    def rolled_out(self, followed: int, total: int, *, halted: bool) -> None: ...
-
-    def drifted(self, kind: str) -> None: ...
-
-    def reconciled(self, kind: str, seconds: float, *, failed: bool) -> None: ...
-
     def see(self, body: dict[str, Any]) -> None:
-        self.nodes[body["metadata"]["name"]] = body
-        self.pids.node_seen(body)
+        """Let a Node be so."""
+        self.pids.node_seen(self.cluster.put(body))
 
     def standing(self, name: str = "node-a") -> dict[str, str]:
         """Return the labels about processes that a node carries, if it is there."""
-        return self.pids_labels(name) if name in self.nodes else {}
+        return self.pids_labels(name) if ref_of(name) in self.cluster.objects else {}
 
     def pids_labels(self, name: str = "node-a") -> dict[str, str]:
-        labels = self.nodes[name]["metadata"]["labels"]
+        labels = self.cluster.objects[ref_of(name)]["metadata"]["labels"]
         return {key: value for key, value in labels.items() if key.startswith(OURS)}
 
     def ask(self, *owners: str) -> None:
@@ -399,12 +362,17 @@ class World:
             await self.settle()
 
 
+def ref_of(name: str) -> Ref:
+    return Ref(kinds.NODE.name, "", name)
+
+
 def live(work: Callable[[World], Coroutine[Any, Any, None]]) -> None:
     async def body() -> None:
         world = World()
         running = asyncio.create_task(world.pids.run())
         try:
             await work(world)
+            assert {each.verb for each in world.cluster.writes} <= {"amend"}
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
@@ -425,7 +393,7 @@ def test_a_node_that_appears_is_read_and_labelled_once() -> None:
         world.see(node(**bounds(1024)))
         await world.settle()
         assert world.asked == ["node-a"]
-        assert len(world.patches) == 1
+        assert len(world.cluster.writes) == 1
         assert set(world.changes) == {"red"}
 
     live(work)
@@ -503,7 +471,8 @@ def test_whose_a_node_becomes_hears_of_it() -> None:
         assert found.status == "True"
         assert world.pids.asking("red") == ["red"]
         assert world.pids.asking("blue") == []
-        world.pids.node_gone("node-a", next(_versions))
+        gone = world.cluster.remove(ref_of("node-a"))
+        world.pids.node_gone("node-a", int(gone["metadata"]["resourceVersion"]))
         (found,) = world.pids.judge("red")
         assert found.reason == status.NO_NODES
         assert world.pids.judge("blue") == ()
@@ -620,7 +589,8 @@ def test_a_node_that_is_made_anew_inherits_nothing() -> None:
         world.see(node())
         await world.settle()
         world.answers["node-a"] = Reading(problem="no answer")
-        world.see(node(uid="another"))
+        world.cluster.remove(ref_of("node-a"))
+        world.see(node())
         await world.settle()
         assert world.pids_labels() == {}
         assert world.limit().source is Source.UNREAD
@@ -673,7 +643,7 @@ def test_a_kubelet_that_starts_anew_all_the_time_keeps_nobody_busy() -> None:
             world.see(node(boot=str(number), **world.standing()))
             await world.settle()
         assert len(world.asked) == 6
-        assert len(world.patches) <= 6
+        assert len(world.cluster.writes) <= 6
 
     live(work)
 
@@ -724,7 +694,13 @@ def test_labels_that_somebody_adds_or_takes_are_put_right() -> None:
 
 def test_a_write_that_meets_another_is_tried_again() -> None:
     async def work(world: World) -> None:
-        world.conflicts = 1
+        conflicts = iter([ConflictError("it was changed meanwhile")])
+
+        def fault(*_: Any) -> None:
+            for each in conflicts:
+                raise each
+
+        world.cluster.fault = fault
         world.ask("red")
         world.see(node())
         await world.settle()

@@ -2,23 +2,25 @@
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from factory import seen, settings, settings_spec, tenant
+from factory import settings, settings_spec, tenant
+from memory_cluster import MemoryCluster, Write
 from securetenant.api import kinds, names
-from securetenant.api.objects import Body, Manifest, Page, Ref
+from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import ownership, rollout
 from securetenant.plan.pids import Kubelet, Reading
 from securetenant.reconcile import keys
 from securetenant.reconcile.engine import Engine
-from securetenant.reconcile.errors import RefusedError, UnavailableError
+from securetenant.reconcile.errors import ClusterError, RefusedError, UnavailableError
 from securetenant.reconcile.platform import Platform
-from securetenant.reconcile.ports import Announcement
 from securetenant.reconcile.rollout import reasons
 from securetenant.reconcile.store import Store
+from silent import Silent
 
+SETTINGS = Ref(kinds.TENANCY_SETTINGS.name, "", "default")
 OTHER_DNS = {**settings()["spec"]["dns"], "addresses": ["10.96.0.10/32"]}
 NGINX = {
     "name": "nginx",
@@ -30,59 +32,6 @@ WEB = {
 }
 
 
-class Cluster:
-    """Takes every write and shows it at once; quotas are counted as soon as they are written."""
-
-    def __init__(self) -> None:
-        self.objects: dict[Ref, Body] = {}
-        self.statuses: dict[Ref, Body] = {}
-        self.refuses: Callable[[Manifest], bool] = lambda _: False
-        self.deleted: Callable[[Ref], None] = lambda _: None
-        self.answers = True
-        self.writes: list[Ref] = []
-        self._version = 100
-
-    def _keep(self, ref: Ref, body: Body) -> Body:
-        self._version += 1
-        before = self.objects.get(ref, {"metadata": {"uid": f"uid-of-{ref}"}})
-        metadata = {**body["metadata"], "uid": before["metadata"]["uid"]}
-        metadata["resourceVersion"] = str(self._version)
-        made = {**body, "metadata": metadata}
-        if ref.kind == kinds.RESOURCE_QUOTA.name:
-            made["status"] = {"hard": body["spec"]["hard"]}
-        self.objects[ref] = made
-        return made
-
-    async def create(self, manifest: Manifest) -> Body:
-        return await self.apply(manifest)
-
-    async def apply(self, manifest: Manifest) -> Body:
-        if not self.answers:
-            raise UnavailableError("later")
-        if self.refuses(manifest):
-            raise RefusedError("no")
-        self.writes.append(manifest.ref)
-        return self._keep(manifest.ref, manifest.body)
-
-    async def amend(self, ref: Ref, patch: list[dict[str, Any]]) -> Body:
-        raise AssertionError((ref, patch))
-
-    async def delete(self, ref: Ref, uid: str) -> None:
-        assert self.objects.pop(ref)["metadata"]["uid"] == uid
-        self.deleted(ref)
-
-    async def read(self, ref: Ref) -> Body | None:
-        return self.objects.get(ref)
-
-    async def pages(self, kind: kinds.Kind, **_: Any) -> AsyncIterator[Page[Any]]:
-        raise AssertionError(f"nothing is listed here: {kind.name}")
-        yield Page("", [])
-
-    async def apply_status(self, ref: Ref, status: Body) -> Body:
-        self.statuses[ref] = status
-        return self._keep(ref, {**self.objects[ref], "status": status})
-
-
 class NoKubelets:
     """There are no nodes, so nobody asks."""
 
@@ -90,29 +39,12 @@ class NoKubelets:
         raise AssertionError((kubelet, settings))
 
 
-class Silent:
-    """Counts and tells nothing but how far the roll-out is."""
-
-    rolled: tuple[int, int, bool] = (0, 0, False)
-
-    def wrote(self, verb: str, kind: str) -> None: ...
-    def policies_in_force(self, yes: bool) -> None: ...
-    def drifted(self, kind: str) -> None: ...
-    def reconciled(self, kind: str, seconds: float, *, failed: bool) -> None: ...
-    def announce(self, announcement: Announcement) -> None: ...
-
-    def rolled_out(self, followed: int, total: int, *, halted: bool) -> None:
-        self.rolled = (followed, total, halted)
-
-
 class Fleet:
     """An operator at work in a cluster that outlives it."""
 
     def __init__(self) -> None:
-        self.cluster = Cluster()
+        self.cluster = MemoryCluster()
         self.told = Silent()
-        self.generation = 0
-        self.specs: dict[str, dict[str, Any]] = {}
         self.engine = self._engine()
 
     def _engine(self) -> Engine:
@@ -134,35 +66,44 @@ class Fleet:
 
     def show(self, **spec: Any) -> None:
         """Change the TenancySettings."""
-        self.generation += 1
-        ref = Ref(kinds.TENANCY_SETTINGS.name, "", "default")
-        body = settings(**spec)
-        metadata = {"name": "default", "uid": "s", "generation": self.generation}
-        status = self.cluster.statuses.get(ref, {})
-        made = self.cluster._keep(ref, {**body, "metadata": metadata, "status": status})
-        self.engine.settings_seen(ref, made)
+        self.engine.settings_seen(SETTINGS, self.cluster.put(settings(**spec)))
 
     async def poke(self) -> None:
-        ref = Ref(kinds.TENANCY_SETTINGS.name, "", "default")
-        body = self.cluster.objects[ref]
-        annotated = {
-            **body["metadata"],
-            "annotations": {names.REQUESTED_ANNOTATION: body["metadata"]["resourceVersion"]},
-        }
-        self.engine.settings_seen(ref, self.cluster._keep(ref, {**body, "metadata": annotated}))
+        body = self.cluster.objects[SETTINGS]
+        metadata = body["metadata"]
+        annotations = {names.REQUESTED_ANNOTATION: metadata["resourceVersion"]}
+        annotated = {**body, "metadata": {**metadata, "annotations": annotations}}
+        self.engine.settings_seen(SETTINGS, self.cluster.put(annotated))
         await self.rest()
 
     async def add(self, name: str, *, held: bool = True, **spec: Any) -> None:
         """Create or change a SecureTenant."""
-        body = seen(tenant(name, namespaces=[{"name": f"{name}-a"}], **spec))
-        ref = Ref(kinds.SECURE_TENANT.name, "", name)
-        before = self.cluster.objects.get(ref)
-        body["metadata"]["finalizers"] = [names.FINALIZER] if held else []
-        if before is not None:
-            body["metadata"]["generation"] = before["metadata"]["generation"] + 1
-        made = self.cluster._keep(ref, {**body, "status": self.cluster.statuses.get(ref, {})})
-        self.engine.tenant_seen(name, made)
+        body = tenant(name, **{"namespaces": [{"name": f"{name}-a"}], **spec})
+        if held:
+            body["metadata"]["finalizers"] = [names.FINALIZER]
+        self.engine.tenant_seen(name, self.cluster.put(body))
         await self.rest()
+
+    def lose(self, ref: Ref) -> Body:
+        """Let somebody delete an object; return it as it was."""
+        gone = self.cluster.remove(ref)
+        self.engine.object_gone(ref, int(gone["metadata"]["resourceVersion"]))
+        return gone
+
+    def refuse(self, refuses: Callable[[Manifest], bool]) -> None:
+        """Refuse some of what is applied, from now on."""
+        self.fail(RefusedError("no"), refuses)
+
+    def fail(self, error: ClusterError, fails: Callable[[Manifest], bool]) -> None:
+        def fault(verb: str, ref: Ref, sent: Any) -> None:
+            if verb in ("create", "apply") and fails(Manifest(ref, sent)):
+                raise error
+
+        self.cluster.fault = fault
+
+    def heal(self) -> None:
+        """Take everything from now on."""
+        self.refuse(lambda _: False)
 
     async def rest(self) -> None:
         if self.running is None:
@@ -180,18 +121,11 @@ class Fleet:
         await self.stop()
         self.engine = self._engine()
         if meanwhile is not None:
-            self.generation += 1
+            self.cluster.put(settings(**meanwhile))
         for ref, body in list(self.cluster.objects.items()):
             if ref.kind not in (kinds.SECURE_TENANT.name, kinds.TENANCY_SETTINGS.name):
                 self.engine.store.put(ref, ownership.observe(body))
-        ref = Ref(kinds.TENANCY_SETTINGS.name, "", "default")
-        body = self.cluster.objects[ref]
-        if meanwhile is not None:
-            metadata = {**body["metadata"], "generation": self.generation}
-            body = self.cluster._keep(
-                ref, {**body, "metadata": metadata, "spec": settings(**meanwhile)["spec"]}
-            )
-        self.engine.settings_seen(ref, body)
+        self.engine.settings_seen(SETTINGS, self.cluster.objects[SETTINGS])
         for ref, body in list(self.cluster.objects.items()):
             if ref.kind == kinds.SECURE_TENANT.name:
                 self.engine.tenant_seen(ref.name, body)
@@ -207,9 +141,14 @@ class Fleet:
         )
 
     @property
+    def made(self) -> list[Ref]:
+        """Return what was created or applied, in order."""
+        return [each.ref for each in self.cluster.writes if each.verb in ("create", "apply")]
+
+    @property
     def condition(self) -> dict[str, Any]:
-        ref = Ref(kinds.TENANCY_SETTINGS.name, "", "default")
-        (found,) = (c for c in self.cluster.statuses[ref]["conditions"] if c["type"] == "RolledOut")
+        told = self.cluster.objects[SETTINGS]["status"]["conditions"]
+        (found,) = (each for each in told if each["type"] == "RolledOut")
         return dict(found)
 
     def reasons(self, name: str) -> list[str]:
@@ -227,6 +166,7 @@ def run(test: Callable[[Fleet], Coroutine[Any, Any, None]], **platform: Any) -> 
             await fleet.add(f"t{number:02}")
         try:
             await test(fleet)
+            assert not [each for each in fleet.cluster.writes if each.verb == "amend"]
         finally:
             await fleet.stop()
 
@@ -250,7 +190,7 @@ def test_a_good_change_reaches_every_tenant() -> None:
 
 def test_a_change_that_harms_the_first_tenant_reaches_no_second_one() -> None:
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = refusing("10.96.0.10")
+        fleet.refuse(refusing("10.96.0.10"))
         await fleet.set(dns=OTHER_DNS)
         assert fleet.told.rolled == (1, 10, True)
         found = fleet.condition
@@ -276,7 +216,7 @@ def test_a_change_that_breaks_a_tenant_of_the_last_wave_is_not_rolled_out() -> N
     """T4: nobody waits any more, and RolledOut was True."""
 
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = harming("t10")
+        fleet.refuse(harming("t10"))
         await fleet.set(dns=OTHER_DNS)
         found = fleet.condition
         assert (found["status"], found["reason"]) == ("False", "TenantsHarmed")
@@ -288,7 +228,7 @@ def test_a_change_that_breaks_a_tenant_of_the_last_wave_is_not_rolled_out() -> N
         )
         await fleet.restart()
         assert fleet.condition["reason"] == "TenantsHarmed", "a restart forgets no harm"
-        fleet.cluster.refuses = lambda _: False
+        fleet.heal()
         await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.11/32"]})
         assert fleet.condition["status"] == "True"
 
@@ -299,14 +239,16 @@ def test_a_tenant_of_the_last_wave_that_recovers_makes_it_rolled_out() -> None:
     """T4: and so does somebody who takes it as it is."""
 
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = harming("t10")
+        fleet.refuse(harming("t10"))
         await fleet.set(dns=OTHER_DNS)
-        fleet.cluster.refuses = lambda _: False
+        fleet.heal()
         fleet.engine.queue.add(keys.Unit("t10", "t10-a"))
         await fleet.rest()
         assert fleet.condition["status"] == "True"
-        fleet.cluster.refuses = lambda manifest: (
-            manifest.ref.namespace == "t09-a" and "10.96.0.11" in str(manifest.body)
+        fleet.refuse(
+            lambda manifest: (
+                manifest.ref.namespace == "t09-a" and "10.96.0.11" in str(manifest.body)
+            )
         )
         await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.11/32"]})
         assert fleet.condition["status"] == "False"
@@ -321,10 +263,9 @@ def test_what_befalls_a_tenant_after_a_roll_out_is_none_of_its_doing() -> None:
 
     async def test(fleet: Fleet) -> None:
         await fleet.set(dns=OTHER_DNS)
-        fleet.cluster.refuses = harming("t10")
+        fleet.refuse(harming("t10"))
         ref = Ref(kinds.NETWORK_POLICY.name, "t10-a", names.DNS)
-        gone = fleet.cluster.objects.pop(ref)
-        fleet.engine.object_gone(ref, int(gone["metadata"]["resourceVersion"]) + 1)
+        fleet.lose(ref)
         await fleet.rest()
         assert fleet.reasons("t10") == ["Refused"]
         assert fleet.condition["status"] == "True"
@@ -338,10 +279,10 @@ def test_stored_settings_without_a_dns_server_change_nothing_and_say_so() -> Non
     async def test(fleet: Fleet) -> None:
         fleet.cluster.writes.clear()
         await fleet.set(dns={"pods": [], "addresses": [], "ports": [53]})
-        assert not [ref for ref in fleet.cluster.writes if ref.kind != kinds.SECURE_TENANT.name]
+        assert not [ref for ref in fleet.made if ref.kind != kinds.SECURE_TENANT.name]
         assert fleet.condition["status"] == "False"
         assert "dns names no server" in fleet.condition["message"]
-        tenant_status = fleet.cluster.statuses[Ref(kinds.SECURE_TENANT.name, "", "t01")]
+        tenant_status = fleet.cluster.objects[Ref(kinds.SECURE_TENANT.name, "", "t01")]["status"]
         (ready,) = (each for each in tenant_status["conditions"] if each["type"] == "Ready")
         assert (ready["status"], ready["reason"]) == ("False", "SettingsMissing")
         assert "dns names no server" in ready["message"]
@@ -351,7 +292,7 @@ def test_stored_settings_without_a_dns_server_change_nothing_and_say_so() -> Non
 
 def test_a_correction_is_for_the_harmed_tenant_and_then_for_all() -> None:
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = refusing("10.96.0.10")
+        fleet.refuse(refusing("10.96.0.10"))
         await fleet.set(dns=OTHER_DNS)
         await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.11/32"]})
         assert len(fleet.following("10.96.0.11")) == 10
@@ -363,13 +304,15 @@ def test_a_correction_is_for_the_harmed_tenant_and_then_for_all() -> None:
 
 def test_who_was_harmed_once_and_recovered_is_not_the_first_for_ever() -> None:
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = lambda manifest: (
-            manifest.ref.namespace == "t03-a" and "10.96.0.10" in str(manifest.body)
+        fleet.refuse(
+            lambda manifest: (
+                manifest.ref.namespace == "t03-a" and "10.96.0.10" in str(manifest.body)
+            )
         )
         await fleet.set(dns=OTHER_DNS)
         assert "unhealthy: t03 (Refused)" in fleet.condition["message"]
         await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.11/32"]})
-        fleet.cluster.refuses = refusing("10.96.0.12")
+        fleet.refuse(refusing("10.96.0.12"))
         await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.12/32"]})
         assert "unhealthy: t01 (Refused)" in fleet.condition["message"]
 
@@ -378,23 +321,23 @@ def test_who_was_harmed_once_and_recovered_is_not_the_first_for_ever() -> None:
 
 def test_taking_a_change_back_concerns_those_that_followed_it() -> None:
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = refusing("10.96.0.10")
+        fleet.refuse(refusing("10.96.0.10"))
         await fleet.set(dns=OTHER_DNS)
         fleet.cluster.writes.clear()
         await fleet.set()
         assert fleet.condition["status"] == "True"
-        assert {ref.namespace for ref in fleet.cluster.writes} <= {"", "t01-a"}
+        assert {ref.namespace for ref in fleet.made} <= {"", "t01-a"}
 
     run(test)
 
 
 def test_a_poke_lets_it_go_on_until_the_next_harm() -> None:
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = refusing("10.96.0.10")
+        fleet.refuse(refusing("10.96.0.10"))
         await fleet.set(dns=OTHER_DNS)
         await fleet.poke()
         assert fleet.told.rolled == (3, 10, True), "the next wave is of two"
-        fleet.cluster.refuses = lambda _: False
+        fleet.heal()
         await fleet.poke()
         assert fleet.told.rolled == (10, 10, False)
 
@@ -403,11 +346,10 @@ def test_a_poke_lets_it_go_on_until_the_next_harm() -> None:
 
 def test_drift_of_a_tenant_that_waits_is_repaired_by_the_settings_that_it_follows() -> None:
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = refusing("10.96.0.10")
+        fleet.refuse(refusing("10.96.0.10"))
         await fleet.set(dns=OTHER_DNS)
         ref = Ref(kinds.NETWORK_POLICY.name, "t05-a", names.DNS)
-        gone = fleet.cluster.objects.pop(ref)
-        fleet.engine.object_gone(ref, int(gone["metadata"]["resourceVersion"]) + 1)
+        gone = fleet.lose(ref)
         await fleet.rest()
         assert fleet.cluster.objects[ref]["spec"] == gone["spec"]
 
@@ -416,7 +358,7 @@ def test_drift_of_a_tenant_that_waits_is_repaired_by_the_settings_that_it_follow
 
 def test_who_changes_a_spec_gets_the_newest_settings_at_once() -> None:
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = refusing("10.96.0.10", but="t05-a")
+        fleet.refuse(refusing("10.96.0.10", but="t05-a"))
         await fleet.set(dns=OTHER_DNS)
         await fleet.add("t05", lockdown="Frozen")
         assert fleet.following("10.96.0.10") == ["t05"]
@@ -430,7 +372,7 @@ def test_a_new_bound_is_judged_at_once() -> None:
 
     async def test(fleet: Fleet) -> None:
         await fleet.add("t09", quota={"pods": 40})
-        fleet.cluster.refuses = refusing("10.96.0.10")
+        fleet.refuse(refusing("10.96.0.10"))
         bounds = {"quota": {"pods": 30}}
         await fleet.set(dns=OTHER_DNS, bounds=bounds, defaultQuota={"pods": 20, "requests.cpu": 4})
         assert fleet.told.rolled == (1, 10, True)
@@ -447,7 +389,7 @@ def test_settings_that_only_refuse_have_no_roll_out() -> None:
         assert not fleet.engine.rollout.is_under_way
         await fleet.rest()
         assert fleet.condition["message"] == "Every tenant follows generation 2"
-        assert fleet.cluster.writes == []
+        assert [(each.verb, each.ref) for each in fleet.cluster.writes] == [("status", SETTINGS)]
 
     run(test)
 
@@ -469,14 +411,15 @@ def test_settings_that_change_twice_are_still_halted() -> None:
     """The second change finds a tenant at work, and knows that it was healthy before."""
 
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.answers = False
+        fleet.fail(UnavailableError("later"), lambda _: True)
         await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.9/32"]})
         assert fleet.condition["message"] == (
             "1 of 10 tenants follow generation 2; the next wait for t01"
         )
-        fleet.cluster.answers = True
-        fleet.cluster.refuses = lambda manifest: (
-            manifest.ref.namespace == "t01-a" and "10.96.0.10" in str(manifest.body)
+        fleet.refuse(
+            lambda manifest: (
+                manifest.ref.namespace == "t01-a" and "10.96.0.10" in str(manifest.body)
+            )
         )
         await fleet.set(dns=OTHER_DNS)
         assert fleet.told.rolled == (1, 10, True)
@@ -486,9 +429,9 @@ def test_settings_that_change_twice_are_still_halted() -> None:
 
 def test_a_restart_in_the_middle_goes_no_further() -> None:
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = refusing("10.96.0.10")
+        fleet.refuse(refusing("10.96.0.10"))
         await fleet.set(dns=OTHER_DNS)
-        fleet.cluster.refuses = lambda _: False
+        fleet.heal()
         await fleet.restart()
         assert fleet.told.rolled == (0, 10, True)
         assert fleet.condition["reason"] == "RollOutHalted"
@@ -503,10 +446,10 @@ def test_what_was_never_followed_is_not_what_a_tenant_is_kept_by() -> None:
     """After a restart tenants were read by settings whose turn never came."""
 
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = refusing("10.96.0.10")
+        fleet.refuse(refusing("10.96.0.10"))
         await fleet.set(dns=OTHER_DNS)
         await fleet.restart()
-        fleet.cluster.refuses = refusing("10.96.0.11")
+        fleet.refuse(refusing("10.96.0.11"))
         await fleet.set(dns={**OTHER_DNS, "addresses": ["10.96.0.11/32"]})
         assert fleet.following("10.96.0.10") == []
         assert fleet.condition["reason"] == "RollOutHalted"
@@ -516,7 +459,7 @@ def test_what_was_never_followed_is_not_what_a_tenant_is_kept_by() -> None:
 
 def test_settings_that_change_while_nobody_works_are_rolled_out_in_waves() -> None:
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = refusing("10.96.0.10")
+        fleet.refuse(refusing("10.96.0.10"))
         await fleet.restart(meanwhile={"dns": OTHER_DNS})
         assert fleet.told.rolled == (1, 10, True)
 
@@ -527,11 +470,7 @@ def test_a_tenant_in_a_conflict_is_not_harmed_by_settings() -> None:
     """The namespace that it asks for is another tenant's, and ready for that one."""
 
     async def test(fleet: Fleet) -> None:
-        body = seen(tenant("rival", namespaces=[{"name": "t01-a"}]))
-        body["metadata"]["finalizers"] = [names.FINALIZER]
-        ref = Ref(kinds.SECURE_TENANT.name, "", "rival")
-        fleet.engine.tenant_seen("rival", fleet.cluster._keep(ref, {**body, "status": {}}))
-        await fleet.rest()
+        await fleet.add("rival", namespaces=[{"name": "t01-a"}])
         assert fleet.reasons("rival") == ["Conflict"]
         await fleet.restart(meanwhile={"dns": OTHER_DNS})
         assert fleet.told.rolled == (11, 11, False)
@@ -545,8 +484,8 @@ def test_drift_from_before_a_restart_is_repaired_at_once_where_no_roll_out_was_u
     async def test(fleet: Fleet) -> None:
         walls = [ref for ref in fleet.cluster.objects if ref.name == names.DEFAULT_DENY]
         for ref in walls:
-            del fleet.cluster.objects[ref]
-        fleet.cluster.refuses = lambda manifest: manifest.ref == walls[0]
+            fleet.cluster.remove(ref)
+        fleet.refuse(lambda manifest: manifest.ref == walls[0])
         await fleet.restart()
         assert set(walls) - fleet.cluster.objects.keys() == {walls[0]}
 
@@ -576,9 +515,9 @@ def test_a_status_never_names_a_generation_that_was_not_seen() -> None:
 
 def test_a_tenant_whose_finalizer_fails_at_first_is_made_by_the_next_try() -> None:
     async def test(fleet: Fleet) -> None:
-        fleet.cluster.refuses = lambda manifest: manifest.ref.kind == kinds.SECURE_TENANT.name
+        fleet.refuse(lambda manifest: manifest.ref.kind == kinds.SECURE_TENANT.name)
         await fleet.add("late", held=False)
-        fleet.cluster.refuses = lambda _: False
+        fleet.heal()
         fleet.engine.queue.add(keys.Tenant("late"))
         await fleet.rest()
         assert Ref(kinds.NAMESPACE.name, "", "late-a") in fleet.cluster.objects
@@ -598,20 +537,21 @@ def test_who_adds_something_again_and_again_does_not_keep_a_wall_from_coming_bac
             like = fleet.cluster.objects[seen]
             impostor = Ref(seen.kind, seen.namespace, f"sneaky-{len(deletions)}")
             body = {**like, "metadata": {**like["metadata"], "name": impostor.name}}
-            fleet.engine.object_seen(impostor, fleet.cluster._keep(impostor, body))
+            fleet.engine.object_seen(impostor, fleet.cluster.put(body))
 
-        def again(_: Ref) -> None:
-            deletions.append(len(fleet.cluster.writes))
+        def again(write: Write) -> None:
+            if write.verb != "delete":
+                return
+            deletions.append(len(fleet.made))
             if len(deletions) < 20:
                 add()
 
-        fleet.cluster.deleted = again
-        gone = fleet.cluster.objects.pop(wall)
-        fleet.engine.object_gone(wall, int(gone["metadata"]["resourceVersion"]) + 1)
-        before = len(fleet.cluster.writes)
+        fleet.cluster.wrote = again
+        fleet.lose(wall)
+        before = len(fleet.made)
         add()
         await fleet.rest()
-        assert fleet.cluster.writes[before] == wall
+        assert fleet.made[before] == wall
         assert sum(count == before for count in deletions) <= 2
 
     run(test)
@@ -629,13 +569,12 @@ def test_a_namespace_is_shut_while_its_default_deny_cannot_be_put_back() -> None
             return dict(labels).get(names.READY_FOR_LABEL)
 
         assert label()
-        fleet.cluster.refuses = lambda manifest: manifest.ref == deny
-        gone = fleet.cluster.objects.pop(deny)
-        fleet.engine.object_gone(deny, int(gone["metadata"]["resourceVersion"]) + 1)
+        fleet.refuse(lambda manifest: manifest.ref == deny)
+        fleet.lose(deny)
         await fleet.rest()
         assert label() is None
         assert fleet.reasons("t05") == ["Refused"]
-        fleet.cluster.refuses = lambda _: False
+        fleet.heal()
         fleet.engine.queue.add(keys.Unit("t05", "t05-a"))
         await fleet.rest()
         assert deny in fleet.cluster.objects
