@@ -86,9 +86,12 @@ def _annotated(key: str, value: str) -> Denial:
     return Denial(who="strict", method="POST", path=f"{_CORE}/configmaps", body=body)
 
 
-def _owned(kind: str, version: str, uid: str) -> Denial:
+def _owned(kind: str, version: str, uid: str, *, blocks: bool = False) -> Denial:
     owner = {"apiVersion": version, "kind": kind, "name": "strict", "uid": uid}
-    return _core("configmaps", metadata={"name": "new", "ownerReferences": [owner]})
+    body = {
+        "metadata": {"name": "new", "ownerReferences": [{**owner, "blockOwnerDeletion": blocks}]}
+    }
+    return Denial(who="strict", method="POST", path=f"{_CORE}/configmaps", body=body)
 
 
 def _rules(policy: str, *rows: Denial, first: int = 0) -> dict[tuple[str, int], Denial]:
@@ -297,12 +300,15 @@ ROWS: dict[tuple[str, int], Denial] = {
         ),
     ),
     ("securetenant-owners", 0): _owned("SecureTenant", names.API_VERSION, "of-nobody"),
+    ("securetenant-owners", 1): _owned("Foo", "foo.example/v1", "of-nobody", blocks=True),
     ("securetenant-owners-uid", 0): _owned("Node", "v1", "TENANT"),
 }
 
 ELSEWHERE = {
     *(("securetenant-pods-shared", index) for index in range(6)),
     ("securetenant-finalizers", 3),
+    ("securetenant-owners", 2),
+    ("securetenant-owners", 3),
     ("securetenant-pods-hardening", 11),
     ("securetenant-routes", 0),
     ("securetenant-routes", 1),

@@ -107,7 +107,8 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
         for part in ("flows", "namespaces", "nodes", "tiers", "walls")
     },
     ("owners", "names-such-an-owner"): Reason(
-        _ANYBODY, "no such owner is new; one that was there can stop blocking"
+        _ANYBODY,
+        "no such owner is new, or a new object of a built-in kind blocks one of a built-in kind",
     ),
     ("owners", "not-exempt"): _GLASS,
     ("owners-uid", "names-such-an-owner"): Reason(

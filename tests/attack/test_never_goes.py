@@ -272,8 +272,9 @@ def test_no_object_of_a_tenant_is_owned_by_a_securetenant(
         "apps/v1/deployments": _selecting(),
     }[path]
     true = _owner("SecureTenant", names.API_VERSION, uid, blockOwnerDeletion=blocks)
-    disguised = _owner("Node", "v1", uid, blockOwnerDeletion=blocks)
-    for owner, expected in ((true, OWNERS), (disguised, OWNERS_UID)):
+    disguised = _owner("Deployment", uid=uid, blockOwnerDeletion=blocks)
+    by_uid = Policy(OWNERS_UID.name, also=(OWNERS.name,))
+    for owner, expected in ((true, OWNERS), (disguised, by_uid)):
         for who in (member.api, admin):
             answer = member.post(path, mutate(body, "metadata.ownerReferences", [owner]), who)
             assert verdict(answer, expected) == "Blocked"
@@ -311,6 +312,128 @@ def test_an_owner_in_the_own_namespace_is_ordinary(member: Member) -> None:
     owner = _owner("Deployment", uid="8a0f", controller=True, blockOwnerDeletion=True)
     body = {"metadata": {"name": "x", "ownerReferences": [owner]}}
     member.post("configmaps", body).ok()
+
+
+_NOT_THERE = [
+    _owner("Foo", "foo.example/v1", blockOwnerDeletion=True),
+    _owner("Deployment", "apps/v1beta1", blockOwnerDeletion=True),
+    _owner("Pods", "v1", blockOwnerDeletion=True),
+    _owner("Node", "v1", blockOwnerDeletion=True),
+    _owner("Certificate", "cert-manager.io/v9", blockOwnerDeletion=True),
+]
+
+
+@pytest.mark.parametrize("owner", _NOT_THERE, ids=lambda owner: owner["kind"])
+def test_no_object_blocks_an_owner_of_a_kind_that_may_not_be_there(
+    owner: dict[str, Any], member: Member, sandbox: Instance
+) -> None:
+    """The garbage collector could not look it up, and the pod with that uid never went."""
+    copier = Api(
+        sandbox.admin_kubeconfig,
+        speaking_as=f"{CONTROLLERS}statefulset-controller",
+        group="system:serviceaccounts:kube-system",
+    )
+    for who in (member.api, copier):
+        for path, body in (("persistentvolumeclaims", _claim()), ("pods", _pod())):
+            named = mutate(body, "metadata", {"name": "x", "ownerReferences": [owner]})
+            answer = member.post(path, named, who)
+            assert verdict(answer, OWNERS) == "Blocked"
+            assert f"blockOwnerDeletion is true for the owner {owner['kind']} x" in answer.message
+    loose = {"metadata": {"name": "x", "ownerReferences": [{**owner, "blockOwnerDeletion": False}]}}
+    member.post("configmaps", loose).ok()
+
+
+def test_a_member_makes_no_object_block_later(member: Member, admin: Api) -> None:
+    """Two that wait for each other never go; the last reference of a circle comes by an update."""
+    path = f"/api/v1/namespaces/{member.namespace}/configmaps"
+    first = member.api.call("POST", path, {"metadata": {"name": "first"}}).ok()["metadata"]["uid"]
+    owner = {**_owner("ConfigMap", "v1", first, blockOwnerDeletion=True), "name": "first"}
+    body = {"metadata": {"name": "second", "ownerReferences": [owner]}}
+    second = member.api.call("POST", path, body).ok()["metadata"]["uid"]
+    back = {**_owner("ConfigMap", "v1", second, blockOwnerDeletion=True), "name": "second"}
+    change = {"metadata": {"ownerReferences": [back]}}
+    answer = member.api.call("PATCH", f"{path}/first", change, content_type=MERGE)
+    assert verdict(answer, OWNERS) == "Blocked"
+    # Another name of the kind for the same uid is new too.
+    renamed = {"metadata": {"ownerReferences": [{**owner, **_NOT_THERE[0], "uid": first}]}}
+    answer = member.api.call("PATCH", f"{path}/second", renamed, content_type=MERGE)
+    assert verdict(answer, OWNERS) == "Blocked"
+    # What is there already is no change.
+    note = {"metadata": {"labels": {"a": "b"}}}
+    member.api.call("PATCH", f"{path}/second", note, content_type=MERGE).ok()
+    free = {"metadata": {"ownerReferences": [{**owner, "blockOwnerDeletion": False}]}}
+    member.api.call("PATCH", f"{path}/second", free, content_type=MERGE).ok()
+    for name in ("first", "second"):
+        admin.call("DELETE", f"{path}/{name}").ok()
+
+
+def test_nothing_begins_to_block_while_it_is_deleted(member: Member, admin: Api) -> None:
+    """Whatever rights somebody has: two were patched to wait for each other."""
+    path = f"/api/v1/namespaces/{member.namespace}/configmaps"
+    body = {"metadata": {"name": "going", "finalizers": ["example.com/held"]}}
+    admin.call("POST", path, body).ok()
+    member.api.call("DELETE", f"{path}/going").ok()
+    owner = _owner("ConfigMap", "v1", blockOwnerDeletion=True)
+    change = {"metadata": {"ownerReferences": [owner]}}
+    answer = admin.call("PATCH", f"{path}/going", change, content_type=MERGE)
+    assert verdict(answer, OWNERS) == "Blocked"
+    assert "on no object that is being deleted" in answer.message
+    free = {"metadata": {"finalizers": None}}
+    member.api.call("PATCH", f"{path}/going", free, content_type=MERGE).ok()
+
+
+def test_a_claim_blocks_no_owner_unless_its_controller_says_so(
+    member: Member, sandbox: Instance
+) -> None:
+    """A claim goes when no pod uses it any more, and its owner waited for that."""
+    pod = _owner("Pod", "v1", blockOwnerDeletion=True)
+    body = mutate(_claim(), "metadata.ownerReferences", [pod])
+    assert verdict(member.post("persistentvolumeclaims", body), OWNERS) == "Blocked"
+    controller = Api(
+        sandbox.admin_kubeconfig,
+        speaking_as=f"{CONTROLLERS}ephemeral-volume-controller",
+        group="system:serviceaccounts:kube-system",
+    )
+    member.post("persistentvolumeclaims", body, controller).ok()
+    template = mutate(_claim(), "metadata.ownerReferences", [{**pod, "blockOwnerDeletion": False}])
+    answer = member.post(
+        "apps/v1/statefulsets", _selecting(**_SET, volumeClaimTemplates=[template])
+    )
+    assert verdict(answer, OWNERS) == "Blocked"
+    assert "a template of claims has metadata.ownerReferences" in answer.message
+
+
+@pytest.mark.parametrize("resource", ["sealedsecrets/finalizers", "sealedsecrets/status"])
+def test_a_controller_of_custom_resources_blocks_their_deletion(
+    resource: str, member: Member, admin: Api, sandbox: Instance
+) -> None:
+    """As cert-manager, CloudNativePG and Sealed Secrets do, with the rights that they have."""
+    name = f"{member.tenant}-{resource.replace('/', '-')}"
+    rules = [
+        {"apiGroups": ["bitnami.com"], "resources": [resource], "verbs": ["update"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch", "get"]},
+    ]
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    admin.call("POST", f"{rbac}/clusterroles", {"metadata": {"name": name}, "rules": rules}).ok()
+    binding = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}],
+    }
+    admin.call("POST", f"{rbac}/clusterrolebindings", binding).ok()
+    controller = Api(kubeconfigs.for_user(sandbox, name, ()))
+    owner = _owner("SealedSecret", "bitnami.com/v1alpha1", controller=True, blockOwnerDeletion=True)
+    body = {"metadata": {"name": "x", "ownerReferences": [owner]}}
+    wait_for(
+        lambda: member.post("secrets", body, controller).status == 201,
+        what="the controller's right",
+    )
+    assert verdict(member.post("secrets", body), OWNERS) == "Blocked"
+    two = [owner, {**_NOT_THERE[0], "uid": "v"}]
+    answer = member.post("secrets", mutate(body, "metadata.ownerReferences", two), controller)
+    assert verdict(answer, OWNERS) == "Blocked"
+    for plural in ("clusterrolebindings", "clusterroles"):
+        admin.call("DELETE", f"{rbac}/{plural}/{name}").ok()
 
 
 BUDGETS = "policy/v1/poddisruptionbudgets"

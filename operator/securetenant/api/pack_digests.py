@@ -174,7 +174,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-owners",
-        "39e1003c5469bd8cafa90b02393d1be8",
+        "70028b7c0289d53c50fa9a67401fb9e4",
     ),
     (
         "ValidatingAdmissionPolicy",

@@ -155,6 +155,8 @@ def stalls(body: Body) -> Iterator[str]:
     )
     if body.get("kind") == "PodDisruptionBudget":
         spec = body["spec"]
+        if spec.get("maxUnavailable") is None and spec.get("minAvailable") is None:
+            yield "neither"
         if re.fullmatch(r"0+%?", str(spec.get("maxUnavailable", 1))):
             yield "maxUnavailable"
         fewest = str(spec.get("minAvailable", 0))
