@@ -158,8 +158,8 @@ class Workloads(Model):
     ) = None
     """Annotations that pods, Services, Ingresses, routes, Secrets, ConfigMaps, claims and
     ServiceAccounts may carry in addition to harmless ones: keys with their prefix, or a
-    beginning and an asterisk, like nginx.ingress.kubernetes.io/auth-*. By others a controller may take
-    configuration, more names, or objects of other namespaces."""
+    beginning and an asterisk, like nginx.ingress.kubernetes.io/auth-*. By others a controller
+    may take configuration, more names, or objects of other namespaces."""
     hostnames: (
         Annotated[
             tuple[Annotated[str, Field(min_length=2, max_length=253)], ...],
