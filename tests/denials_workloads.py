@@ -245,6 +245,8 @@ ROWS: dict[tuple[str, int], Denial] = {
         _ingress(annotations={"nginx.ingress.kubernetes.io/server-snippet": "x"}),
         _ingress(annotations={"nginx.ingress.kubernetes.io/rewrite-target": "/; return 200"}),
         _ingress(rules=[_rule(path="/x {")]),
+        _ingress(annotations={"nginx.ingress.kubernetes.io/proxy-buffers-number": "1"}),
+        _ingress(rules=[_rule(path="/((x")]),
         _ingress(rules=[_rule(backend={"resource": {"kind": "Bucket", "name": "b"}})]),
         _ingress(annotations=_MANY),
     ),

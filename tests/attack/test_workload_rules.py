@@ -689,6 +689,78 @@ def test_e11_a_path_that_escapes_the_quote_behind_it_is_refused(path: str, attac
     assert verdict(answer, INGRESS) == "Blocked"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("proxy-buffers-number", "1"),
+        ("proxy-buffers-number", "2"),
+        ("proxy-buffers-number", "65"),
+        ("proxy-buffer-size", "1000k"),
+        ("proxy-buffer-size", "0k"),
+        ("client-body-buffer-size", "1000g"),
+        ("proxy-body-size", "99999999999g"),
+        ("proxy-http-version", "9"),
+        ("proxy-read-timeout", "1x"),
+        ("limit-rps", "many"),
+        ("proxy-buffering", "yes"),
+    ],
+)
+def test_e11_a_value_that_nginx_refuses_for_everybody_is_refused(
+    name: str, value: str, attack: Attack
+) -> None:
+    answer = attack.post(INGRESSES, _ingress("www.OWN.example", {f"{_NGINX}/{name}": value}))
+    assert verdict(answer, INGRESS) == "Blocked"
+    assert f"annotation {_NGINX}/{name} is {value}; " in answer.message
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/((x", "/[x", "/**", "/x)", "/a++", "/(*)", "/[z-a]", "/[:a:]", "/[.a.]", "/(?<n", "/]"],
+)
+def test_e11_a_path_that_is_no_pattern_is_refused(path: str, attack: Attack) -> None:
+    """Another Ingress of the host makes patterns of all its paths, whatever their type."""
+    answer = attack.post(INGRESSES, _ingress("www.OWN.example", path=path))
+    assert verdict(answer, INGRESS) == "Blocked"
+    assert f"path is no plain regular expression, {path}; " in answer.message
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/*",
+        "/api(/|$)(.*)",
+        "/foo/?(.*)",
+        "/(v1|v2)/users/([a-zA-Z0-9_-]+)/?$",
+        "/(?!api)(.*)",
+        "/(?i)images/(.*)[.](png|jpe?g)$",
+        "/((a|b(c|d)*)+)/[^/]+",
+        "/.well-known/acme-challenge/abc_DEF-1",
+        "/a%20b/~x/@y:z,w=1&2",
+    ],
+)
+def test_e11_an_ordinary_path_is_admitted(path: str, attack: Attack) -> None:
+    attack.post(INGRESSES, _ingress("www.OWN.example", path=path)).ok()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("proxy-buffers-number", "4"),
+        ("proxy-buffers-number", "16"),
+        ("proxy-buffer-size", "128k"),
+        ("client-body-buffer-size", "1m"),
+        ("proxy-body-size", "0"),
+        ("proxy-body-size", "10G"),
+        ("proxy-read-timeout", "3600"),
+        ("proxy-http-version", "1.1"),
+        ("proxy-buffering", "off"),
+    ],
+)
+def test_e11_an_ordinary_number_or_size_is_admitted(name: str, value: str, attack: Attack) -> None:
+    attack.post(INGRESSES, _ingress("www.OWN.example", {f"{_NGINX}/{name}": value})).ok()
+
+
 REACHING = (
     ("ad.datadoghq.com/c.checks", '{"directory": {"instances": [{"directory": "/etc"}]}}'),
     ("ad.datadoghq.com/c.logs", '[{"type": "file", "path": "/var/log/pods/*"}]'),

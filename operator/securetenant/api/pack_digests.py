@@ -69,7 +69,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-annotations",
-        "f95409b8c4a8f2eb818a88a9785c3545",
+        "daedbabb7fd1e2f787532f34cb94f763",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -104,7 +104,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "044e9769677f1d368b459a166f1a004f",
+        "93bc170e6924bad8c96504d206cde993",
     ),
     (
         "ValidatingAdmissionPolicy",

@@ -156,9 +156,10 @@ class Workloads(Model):
         ]
         | None
     ) = None
-    """Annotations that Services and Ingresses may carry beside harmless ones: keys with their
-    prefix, or a beginning and an asterisk, like nginx.ingress.kubernetes.io/auth-*. By others a
-    controller may take configuration, more names, or objects of other namespaces."""
+    """Annotations that pods, Services, Ingresses, routes, Secrets, ConfigMaps, claims and
+    ServiceAccounts may carry in addition to harmless ones: keys with their prefix, or a
+    beginning and an asterisk, like nginx.ingress.kubernetes.io/auth-*. By others a controller
+    may take configuration, more names, or objects of other namespaces."""
     hostnames: (
         Annotated[
             tuple[Annotated[str, Field(min_length=2, max_length=253)], ...],

@@ -22,6 +22,15 @@ _OWN_SOURCES = (("PersistentVolumeClaim", ""), ("VolumeSnapshot", "snapshot.stor
 _NOT_IN_VALUES = re.compile(r"[\x00-\x1f{};`#\x7f]")
 _NOT_IN_PLAIN_VALUES = re.compile(r"[\"'\\]|(^|[^, ]) |[$]([^1-9]|\Z)")
 _NOT_IN_PATHS = re.compile(r"[\x00-\x20\"'{};`#\\\x7f]")
+_QUANTIFIER = "([*+?][?]?)?"
+_ITEM = (
+    r"[|^$]|([^\]\[()*+?|^$]|\[\^?-?([0-9]-9|0-[0-9]|[a-z]-z|a-[a-z]|[A-Z]-Z|A-[A-Z]|[^\]\[^:=-])+-?\])"
+    + _QUANTIFIER
+)
+_GROUP = f"[(]([?][:=!])?({_ITEM})*[)]{_QUANTIFIER}|{_ITEM}"
+_GROUPS = f"[(]([?][:=!])?({_GROUP})*[)]{_QUANTIFIER}|{_ITEM}"
+_PATTERN = re.compile(f"([(][?]i[)]|[(]([?][:=!])?({_GROUPS})*[)]{_QUANTIFIER}|{_ITEM})*")
+_COLLATING = re.compile(r"\[\^?[.][^\]]*[.]\]")
 _REWRITE = "nginx.ingress.kubernetes.io/rewrite-target"
 
 
@@ -58,6 +67,8 @@ def claims_hosts(ingress: Body, policy: PolicySpec) -> Iterator[str]:
     for rule in spec.get("rules") or ():
         for each in (rule.get("http") or {}).get("paths") or ():
             path = each.get("path", "/")
+            if not _PATTERN.fullmatch(path) or _COLLATING.search(path):
+                yield f"pattern {path}"
             if _NOT_IN_PATHS.search(path) or "/../" in f"{path}/":
                 yield f"path {path}"
             if "resource" in each["backend"]:
