@@ -187,3 +187,54 @@ def test_an_informer_lists_follows_and_sweeps(sandbox: Instance) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     use(sandbox, body)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x?dryRun=All",
+        ".?a",
+        "#y",
+        "a b",
+        "a+b",
+        "new\nline",
+        "tab\tand \"quote'",
+        "a;b&c=d",
+        "ä",
+        "m🙂",
+    ],
+)
+def test_an_object_is_found_and_deleted_whatever_its_name(name: str, sandbox: Instance) -> None:
+    """S3: in a URL such a name was a dry run, another object, or the whole collection."""
+    ref = Ref(kinds.ROLE_BINDING.name, "default", name)
+    body = {
+        "apiVersion": kinds.ROLE_BINDING.api_version,
+        "kind": ref.kind,
+        "metadata": {"name": name, "namespace": "default"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+    }
+
+    async def what(client: Client) -> tuple[Any, Any, Any]:
+        made = await client.create(Manifest(ref, body))
+        found = await client.read(ref)
+        await client.delete(ref, made["metadata"]["uid"])
+        return made, found, await client.read(ref)
+
+    made, found, left = use(sandbox, what)
+    assert found is not None
+    assert found["metadata"]["uid"] == made["metadata"]["uid"]
+    assert left is None
+
+
+def test_text_of_any_characters_is_applied_as_it_is(sandbox: Instance) -> None:
+    """A tenant's names are in our messages, and an apply is read as YAML."""
+    text = 'm🙂 ä \x7f \x85 \x9f \u2028 \ufeff \ufffe \t \n " \\ \\ud83d'
+    wanted = policy("any-text", podSelector={})
+    wanted.body["metadata"]["annotations"] = {"text": text}
+
+    async def what(client: Client) -> Any:
+        made = await client.apply(wanted)
+        await client.delete(wanted.ref, made["metadata"]["uid"])
+        return made
+
+    assert use(sandbox, what)["metadata"]["annotations"]["text"] == text

@@ -1,8 +1,12 @@
 """The kinds that the operator reads or writes: where the API server keeps them."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from securetenant.api import names
+
+_PLAIN = ":"
+"""Stands for itself in a path; our own names have it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +25,16 @@ class Kind:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """Return the URL path of an object, or of the collection when ``name`` is empty."""
+        """Return the URL path of an object, or of the collection when ``name`` is empty.
+
+        Escaped: a tenant can call a RoleBinding ``x?dryRun=All``, and only ``/`` and ``%`` are
+        refused in such names.
+        """
         parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
         if namespace:
-            parts += ["namespaces", namespace]
+            parts += ["namespaces", quote(namespace, safe=_PLAIN)]
         parts.append(self.plural)
-        parts += [part for part in (name, subresource) if part]
+        parts += [quote(part, safe=_PLAIN) for part in (name, subresource) if part]
         return "/".join(parts)
 
 

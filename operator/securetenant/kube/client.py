@@ -7,6 +7,7 @@ in smaller pages where they are large, and reduced page by page, a few at a time
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
@@ -48,6 +49,7 @@ _JSON = "application/json"
 
 _TEST_FAILED = "the server rejected our request due to an error in our request"
 """All that an API server says of a JSON Patch whose test failed."""
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _MOMENTARY = ("no params found", "not yet synced", "is not known to belong to tenant")
 """What an API server says for moments, while parameters of its policies or a binding that was just
 made arrive: to be tried again."""
@@ -253,7 +255,7 @@ class Client:
         body: Any = None,
         content_type: str | None = None,
     ) -> bytearray:
-        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        data = None if body is None else _encode(body)
         async with self._throttle.slot():
             try:
                 async with self._open(
@@ -329,6 +331,16 @@ def _reduce(answer: dict[str, Any], take: Callable[[dict[str, Any]], T]) -> tupl
     while items:
         found.append(take(items.pop()))
     return Page(str(metadata["resourceVersion"]), found), metadata.get("continue", "")
+
+
+def _encode(body: Any) -> bytes:
+    """Return JSON that is YAML too, which the API server takes an apply for.
+
+    YAML knows no pairs of escapes for a character beyond the first 65,536, as ``json`` writes them
+    by default, and no control characters or line ends but escaped.
+    """
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _parse(text: bytearray) -> dict[str, Any]:
