@@ -259,6 +259,14 @@ def test_a_job_of_a_tenant_is_tracked_and_goes(member: Member) -> None:
     wait_for(lambda: member.api.call("GET", f"{path}/tracked").status == 404, what="the Job to go")
 
 
+@pytest.mark.parametrize("finalizer", ["foregroundDeletion", "orphan"])
+def test_a_deletion_is_not_prepared_before_it_is_asked_for(finalizer: str, member: Member) -> None:
+    """Each eviction of such a pod waited for what the pod owned, and a drain with it."""
+    pods = "apps/v1/deployments", _selecting(template=_pod(finalizer))
+    for path, body in (("pods", mutate(_pod(finalizer), "metadata.name", "x")), pods):
+        assert verdict(member.post(path, body), FINALIZERS) == "Blocked"
+
+
 @pytest.mark.parametrize("path", ["configmaps", "persistentvolumeclaims", "apps/v1/deployments"])
 @pytest.mark.parametrize("blocks", [True, False])
 def test_no_object_of_a_tenant_is_owned_by_a_securetenant(

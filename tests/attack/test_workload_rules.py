@@ -12,7 +12,7 @@ import factory
 from attack_harness import Control, Expected, Policy, mutate, verdict
 from conftest import settled
 from harness import JSON_PATCH, MERGE, Api, Operator, wait_for, wait_for_account
-from securetenant.api import kinds
+from securetenant.api import kinds, names
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 
@@ -1013,6 +1013,45 @@ def test_s07_an_agent_is_of_the_cluster_and_not_of_any_namespace(
     admin.call("DELETE", f"{where}/rolebindings/mine").ok()
     admin.call("DELETE", f"{where}/roles/mine").ok()
     attack.api.call("DELETE", f"{path}/waiting").ok()
+
+
+def test_a_pod_that_waited_is_placed_by_the_rules_of_the_day_on_which_it_is_let_go(
+    half: Instance, half_member: Api
+) -> None:
+    """Its namespace went to another tenant meanwhile: it ran on a node of the former one."""
+    groups = ("system:masters", "securetenant:break-glass")
+    breaker = Api(kubeconfigs.for_user(half, "breaker", groups))
+    policy = kinds.TENANT_POLICY, "effective"
+
+    def nodes(dedication: str) -> None:
+        breaker.patch(*policy, {"spec": {"nodes": {"dedication": dedication}}}, "roomy-a").ok()
+
+    nodes("Dedicated")
+    body = factory.pod()
+    own = {"key": names.NODE_TAINT, "value": "roomy", "effect": "NoSchedule"}
+    body["metadata"] = {"name": "waited"}
+    body["spec"]["containers"][0]["imagePullPolicy"] = "Always"
+    body["spec"] = {
+        **body["spec"],
+        "serviceAccountName": "quiet",
+        "schedulingGates": [{"name": "example.com/wait"}],
+        "tolerations": [own],
+    }
+    wait_for(
+        lambda: half_member.create_pod("roomy-a", body).status in {201, 409}, what="the gated pod"
+    )
+    free = {"spec": {"schedulingGates": None}}
+
+    def let_go() -> Any:
+        return half_member.patch(kinds.POD, "waited", free, "roomy-a", dryRun="All")
+
+    assert let_go().status == 200
+    nodes("Shared")
+    wait_for(lambda: let_go().status == 403, what="the policy to see the TenantPolicy")
+    assert verdict(let_go(), Policy("securetenant-pods")) == "Blocked"
+    labels = {"metadata": {"labels": {"still": "mine"}}}
+    half_member.patch(kinds.POD, "waited", labels, "roomy-a").ok()
+    half_member.delete(kinds.POD, "waited", "roomy-a").ok()
 
 
 def test_a08_nobody_but_the_scheduler_binds_pods(attack: Attack, admin: Api) -> None:

@@ -94,7 +94,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-finalizers",
-        "ec4710cb0a56e61ea44a8185d3b278b1",
+        "7f3d3517e0f3b4b8af34c68d2b3205ec",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -189,7 +189,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods",
-        "6467826d7ab6de38a32f435a1aa86df4",
+        "1e6e94c7386e31e499b5946f437d4e00",
     ),
     (
         "ValidatingAdmissionPolicy",

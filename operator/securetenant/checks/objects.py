@@ -161,8 +161,7 @@ def stalls(body: Body) -> Iterator[str]:
     yield from (
         each
         for each in body["metadata"].get("finalizers") or ()
-        if each not in ("foregroundDeletion", "orphan")
-        and not (each == _PVC_PROTECTION and body.get("kind") == "PersistentVolumeClaim")
+        if not (each == _PVC_PROTECTION and body.get("kind") == "PersistentVolumeClaim")
     )
     if body.get("kind") == "PodDisruptionBudget":
         spec = body["spec"]
