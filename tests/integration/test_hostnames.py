@@ -126,26 +126,28 @@ def test_an_ingress_that_moves_along_with_its_namespace_is_named(
     assert policies(admin, "mover") is None
     body["spec"]["namespaces"].pop()
     ready(body)
-    admin.create(kinds.SECURE_TENANT, tenant("taker", namespaces=[{"name": "mover-left"}])).ok()
-    labels = {names.TENANT_LABEL: "taker", names.STATE_LABEL: "active"}
-    consent = {names.ADOPT_ANNOTATION: "taker"}
+    admin.create(
+        kinds.SECURE_TENANT, tenant("mover-taker", namespaces=[{"name": "mover-left"}])
+    ).ok()
+    labels = {names.TENANT_LABEL: "mover-taker", names.STATE_LABEL: "active"}
+    consent = {names.ADOPT_ANNOTATION: "mover-taker"}
     moved = {"metadata": {"annotations": consent, "labels": labels}}
     breaker.patch(kinds.NAMESPACE, "mover-left", moved).ok()
-    found = wait_for(lambda: policies(admin, "taker"), what="the condition to name it")
+    found = wait_for(lambda: policies(admin, "mover-taker"), what="the condition to name it")
     assert found["status"] == "False"
     assert found["message"] == (
         "Ingresses from before serve host names that spec.workloads.hostnames do not cover: Ingress"
         " web in mover-left (shop.mover.test (tenant mover)). The operator does not delete them."
         " Delete them, or change their hosts."
     )
-    settled(admin, "taker", expected="Failed")
+    settled(admin, "mover-taker", expected="Failed")
     events = admin.list(kinds.EVENT, "default")
     assert any(
         each["reason"] == "ForeignHostnames" and "mover-left" in each["note"] for each in events
     )
     admin.delete(kinds.INGRESS, "web", "mover-left").ok()
-    settled(admin, "taker")
-    assert policies(admin, "taker") is None
+    settled(admin, "mover-taker")
+    assert policies(admin, "mover-taker") is None
 
 
 def test_an_ingress_whose_host_name_the_tenant_gave_up_is_named(admin: Api, ready: Ready) -> None:
