@@ -117,7 +117,10 @@ def settled(
         seen.update(admin.get(kinds.SECURE_TENANT, name))
         return compute(seen) == expected
 
-    wait_for(probe, what=f"SecureTenant {name} to be {expected}", seconds=seconds)
+    try:
+        wait_for(probe, what=f"SecureTenant {name} to be {expected}", seconds=seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {seen.get('status')}") from error
     return seen
 
 

@@ -199,6 +199,12 @@ def test_a_repair_is_announced_with_the_field_and_its_author(
 
 def test_labels_of_other_tools_stay(admin: Api, breaker: Api, namespace: str) -> None:
     """A namespace is shared: a mesh or a cost tool may label it, with keys of its own."""
+    wait_for(
+        lambda: (
+            names.READY_FOR_LABEL in admin.get(kinds.NAMESPACE, namespace)["metadata"]["labels"]
+        ),
+        what="the namespace to be repaired after other tests",
+    )
     admin.patch(kinds.NAMESPACE, namespace, {"metadata": {"labels": {"mesh": "on"}}}).ok()
     before = admin.get(kinds.NAMESPACE, namespace)["metadata"]["labels"]
     breaker.patch(

@@ -45,8 +45,15 @@ def test_a_policy_that_somebody_changes_is_noticed(admin: Api, ready: Ready) -> 
         found = noticed()
         assert found["reason"] == "PoliciesChanged"
         assert "ValidatingAdmissionPolicy securetenant-mirror-pods" in found["message"]
-        settings = conditions(admin.get(kinds.TENANCY_SETTINGS, "default"))
-        assert settings["PoliciesInForce"]["status"] == "False"
+        wait_for(
+            lambda: (
+                conditions(admin.get(kinds.TENANCY_SETTINGS, "default"))["PoliciesInForce"][
+                    "status"
+                ]
+                == "False"
+            ),
+            what="the condition of TenancySettings",
+        )
         admin.call("DELETE", path)
         admin.call("POST", policies, fresh).ok()
         settled(admin, name)
