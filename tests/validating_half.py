@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 import factory
-from harness import ROOT, Api
+from harness import ROOT, Api, wait_for
 from securetenant.api import kinds, names
 from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.desired import policy
@@ -145,14 +145,11 @@ def furnish(instance: Instance) -> None:
         made = breaker.create(kinds.TENANT_POLICY, manifest.body, namespace).ok()
         ready = {"metadata": {"labels": {names.READY_FOR_LABEL: made["metadata"]["uid"]}}}
         breaker.patch(kinds.NAMESPACE, namespace, ready).ok()
-        breaker.call(
-            "POST",
-            f"/api/v1/namespaces/{namespace}/serviceaccounts",
-            {"metadata": {"name": "quiet"}, "automountServiceAccountToken": False},
-        ).ok()
+        account = {"metadata": {"name": "quiet"}, "automountServiceAccountToken": False}
+        _make(breaker, f"/api/v1/namespaces/{namespace}/serviceaccounts", account)
         group = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": MEMBERS}
         binding = factory.binding(group, role=names.cluster_role("Admin"))
-        breaker.create(kinds.ROLE_BINDING, binding, namespace).ok()
+        _make(breaker, kinds.ROLE_BINDING.path(namespace), binding)
     root = "/apis/admissionregistration.k8s.io/v1"
     plurals = {
         "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
@@ -160,3 +157,8 @@ def furnish(instance: Instance) -> None:
     }
     for body in copies_without_conditions():
         breaker.call("POST", f"{root}/{plurals[str(body['kind'])]}", body).ok()
+
+
+def _make(breaker: Api, path: str, body: dict[str, Any]) -> None:
+    """Create an object, as soon as the policies see the TenantPolicy that was just made."""
+    wait_for(lambda: breaker.call("POST", path, body).status in {201, 409}, what=f"POST {path}")
