@@ -138,23 +138,25 @@ def test_what_a_member_gave_to_service_accounts_is_named_when_the_member_leaves(
     sandbox: Instance, admin: Api, ready: Ready
 ) -> None:
     """Access outlived the grant, and AccessScoped said nothing of it."""
-    body = leaving("stays", "stays-ci")
+    body = leaving("outlived", "outlived-ci")
     ready(body)
-    let_in(sandbox, "stays", "stays-ci")
+    let_in(sandbox, "outlived", "outlived-ci")
     body["spec"]["access"] = []
     ready(body)
     # The rights are the ServiceAccount's: the tenant's own workloads may need them.
-    assert reads_secrets(admin, "stays-prod", "stays-ci")
-    found = conditions(settled(admin, "stays"))["AccessScoped"]
+    wait_for(
+        lambda: reads_secrets(admin, "outlived-prod", "outlived-ci"), what="the right to be seen"
+    )
+    found = conditions(settled(admin, "outlived"))["AccessScoped"]
     assert (found["status"], found["reason"]) == ("True", "AsSpecified")
     assert found["message"].startswith(
         "RoleBindings of members give rights to ServiceAccounts of this tenant: RoleBinding mine in"
-        " stays-prod. They stay when the member leaves. "
+        " outlived-prod. They stay when the member leaves. "
     )
-    admin.delete(kinds.ROLE_BINDING, "mine", "stays-prod").ok()
+    admin.delete(kinds.ROLE_BINDING, "mine", "outlived-prod").ok()
 
     def forgotten() -> bool:
-        told = conditions(admin.get(kinds.SECURE_TENANT, "stays"))["AccessScoped"]["message"]
+        told = conditions(admin.get(kinds.SECURE_TENANT, "outlived"))["AccessScoped"]["message"]
         return "of members" not in told
 
     wait_for(forgotten, what="the condition to forget it")

@@ -125,14 +125,16 @@ def test_a_new_tenant_of_an_old_name_does_not_meet_what_the_earlier_one_left(
 def test_a_new_tenant_of_an_old_name_begins_when_what_was_left_is_deleted(
     admin: Api, breaker: Api, ready: Ready
 ) -> None:
-    ready(tenant("heir", namespaces=[{"name": "heir-old"}]))
-    admin.delete(kinds.SECURE_TENANT, "heir").ok()
-    gone(admin, "heir")
-    admin.create(kinds.SECURE_TENANT, tenant("heir", namespaces=[{"name": "heir-new"}])).ok()
-    settled(admin, "heir", expected="Failed")
-    breaker.delete(kinds.NAMESPACE, "heir-old").ok()
-    settled(admin, "heir", seconds=60)
-    assert state(admin, "heir-new") == "active"
+    ready(tenant("inheritor", namespaces=[{"name": "inheritor-old"}]))
+    admin.delete(kinds.SECURE_TENANT, "inheritor").ok()
+    gone(admin, "inheritor")
+    admin.create(
+        kinds.SECURE_TENANT, tenant("inheritor", namespaces=[{"name": "inheritor-new"}])
+    ).ok()
+    settled(admin, "inheritor", expected="Failed")
+    breaker.delete(kinds.NAMESPACE, "inheritor-old").ok()
+    settled(admin, "inheritor", seconds=60)
+    assert state(admin, "inheritor-new") == "active"
 
 
 def test_a_secure_tenant_without_our_finalizer_is_no_wish_to_delete(
@@ -337,10 +339,10 @@ def settings(admin: Api) -> Iterator[dict[str, Any]]:
 def test_without_settings_nothing_is_changed(
     admin: Api, breaker: Api, ready: Ready, settings: dict[str, Any]
 ) -> None:
-    ready(tenant("bare", namespaces=[{"name": "bare-a"}]))
+    ready(tenant("unsettled", namespaces=[{"name": "unsettled-a"}]))
     breaker.delete(kinds.TENANCY_SETTINGS, "default").ok()
     condition: Any = wait_for(
-        lambda: conditions(admin.get(kinds.SECURE_TENANT, "bare")).get("Stalled"),
+        lambda: conditions(admin.get(kinds.SECURE_TENANT, "unsettled")).get("Stalled"),
         what="the condition",
     )
     assert condition["reason"] == "SettingsMissing"
@@ -354,7 +356,7 @@ def test_without_settings_nothing_is_changed(
     fresh = {key: settings[key] for key in ("apiVersion", "kind", "spec")}
     admin.create(kinds.TENANCY_SETTINGS, {**fresh, "metadata": {"name": "default"}}).ok()
     settled(admin, "later")
-    settled(admin, "bare")
+    settled(admin, "unsettled")
 
 
 def test_settings_reach_every_tenant(admin: Api, ready: Ready, settings: dict[str, Any]) -> None:
@@ -439,24 +441,26 @@ def test_a_namespace_that_left_the_list_is_named_while_it_is_being_deleted(
     admin: Api, breaker: Api, ready: Ready
 ) -> None:
     """NamespacesReady was True, as specified, although pods of it still ran."""
-    entries = [{"name": "lingering-a"}, {"name": "lingering-b"}]
-    body = tenant("lingering", namespaces=entries, deletionPolicy="Delete")
+    entries = [{"name": "going-slowly-a"}, {"name": "going-slowly-b"}]
+    body = tenant("going-slowly", namespaces=entries, deletionPolicy="Delete")
     ready(body)
-    maps = "/api/v1/namespaces/lingering-b/configmaps"
+    maps = "/api/v1/namespaces/going-slowly-b/configmaps"
     held = {"metadata": {"name": "held", "finalizers": ["example.com/hold"]}}
     breaker.call("POST", maps, held).ok()
     body["spec"]["namespaces"].pop()
     admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
 
     def named() -> Any:
-        found = conditions(admin.get(kinds.SECURE_TENANT, "lingering")).get("NamespacesReady", {})
+        found = conditions(admin.get(kinds.SECURE_TENANT, "going-slowly")).get(
+            "NamespacesReady", {}
+        )
         return found if "example.com/hold" in found.get("message", "") else None
 
     found = wait_for(named, what="the condition to name it", seconds=30)
     assert (found["status"], found["reason"]) == ("False", "Terminating")
-    told = "Namespaces that left spec.namespaces are being deleted: lingering-b (since 20"
+    told = "Namespaces that left spec.namespaces are being deleted: going-slowly-b (since 20"
     assert found["message"].startswith(told)
-    settled(admin, "lingering", expected="InProgress")
+    settled(admin, "going-slowly", expected="InProgress")
     change = {"metadata": {"finalizers": None}}
     breaker.call("PATCH", f"{maps}/held", change, content_type=MERGE).ok()
-    settled(admin, "lingering", seconds=60)
+    settled(admin, "going-slowly", seconds=60)

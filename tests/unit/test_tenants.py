@@ -1,10 +1,17 @@
 """Tenants: what is known of a namespace before anybody looked at it."""
 
+import asyncio
+import datetime
+from typing import Any
+
 from factory import seen, settings_spec, tenant
 from securetenant.api import status
 from securetenant.api.objects import Ref
+from securetenant.reconcile.statuses import Statuses
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
+from securetenant.status.tenant import Subject
+from silent import Silent
 
 
 def test_before_the_first_look_nothing_in_a_namespace_is_as_it_should_be() -> None:
@@ -31,3 +38,25 @@ def test_what_a_namespace_should_hold_does_not_depend_on_which_is_built_first() 
         return {name: units[name].wanted for name in order}
 
     assert built("acme-a", "acme-b") == built("acme-b", "acme-a")
+
+
+def test_a_change_that_comes_while_the_status_is_written_is_not_lost() -> None:
+    """Its version is older than that of our own write, whose answer already holds it."""
+
+    class Cluster:
+        async def apply_status(self, _: Ref, status: Any) -> Any:
+            metadata = {**first["metadata"], "generation": 2, "resourceVersion": "9"}
+            return {**first, "metadata": metadata, "status": status}
+
+    first = seen(tenant("acme", namespaces=[{"name": "acme-a"}]))
+    tenants, silent = Tenants(), Silent()
+    tenants.see("acme", first)
+    tenants.read("acme", settings_spec(), Store())
+    record = tenants.records["acme"]
+    cluster: Any = Cluster()
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    told = Statuses(cluster=cluster, meter=silent, announcer=silent, now=lambda: now)
+    asyncio.run(told.write("acme", record, Subject(generation=1, outcomes=[])))
+    metadata = {**first["metadata"], "generation": 2, "resourceVersion": "9"}
+    assert tenants.see("acme", {**first, "metadata": metadata, "status": record.status})
+    assert record.stale

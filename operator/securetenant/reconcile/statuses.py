@@ -9,7 +9,7 @@ from securetenant.api import kinds, status
 from securetenant.api.objects import Body, Ref
 from securetenant.reconcile.errors import ClusterError, MissingError
 from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
-from securetenant.reconcile.tenants import Record, Unit
+from securetenant.reconcile.tenants import Record, Unit, what_people_change
 from securetenant.reconcile.unit import is_worth_telling
 from securetenant.status import conditions, tenant
 from securetenant.status.conditions import Verdict
@@ -92,7 +92,9 @@ class Statuses:
             record.status = previous
             raise
         self._meter.wrote("status", ref.kind)
-        record.version = max(record.version, int(body["metadata"]["resourceVersion"]))
+        if what_people_change(body) == what_people_change(record.body):
+            # Else people changed it meanwhile, and that is still to be seen.
+            record.version = max(record.version, int(body["metadata"]["resourceVersion"]))
         before, after = _ready_condition(previous), _ready_condition(document)
         good = after["status"] == "True"
         worth = good or before.get("status") == "True" or conditions.is_stalled(after["reason"])

@@ -185,7 +185,7 @@ class Tenants:
             return True
         if version <= record.version:
             return False
-        news = _what_people_change(body) != _what_people_change(record.body)
+        news = what_people_change(body) != what_people_change(record.body)
         foreign = (body.get("status") or {}) != record.status
         record.body, record.version = body, version
         record.status = body.get("status") or {}
@@ -598,7 +598,8 @@ def _earlier_findings(text: str) -> tuple[Finding, ...]:
     return (Finding(type=status.NETWORK_ISOLATED, reason=status.CONSENT_NEEDED, message=text),)
 
 
-def _what_people_change(body: Body) -> tuple[Any, ...]:
+def what_people_change(body: Body) -> tuple[Any, ...]:
+    """Return what of a SecureTenant is not an echo of our own writes."""
     metadata = body["metadata"]
     return (
         metadata.get("generation"),
