@@ -26,6 +26,7 @@ from securetenant.plan import schemas
 from securetenant.reconcile import heartbeat, keys
 from securetenant.reconcile.engine import Engine
 from securetenant.reconcile.errors import ClusterError, MissingError
+from securetenant.reconcile.foreign import Watched
 from securetenant.reconcile.store import Store
 from securetenant.telemetry.metrics import Metrics
 
@@ -102,30 +103,13 @@ class Operator:
         self._informers = [
             self._informer(kinds.NAMESPACE, ""),
             *(self._informer(kind, names.MANAGED_SELECTOR) for kind in _MANAGED),
-            Informer(
-                client,
-                kinds.ROLE_BINDING,
-                selector=names.FOREIGN_SELECTOR,
-                seen=self.engine.binding_seen,
-                gone=self.engine.binding_gone,
-                known=self.engine.bindings.refs,
+            self._foreign_informer(
+                kinds.ROLE_BINDING, names.FOREIGN_SELECTOR, self.engine.bindings
             ),
-            Informer(
-                client,
-                kinds.NETWORK_POLICY,
-                selector=names.FOREIGN_SELECTOR,
-                seen=self.engine.traffic_seen,
-                gone=self.engine.traffic_gone,
-                known=self.engine.traffic.refs,
+            self._foreign_informer(
+                kinds.NETWORK_POLICY, names.FOREIGN_SELECTOR, self.engine.traffic
             ),
-            Informer(
-                client,
-                kinds.INGRESS,
-                selector="",
-                seen=self.engine.ingress_seen,
-                gone=self.engine.ingress_gone,
-                known=self.engine.ingresses.refs,
-            ),
+            self._foreign_informer(kinds.INGRESS, "", self.engine.ingresses),
             *(self._platform_informer(kind, selector) for kind, selector in _PLATFORM),
             Informer(
                 client,
@@ -197,6 +181,16 @@ class Operator:
             seen=self.engine.platform_seen,
             gone=self.engine.platform_gone,
             known=self.engine.platform.known,
+        )
+
+    def _foreign_informer(self, kind: Kind, selector: str, watched: Watched) -> Informer:
+        return Informer(
+            self._client,
+            kind,
+            selector=selector,
+            seen=functools.partial(self.engine.foreign_seen, watched),
+            gone=functools.partial(self.engine.foreign_gone, watched),
+            known=watched.refs,
         )
 
     def _tier_informer(self) -> Informer:

@@ -4,13 +4,13 @@ They are the tenant's, or the platform's, and stay as they are, with one excepti
 ServiceAccounts of a namespace that belongs to another tenant now would let that tenant in.
 """
 
-from collections import defaultdict
 from collections.abc import Collection
 
 from securetenant.api import status
 from securetenant.api.objects import Body, Ref
 from securetenant.plan import bindings
 from securetenant.plan.bindings import ForeignBinding
+from securetenant.reconcile.foreign import Foreign
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.unit import Worker
 from securetenant.status.outcome import Finding
@@ -24,47 +24,26 @@ class Bindings:
     def __init__(self, *, store: Store, worker: Worker) -> None:
         self._store = store
         self._worker = worker
-        self._known: dict[Ref, ForeignBinding] = {}
-        self._inside: defaultdict[str, set[Ref]] = defaultdict(set)
-        """RoleBindings by the namespace that they are in."""
-        self._naming: defaultdict[str, set[Ref]] = defaultdict(set)
-        """RoleBindings by the namespaces whose ServiceAccounts they name."""
+        self._found = Foreign[ForeignBinding, str](lambda each: each.accounts)
+        """By the namespaces whose ServiceAccounts they name."""
 
-    def put(self, ref: Ref, body: Body) -> bool:
-        """Take one as it now is; tell whether what we look at changed."""
-        known, found = self._known.get(ref), bindings.observe(body)
-        if known is not None and found.version <= known.version:
-            return False
-        if known is not None and found[1:] == known[1:]:
-            self._known[ref] = found
-            return False
-        self._forget(ref)
-        self._known[ref] = found
-        self._inside[ref.namespace].add(ref)
-        for namespace in found.accounts:
-            self._naming[namespace].add(ref)
-        return True
+    def seen(self, ref: Ref, body: Body) -> set[str]:
+        """Take one as it now is; return the tenant whose conditions it may change."""
+        changed = self._found.put(ref, bindings.observe(body))
+        return {self._store.owner_of(ref.namespace)} if changed else set()
 
-    def drop(self, ref: Ref, version: int) -> bool:
-        """Forget one that was deleted at that version; tell whether it was known."""
-        known = self._known.get(ref)
-        if known is None or known.version > version:
-            return False
-        self._forget(ref)
-        return True
+    def gone(self, ref: Ref, version: int) -> set[str]:
+        """Forget one that was deleted at that version; return the tenant that had it."""
+        known = self._found.drop(ref, version)
+        return {self._store.owner_of(ref.namespace)} if known is not None else set()
 
     def refs(self, _: str) -> list[Ref]:
         """Return every one that is known."""
-        return list(self._known)
-
-    def accounts(self, ref: Ref) -> Collection[str]:
-        """Return the other namespaces whose ServiceAccounts it names."""
-        known = self._known.get(ref)
-        return () if known is None else known.accounts
+        return self._found.refs()
 
     def tenants_naming(self, namespace: str) -> set[str]:
         """Return the tenants in whose namespaces ServiceAccounts of this one are named."""
-        naming = self._naming.get(namespace, ())
+        naming = self._found.naming(namespace)
         return {self._store.owner_of(ref.namespace) for ref in naming} - {""}
 
     async def close(self, namespace: str, tenant: str) -> list[Ref]:
@@ -75,7 +54,7 @@ class Bindings:
         """
         found = [
             ref
-            for ref in sorted(self._naming.get(namespace, ()))
+            for ref in self._found.naming(namespace)
             if self._store.owner_of(ref.namespace) not in ("", tenant)
         ]
         return await self._delete(found)
@@ -87,16 +66,15 @@ class Bindings:
         """
         found = [
             ref
-            for ref in self._of(tenant)
-            if any(self._store.owner_of(each) not in ("", tenant) for each in self.accounts(ref))
+            for ref, known in self._of(tenant)
+            if any(self._store.owner_of(each) not in ("", tenant) for each in known.accounts)
         ]
         return await self._delete(found)
 
     def findings(self, tenant: str, own: Collection[str]) -> tuple[Finding, ...]:
         """Return what a tenant's namespaces give to others; ``own`` are those of its spec."""
         told, others = [], []
-        for ref in self._of(tenant):
-            known = self._known[ref]
+        for ref, known in self._of(tenant):
             strangers = [f"ServiceAccounts of {each}" for each in sorted(known.accounts - set(own))]
             if beyond := (*known.beyond, *strangers)[:_TOLD]:
                 told.append(f"{ref} ({', '.join(beyond)})")
@@ -109,7 +87,7 @@ class Bindings:
                 f" {_listed(told, '; ')}. They stay as they are; delete what nobody needs."
             )
         if others:
-            # Whoever made them may have lost a grant since then.
+            # The member who made them may have lost a grant since then.
             said.append(
                 "RoleBindings of members give rights to ServiceAccounts of this tenant:"
                 f" {_listed(others, ', ')}. They stay when the member leaves."
@@ -125,27 +103,15 @@ class Bindings:
             ),
         )
 
-    def _of(self, tenant: str) -> list[Ref]:
-        inside = (self._inside.get(each, set()) for each in self._store.owned_by(tenant))
-        return sorted(ref for refs in inside for ref in refs)
+    def _of(self, tenant: str) -> list[tuple[Ref, ForeignBinding]]:
+        return self._found.inside(self._store.owned_by(tenant))
 
     async def _delete(self, refs: list[Ref]) -> list[Ref]:
         for ref in refs:
-            await self._worker.delete(ref, self._known[ref].uid)
-            self._forget(ref)
+            if (known := self._found.get(ref)) is not None:
+                await self._worker.delete(ref, known.uid)
+                self._found.forget(ref)
         return refs
-
-    def _forget(self, ref: Ref) -> None:
-        known = self._known.pop(ref, None)
-        if known is None:
-            return
-        self._inside[ref.namespace].discard(ref)
-        if not self._inside[ref.namespace]:
-            del self._inside[ref.namespace]
-        for namespace in known.accounts:
-            self._naming[namespace].discard(ref)
-            if not self._naming[namespace]:
-                del self._naming[namespace]
 
 
 def _listed(told: list[str], between: str) -> str:

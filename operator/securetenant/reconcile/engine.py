@@ -25,6 +25,7 @@ from securetenant.reconcile.errors import (
     UnavailableError,
 )
 from securetenant.reconcile.flows import Flows
+from securetenant.reconcile.foreign import Watched
 from securetenant.reconcile.heartbeat import Heartbeat
 from securetenant.reconcile.ingresses import Ingresses
 from securetenant.reconcile.keys import Key
@@ -294,42 +295,13 @@ class Engine:
                 self._wake_tier(tiers.ref_of(owner))
                 self._wake_nodes(self.nodes.of(owner))
 
-    def binding_seen(self, ref: Ref, body: Body) -> None:
-        """Take a RoleBinding that is not ours as it now is."""
-        if self.bindings.put(ref, body):
-            self._wake_binding(ref)
+    def foreign_seen(self, watched: Watched, ref: Ref, body: Body) -> None:
+        """Record an object in a tenant's namespace that the operator did not make."""
+        self._wake_known(watched.seen(ref, body))
 
-    def binding_gone(self, ref: Ref, version: int) -> None:
-        """Take note that one was deleted."""
-        if self.bindings.drop(ref, version):
-            self._wake_binding(ref)
-
-    def _wake_binding(self, ref: Ref) -> None:
-        """Queue whose namespace it is in, and whose ServiceAccounts it names."""
-        owner = self.store.owner_of(ref.namespace)
-        if owner in self.tenants.records:
-            self.queue.add(keys.Tenant(owner))
-
-    def traffic_seen(self, ref: Ref, body: Body) -> None:
-        """Take a NetworkPolicy that is not ours as it now is."""
-        before = self.traffic.concerned(ref)
-        if self.traffic.put(ref, body):
-            self._wake_known(before | self.traffic.concerned(ref))
-
-    def traffic_gone(self, ref: Ref, version: int) -> None:
-        """Take note that one was deleted."""
-        if self.traffic.drop(ref, version):
-            self._wake_known({self.store.owner_of(ref.namespace)})
-
-    def ingress_seen(self, ref: Ref, body: Body) -> None:
-        """Take an Ingress as it now is."""
-        if self.ingresses.put(ref, body):
-            self._wake_known({self.store.owner_of(ref.namespace)})
-
-    def ingress_gone(self, ref: Ref, version: int) -> None:
-        """Take note that one was deleted."""
-        if self.ingresses.drop(ref, version):
-            self._wake_known({self.store.owner_of(ref.namespace)})
+    def foreign_gone(self, watched: Watched, ref: Ref, version: int) -> None:
+        """Forget such an object, which was deleted."""
+        self._wake_known(watched.gone(ref, version))
 
     def _wake_known(self, tenants: Iterable[str]) -> None:
         for name in self.tenants.records.keys() & set(tenants):
@@ -574,7 +546,7 @@ class Engine:
                 # Before it is this tenant's, its ServiceAccounts lose what they had elsewhere.
                 for ref in await self.bindings.close(key.namespace, key.tenant):
                     self._tell_removed(ref)
-                # Nor do its pods meet those of others, whoever let them in.
+                # No NetworkPolicy of anyone opens it to pods of others either.
                 reach = self._reach(key.tenant, record)
                 self._tell_closed(key.tenant, await self.traffic.expel(reach, (key.namespace,)))
             if not unit.has_revoked:

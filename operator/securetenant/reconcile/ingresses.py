@@ -3,7 +3,6 @@
 They stay, since they are the tenant's, and are named until somebody deletes them.
 """
 
-from collections import defaultdict
 from collections.abc import Callable
 
 from securetenant.api import kinds, names, status
@@ -11,6 +10,7 @@ from securetenant.api.objects import Body, Ref
 from securetenant.plan import ingresses
 from securetenant.plan.ingresses import Served
 from securetenant.plan.ownership import PolicyFacts
+from securetenant.reconcile.foreign import Foreign
 from securetenant.reconcile.store import Store
 from securetenant.status.outcome import Finding
 
@@ -24,48 +24,35 @@ class Ingresses:
         """``holders`` returns the tenants that have a host name in force."""
         self._store = store
         self._holders = holders
-        self._known: dict[Ref, Served] = {}
-        self._inside: defaultdict[str, set[Ref]] = defaultdict(set)
-        """Ingresses by namespace."""
+        self._found = Foreign[Served, str]()
         self._told: dict[str, str] = {}
         """What was said last of a tenant, so that each change is one event."""
 
-    def put(self, ref: Ref, body: Body) -> bool:
-        """Take one as it now is; tell whether what we look at changed."""
-        known, found = self._known.get(ref), ingresses.observe(body)
-        if known is not None and found.version <= known.version:
-            return False
-        self._known[ref] = found
-        self._inside[ref.namespace].add(ref)
-        return known is None or found[1:] != known[1:]
+    def seen(self, ref: Ref, body: Body) -> set[str]:
+        """Take one as it now is; return the tenant whose conditions it may change."""
+        changed = self._found.put(ref, ingresses.observe(body))
+        return {self._store.owner_of(ref.namespace)} if changed else set()
 
-    def drop(self, ref: Ref, version: int) -> bool:
-        """Forget one that was deleted at that version; tell whether it was known."""
-        known = self._known.get(ref)
-        if known is None or known.version > version:
-            return False
-        del self._known[ref]
-        self._inside[ref.namespace].discard(ref)
-        if not self._inside[ref.namespace]:
-            del self._inside[ref.namespace]
-        return True
+    def gone(self, ref: Ref, version: int) -> set[str]:
+        """Forget one that was deleted at that version; return the tenant that had it."""
+        known = self._found.drop(ref, version)
+        return {self._store.owner_of(ref.namespace)} if known is not None else set()
 
     def refs(self, _: str) -> list[Ref]:
         """Return every one that is known."""
-        return list(self._known)
+        return self._found.refs()
 
     def findings(self, tenant: str) -> tuple[Finding, ...]:
         """Return which Ingresses in a tenant's namespaces serve names that it may not have."""
         told, is_anothers = [], False
-        for namespace in sorted(self._store.owned_by(tenant)):
-            ends = self._ends(tenant, namespace)
+        for ref, served in self._found.inside(self._store.owned_by(tenant)):
+            ends = self._ends(tenant, ref.namespace)
             if ends is None:
                 continue  # Nothing is decided there yet, and its tenant is not ready.
-            for ref in sorted(self._inside.get(namespace, ())):
-                if hosts := self._describe(tenant, self._known[ref], ends):
-                    is_anothers |= any("(tenant " in each for each in hosts)
-                    more = f" and {len(hosts) - _TOLD} more" if len(hosts) > _TOLD else ""
-                    told.append(f"{ref} ({', '.join(hosts[:_TOLD])}{more})")
+            if hosts := self._describe(tenant, served, ends):
+                is_anothers |= any("(tenant " in each for each in hosts)
+                more = f" and {len(hosts) - _TOLD} more" if len(hosts) > _TOLD else ""
+                told.append(f"{ref} ({', '.join(hosts[:_TOLD])}{more})")
         if not told:
             return ()
         more = f" and {len(told) - _TOLD} more" if len(told) > _TOLD else ""

@@ -4,7 +4,6 @@ They stay while they reach no further than their tenant. A namespace that leaves
 into one with NetworkPolicies of its own, would otherwise be open to another tenant.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from securetenant.api.objects import Body, Ref
 from securetenant.plan import traffic
 from securetenant.plan.traffic import ForeignPolicy, Reach
 from securetenant.reconcile.errors import RefusedError
+from securetenant.reconcile.foreign import Foreign
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.unit import Worker
 from securetenant.status.outcome import Finding
@@ -26,7 +26,7 @@ class Closed(NamedTuple):
 
     ref: Ref
     note: str
-    """What is told of it."""
+    """What the event says."""
 
 
 class Traffic:
@@ -35,55 +35,37 @@ class Traffic:
     def __init__(self, *, store: Store, worker: Worker) -> None:
         self._store = store
         self._worker = worker
-        self._known: dict[Ref, ForeignPolicy] = {}
-        self._inside: defaultdict[str, set[Ref]] = defaultdict(set)
-        """NetworkPolicies by the namespace that they are in."""
-        self._naming: defaultdict[_Label, set[Ref]] = defaultdict(set)
-        """NetworkPolicies by the labels of namespaces, of names and of tenants, that they ask for.
-        """
+        self._found = Foreign[ForeignPolicy, _Label](_labels)
+        """By the labels of namespaces, of names and of tenants, that they ask for."""
         self._deleted: set[str] = set()
         """Uids of those whose deletion was asked for, until they are seen gone."""
         self._refused: dict[str, str] = {}
         """Why a deletion was refused, by uid."""
 
-    def put(self, ref: Ref, body: Body) -> bool:
-        """Take one as it now is; tell whether what we look at changed."""
-        known, found = self._known.get(ref), traffic.observe(body)
-        if known is not None and found.version <= known.version:
-            return False
-        if known is not None and found[1:] == known[1:]:
-            self._known[ref] = found
-            return False
-        self._forget(ref, keep=found.uid)
-        self._known[ref] = found
-        self._inside[ref.namespace].add(ref)
-        for label in _labels(found):
-            self._naming[label].add(ref)
-        return True
+    def seen(self, ref: Ref, body: Body) -> set[str]:
+        """Take one as it now is; return the tenants that it concerns, or concerned before."""
+        before, concerned = self._found.get(ref), self._concerned(ref)
+        if not self._found.put(ref, found := traffic.observe(body)):
+            return set()
+        if before is not None and before.uid != found.uid:
+            self._settle(before.uid)
+        return concerned | self._concerned(ref)
 
-    def drop(self, ref: Ref, version: int) -> bool:
-        """Forget one that was deleted at that version; tell whether it was known."""
-        known = self._known.get(ref)
-        if known is None or known.version > version:
-            return False
-        self._forget(ref)
-        return True
+    def gone(self, ref: Ref, version: int) -> set[str]:
+        """Forget one that was deleted at that version; return the tenant that had it."""
+        known = self._found.drop(ref, version)
+        if known is None:
+            return set()
+        self._settle(known.uid)
+        return {self._store.owner_of(ref.namespace)}
 
     def refs(self, _: str) -> list[Ref]:
         """Return every one that is known."""
-        return list(self._known)
-
-    def concerned(self, ref: Ref) -> set[str]:
-        """Return the tenants in whose namespace one is, and whose namespaces it names."""
-        known = self._known.get(ref)
-        found = {self._store.owner_of(ref.namespace)}
-        for key, value in _labels(known) if known is not None else ():
-            found.add(value if key == names.TENANT_LABEL else self._store.owner_of(value))
-        return found - {""}
+        return self._found.refs()
 
     def tenants_naming(self, namespace: str) -> set[str]:
         """Return the tenants in whose namespaces this one is named."""
-        naming = self._naming.get((names.NAMESPACE_NAME_LABEL, namespace), ())
+        naming = self._found.naming((names.NAMESPACE_NAME_LABEL, namespace))
         return {self._store.owner_of(ref.namespace) for ref in naming} - {""}
 
     async def close(self, namespace: str, tenant: str) -> list[Closed]:
@@ -103,9 +85,9 @@ class Traffic:
         Raises a :class:`ClusterError`.
         """
         closed = []
+        for ref, _, found in self._beyond(reach, namespaces):
+            closed += await self._delete(ref, found)
         for namespace in sorted(namespaces):
-            for ref, found in self._beyond(reach, namespace):
-                closed += await self._delete(ref, found)
             closed += await self.close(namespace, reach.tenant)
         for ref in self._in_others((names.TENANT_LABEL, reach.tenant), reach.tenant):
             closed += await self._delete(ref, (f"namespaces of tenant {reach.tenant}",))
@@ -114,26 +96,20 @@ class Traffic:
     def is_open(self, reach: Reach) -> bool:
         """Tell whether a deletion was refused, so that it has to be tried again."""
         own = self._store.owned_by(reach.tenant)
-        return any(
-            self._known[ref].uid in self._refused
-            for each in own
-            for ref, _ in self._beyond(reach, each)
-        )
+        return any(known.uid in self._refused for _, known, _ in self._beyond(reach, own))
 
     def findings(self, reach: Reach, *, is_suspended: bool) -> tuple[Finding, ...]:
         """Return what is still in force and reaches beyond a tenant."""
         told = []
-        for namespace in sorted(self._store.owned_by(reach.tenant)):
-            for ref, found in self._beyond(reach, namespace):
-                known = self._known[ref]
-                if known.uid in self._deleted and not known.held:
-                    continue
-                why = self._refused.get(known.uid, "")
-                if known.held:
-                    why = f"it is being deleted and has the finalizers {', '.join(known.held)}"
-                elif is_suspended:
-                    why = "the operator is suspended and does not delete it"
-                told.append(f"{ref} ({', '.join(found)}{f'; {why}' if why else ''})")
+        for ref, known, found in self._beyond(reach, self._store.owned_by(reach.tenant)):
+            if known.uid in self._deleted and not known.held:
+                continue
+            why = self._refused.get(known.uid, "")
+            if known.held:
+                why = f"it is being deleted and has the finalizers {', '.join(known.held)}"
+            elif is_suspended:
+                why = "the operator is suspended and does not delete it"
+            told.append(f"{ref} ({', '.join(found)}{f'; {why}' if why else ''})")
         if not told:
             return ()
         more = f" and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
@@ -145,23 +121,34 @@ class Traffic:
             Finding(type=status.NETWORK_ISOLATED, reason=status.FOREIGN_POLICIES, message=message),
         )
 
-    def _beyond(self, reach: Reach, namespace: str) -> Iterator[tuple[Ref, tuple[str, ...]]]:
-        """Yield the NetworkPolicies of a namespace that reach too far, and what they reach."""
-        for ref in sorted(self._inside.get(namespace, ())):
-            if found := traffic.beyond(self._known[ref], namespace, reach):
-                yield ref, found
+    def _concerned(self, ref: Ref) -> set[str]:
+        """Return the tenants in whose namespace one is, and whose namespaces it names."""
+        known = self._found.get(ref)
+        found = {self._store.owner_of(ref.namespace)}
+        for key, value in _labels(known) if known is not None else ():
+            found.add(value if key == names.TENANT_LABEL else self._store.owner_of(value))
+        return found - {""}
+
+    def _beyond(
+        self, reach: Reach, namespaces: Collection[str]
+    ) -> Iterator[tuple[Ref, ForeignPolicy, tuple[str, ...]]]:
+        """Yield the NetworkPolicies of namespaces that reach too far, and what they reach."""
+        for ref, known in self._found.inside(namespaces):
+            if found := traffic.beyond(known, ref.namespace, reach):
+                yield ref, known, found
 
     def _in_others(self, label: _Label, tenant: str) -> list[Ref]:
         return [
             ref
-            for ref in sorted(self._naming.get(label, ()))
+            for ref in self._found.naming(label)
             if self._store.owner_of(ref.namespace) not in ("", tenant)
         ]
 
     async def _delete(self, ref: Ref, found: tuple[str, ...]) -> list[Closed]:
-        uid = self._known[ref].uid
-        if uid in self._deleted:
+        known = self._found.get(ref)
+        if known is None or known.uid in self._deleted:
             return []
+        uid = known.uid
         try:
             await self._worker.delete(ref, uid)
         except RefusedError as error:
@@ -175,21 +162,10 @@ class Traffic:
         )
         return [Closed(ref, note)]
 
-    def _forget(self, ref: Ref, keep: str = "") -> None:
-        """Forget one; ``keep`` is its uid if it is only about to be known anew."""
-        known = self._known.pop(ref, None)
-        if known is None:
-            return
-        if known.uid != keep:
-            self._deleted.discard(known.uid)
-            self._refused.pop(known.uid, None)
-        self._inside[ref.namespace].discard(ref)
-        if not self._inside[ref.namespace]:
-            del self._inside[ref.namespace]
-        for label in _labels(known):
-            self._naming[label].discard(ref)
-            if not self._naming[label]:
-                del self._naming[label]
+    def _settle(self, uid: str) -> None:
+        """Forget what was tried with one that is gone."""
+        self._deleted.discard(uid)
+        self._refused.pop(uid, None)
 
 
 def _labels(policy: ForeignPolicy) -> set[_Label]:
