@@ -3,17 +3,15 @@
 Two tenants, one of them in Audit mode: these rules protect others.
 """
 
-import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
 import factory
+import standing
 from attack_harness import Policy, mutate, verdict
-from harness import MERGE, Api, Operator, wait_for, wait_for_account
-from securetenant.api import kinds, names
-from securetenant.sandbox import kubeconfigs
+from harness import MERGE, Api, Operator, wait_for
 from securetenant.sandbox.instances import Instance
 
 MODES = {"noted": "Enforce", "remarked": "Audit"}
@@ -54,34 +52,14 @@ class Member(NamedTuple):
 @pytest.fixture(scope="module")
 def two(admin: Api, operator: Operator) -> Iterator[None]:
     """Two tenants, one of them in Audit mode."""
-    for name, mode in MODES.items():
-        subjects = [{"kind": "Group", "name": f"{name}-developers"}]
-        body = factory.tenant(
-            name,
-            namespaces=[{"name": f"{name}-1"}],
-            access=[{"name": "developers", "role": "Developer", "subjects": subjects}],
-            enforcement=mode,
-            quota={"pods": 10, "persistentvolumeclaims": 10, "requests.storage": "10Gi"},
-            workloads={
-                "storageClasses": ["fast"],
-                "annotations": [LISTED],
-                "hostnames": [f".{name}.example"],
-                "ingressClasses": ["nginx"],
-            },
-        )
-        admin.create(kinds.SECURE_TENANT, body).ok()
-    for name in MODES:
-        wait_for_account(admin, f"{name}-1")
-        wait_for(functools.partial(_is_ready, admin, f"{name}-1"), what=f"{name} to be ready")
-    yield
-    for name in MODES:
-        patch = {"spec": {"deletionPolicy": "Delete"}}
-        admin.patch(kinds.SECURE_TENANT, name, patch).ok()
-        admin.delete(kinds.SECURE_TENANT, name).ok()
-
-
-def _is_ready(admin: Api, namespace: str) -> bool:
-    return names.READY_FOR_LABEL in admin.get(kinds.NAMESPACE, namespace)["metadata"]["labels"]
+    workloads = {
+        "storageClasses": ["fast"],
+        "annotations": [LISTED],
+        "hostnames": [".NAME.example"],
+        "ingressClasses": ["nginx"],
+    }
+    with standing.tenants(admin, MODES, role="Developer", workloads=workloads):
+        yield
 
 
 @pytest.fixture(
@@ -90,8 +68,7 @@ def _is_ready(admin: Api, namespace: str) -> bool:
 def member(request: pytest.FixtureRequest, two: None, sandbox: Instance) -> Member:
     """A developer of each, and whom it is after."""
     own, other = request.param
-    login = kubeconfigs.for_user(sandbox, f"{own}-developer", (f"{own}-developers",))
-    return Member(Api(login), f"{own}-1", other)
+    return Member(standing.member(sandbox, own), f"{own}-1", other)
 
 
 JUDGED = {

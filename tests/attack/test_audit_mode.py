@@ -11,10 +11,9 @@ import pytest
 import yaml
 
 import factory
+import standing
 from attack_harness import Policy, mutate, verdict
-from harness import JSON_PATCH, ROOT, Api, Operator, wait_for, wait_for_account
-from securetenant.api import kinds, names
-from securetenant.sandbox import kubeconfigs
+from harness import JSON_PATCH, ROOT, Api, Operator
 from securetenant.sandbox.instances import Instance
 
 SHARED = Policy("securetenant-pods-shared")
@@ -27,25 +26,8 @@ CONTEXT = f"{CONTAINER}.securityContext"
 @pytest.fixture(scope="module")
 def member(admin: Api, operator: Operator, sandbox: Instance) -> Iterator[Api]:
     """A developer of a tenant in Audit mode."""
-    subjects = [{"kind": "Group", "name": "watching-developers"}]
-    body = factory.tenant(
-        "watching",
-        namespaces=[{"name": NAMESPACE}],
-        access=[{"name": "developers", "role": "Developer", "subjects": subjects}],
-        enforcement="Audit",
-    )
-    admin.create(kinds.SECURE_TENANT, body).ok()
-    wait_for_account(admin, NAMESPACE)
-    wait_for(
-        lambda: (
-            names.READY_FOR_LABEL in admin.get(kinds.NAMESPACE, NAMESPACE)["metadata"]["labels"]
-        ),
-        what="the namespace to be ready",
-    )
-    yield Api(kubeconfigs.for_user(sandbox, "watching-developer", ("watching-developers",)))
-    patch = {"spec": {"deletionPolicy": "Delete"}}
-    admin.patch(kinds.SECURE_TENANT, "watching", patch).ok()
-    admin.delete(kinds.SECURE_TENANT, "watching").ok()
+    with standing.tenants(admin, {"watching": "Audit"}, role="Developer"):
+        yield standing.member(sandbox, "watching")
 
 
 def _projected(**source: Any) -> list[Any]:
@@ -99,7 +81,7 @@ def test_what_protects_the_tenant_itself_warns_in_audit_mode(
 
 
 def test_a_token_without_end_is_refused_in_audit_mode(member: Api) -> None:
-    """It outlives the access of whoever made it."""
+    """It outlives the access of the person who made it."""
     noted = {"name": "t", "annotations": {"kubernetes.io/service-account.name": "default"}}
     body = {"metadata": noted, "type": "kubernetes.io/service-account-token"}
     answer = member.call("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", body, dryRun="All")

@@ -6,17 +6,15 @@ depends on how fast the garbage collector is. Two tenants attack each other, one
 mode, which weakens only rules by which a tenant protects itself; and once more on Kubernetes 1.34.
 """
 
-import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
 import factory
+import standing
 from attack_harness import Expected, Policy, verdict
-from harness import JSON_PATCH, MERGE, Api, Operator, wait_for, wait_for_account
-from securetenant.api import kinds
-from securetenant.sandbox import kubeconfigs
+from harness import JSON_PATCH, MERGE, Api, Operator, wait_for
 from securetenant.sandbox.instances import Instance
 
 HOLD = "platform.example/hold"
@@ -104,7 +102,7 @@ ROWS = {
             "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "securetenant:viewer"},
             "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": "OWN-1"}],
         },
-        {"subjects": [{"apiGroup": RBAC, "kind": "Group", "name": "OTHER-admins"}]},
+        {"subjects": [{"apiGroup": RBAC, "kind": "Group", "name": "OTHER-members"}]},
         Policy("securetenant-access"),
     ),
     "budget that stops a drain": Row(
@@ -175,48 +173,20 @@ class Attacker(NamedTuple):
 @pytest.fixture(scope="module")
 def two(admin: Api, operator: Operator) -> Iterator[None]:
     """Two tenants, one of them in Audit mode."""
-    for name, mode in MODES.items():
-        subjects = [{"kind": "Group", "name": f"{name}-admins"}]
-        body = factory.tenant(
-            name,
-            namespaces=[{"name": f"{name}-1"}],
-            access=[{"name": "admins", "role": "Admin", "subjects": subjects}],
-            enforcement=mode,
-            quota={
-                "pods": 10,
-                "persistentvolumeclaims": 10,
-                "requests.storage": "10Gi",
-                "services": 10,
-            },
-            workloads={
-                "hostnames": [f".{name}.example"],
-                "ingressClasses": ["nginx"],
-                "storageClasses": ["fast"],
-            },
-        )
-        admin.create(kinds.SECURE_TENANT, body).ok()
-    for name in MODES:
-        wait_for_account(admin, f"{name}-1")
-        wait_for(functools.partial(_takes_workloads, admin, name), what=f"{name} to be ready")
-    yield
-    for name in MODES:
-        patch = {"spec": {"deletionPolicy": "Delete"}}
-        admin.patch(kinds.SECURE_TENANT, name, patch).ok()
-        admin.delete(kinds.SECURE_TENANT, name).ok()
-
-
-def _takes_workloads(admin: Api, name: str) -> bool:
-    """Tell whether the namespace is ready, whatever the mode makes of the tenant."""
-    status = admin.get(kinds.SECURE_TENANT, name)["status"]
-    return bool(status.get("namespaces", {}).get("ready"))
+    workloads = {
+        "hostnames": [".NAME.example"],
+        "ingressClasses": ["nginx"],
+        "storageClasses": ["fast"],
+    }
+    with standing.tenants(admin, MODES, role="Admin", workloads=workloads):
+        yield
 
 
 @pytest.fixture(params=[("fading", "lingering"), ("lingering", "fading")], ids=str)
 def attacker(request: pytest.FixtureRequest, two: None, admin: Api, sandbox: Instance) -> Attacker:
     """Each tenant is one."""
     own, other = request.param
-    login = kubeconfigs.for_user(sandbox, f"{own}-admin", (f"{own}-admins",))
-    return Attacker(Api(login), admin, f"{own}-1", own, other)
+    return Attacker(standing.member(sandbox, own), admin, f"{own}-1", own, other)
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=title) for title, row in ROWS.items()])

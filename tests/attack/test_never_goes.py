@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import pytest
 
 import factory
+import standing
 from attack_harness import Policy, mutate, verdict
-from harness import MERGE, Api, Operator, wait_for, wait_for_account
+from harness import MERGE, Api, Operator, wait_for
 from securetenant.api import kinds, names
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 
-MODES = {"staying": "Enforce", "clinging": "Audit"}
+MODES = {"endless": "Enforce", "undying": "Audit"}
 NEVER = "example.com/never"
 FINALIZERS = Policy("securetenant-finalizers")
 OWNERS_UID = Policy("securetenant-owners-uid")
@@ -44,38 +45,16 @@ class Member(NamedTuple):
 @pytest.fixture(scope="module")
 def two(admin: Api, operator: Operator) -> Iterator[None]:
     """Two tenants, one of them in Audit mode."""
-    for name, mode in MODES.items():
-        subjects = [{"kind": "Group", "name": f"{name}-developers"}]
-        body = factory.tenant(
-            name,
-            namespaces=[{"name": f"{name}-1"}],
-            access=[{"name": "developers", "role": "Developer", "subjects": subjects}],
-            enforcement=mode,
-            quota={"pods": 10, "persistentvolumeclaims": 10, "requests.storage": "10Gi"},
-            workloads={"storageClasses": ["fast"]},
-        )
-        admin.create(kinds.SECURE_TENANT, body).ok()
-    for name in MODES:
-        wait_for_account(admin, f"{name}-1")
-
-        def is_ready(name: str = name) -> bool:
-            labels = admin.get(kinds.NAMESPACE, f"{name}-1")["metadata"]["labels"]
-            return names.READY_FOR_LABEL in labels
-
-        wait_for(is_ready, what=f"{name} to be ready")
-    yield
-    for name in MODES:
-        patch = {"spec": {"deletionPolicy": "Delete"}}
-        admin.patch(kinds.SECURE_TENANT, name, patch).ok()
-        admin.delete(kinds.SECURE_TENANT, name).ok()
+    workloads = {"storageClasses": ["fast"]}
+    with standing.tenants(admin, MODES, role="Developer", workloads=workloads):
+        yield
 
 
 @pytest.fixture(params=MODES, ids=lambda name: MODES[name])
 def member(request: pytest.FixtureRequest, two: None, sandbox: Instance) -> Member:
     """A developer of each."""
     name = request.param
-    login = kubeconfigs.for_user(sandbox, f"{name}-developer", (f"{name}-developers",))
-    return Member(Api(login), name, f"{name}-1")
+    return Member(standing.member(sandbox, name), name, f"{name}-1")
 
 
 def _pod(finalizer: str = "") -> dict[str, Any]:
@@ -152,7 +131,7 @@ def test_a_template_gets_no_finalizer_later(member: Member) -> None:
 
 
 def test_the_template_of_a_replication_controller_is_judged_too(member: Member, admin: Api) -> None:
-    """No role of ours lets a tenant create one; a role of the platform could."""
+    """Our roles let no tenant create one; a role of the platform could."""
     body = {
         "metadata": {"name": "x"},
         "spec": {"replicas": 0, "selector": LABELS, "template": _pod(NEVER)},

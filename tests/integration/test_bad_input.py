@@ -14,7 +14,7 @@ from harness import Api, Operator, conditions, wait_for
 from securetenant.api import kinds
 
 
-# The same each time: what one of them finds is found again while it is mended.
+# The same each time: what one of them finds is found again while it is being fixed.
 @settings(derandomize=True)
 @given(spec=st.one_of(good, broken()), number=st.integers(0, 9))
 def test_the_api_server_and_the_models_agree(

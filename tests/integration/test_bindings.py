@@ -8,30 +8,18 @@ import factory
 from attack_harness import may
 from conftest import Ready, settled
 from harness import Api, conditions, wait_for
-from securetenant.api import kinds, names
-from securetenant.sandbox import kubeconfigs
+from securetenant.api import kinds
 from securetenant.sandbox.instances import Instance
+from standing import leaving, member, move
 
 RBAC = "rbac.authorization.k8s.io"
 
 
-def leaving(name: str, left: str, **spec: Any) -> dict[str, Any]:
-    """Return a tenant of two namespaces, of which the second will leave."""
-    subjects = [{"kind": "Group", "name": f"{name}-admins"}]
-    return factory.tenant(
-        name,
-        namespaces=[{"name": f"{name}-prod"}, {"name": left}],
-        access=[{"name": "admins", "role": "Admin", "subjects": subjects}],
-        **spec,
-    )
-
-
 def let_in(sandbox: Instance, name: str, left: str, *more: dict[str, str]) -> None:
     """Let a ServiceAccount of one namespace read the Secrets of the other, as its tenant can."""
-    member = Api(kubeconfigs.for_user(sandbox, f"{name}-admin", (f"{name}-admins",)))
     account = {"kind": "ServiceAccount", "name": "ci", "namespace": left}
     body = factory.binding(account, *more, role="securetenant:admin")
-    member.create(kinds.ROLE_BINDING, body, f"{name}-prod").ok()
+    member(sandbox, name).create(kinds.ROLE_BINDING, body, f"{name}-prod").ok()
 
 
 def reads_secrets(admin: Api, namespace: str, left: str) -> bool:
@@ -100,13 +88,7 @@ def test_a_namespace_that_is_relabelled_takes_no_rights_along(
     seen = conditions(settled(admin, "giver"))["AccessScoped"]
     assert (seen["status"], seen["reason"]) == ("True", "ForeignBindings")
     assert "RoleBinding mine in giver-prod (ServiceAccounts of given-away)" in seen["message"]
-    admin.create(
-        kinds.SECURE_TENANT, factory.tenant("receiver", namespaces=[{"name": "given-away"}])
-    ).ok()
-    consent = {"annotations": {names.ADOPT_ANNOTATION: "receiver"}}
-    labels = {names.TENANT_LABEL: "receiver", names.STATE_LABEL: "active"}
-    moved = {"metadata": {**consent, "labels": labels}}
-    breaker.patch(kinds.NAMESPACE, "given-away", moved).ok()
+    move(admin, breaker, "given-away", "receiver")
     wait_for(lambda: is_closed(admin, "giver-prod"), what="the RoleBinding to be deleted")
     assert not reads_secrets(admin, "giver-prod", "given-away")
 

@@ -9,6 +9,7 @@ from conftest import Ready, settled
 from factory import tenant
 from harness import Api, Operator, conditions, wait_for
 from securetenant.api import kinds, names
+from standing import move
 
 
 def asking(name: str, *ends: str, **spec: Any) -> dict[str, Any]:
@@ -126,13 +127,7 @@ def test_an_ingress_that_moves_along_with_its_namespace_is_named(
     assert policies(admin, "mover") is None
     body["spec"]["namespaces"].pop()
     ready(body)
-    admin.create(
-        kinds.SECURE_TENANT, tenant("mover-taker", namespaces=[{"name": "mover-left"}])
-    ).ok()
-    labels = {names.TENANT_LABEL: "mover-taker", names.STATE_LABEL: "active"}
-    consent = {names.ADOPT_ANNOTATION: "mover-taker"}
-    moved = {"metadata": {"annotations": consent, "labels": labels}}
-    breaker.patch(kinds.NAMESPACE, "mover-left", moved).ok()
+    move(admin, breaker, "mover-left", "mover-taker")
     found = wait_for(lambda: policies(admin, "mover-taker"), what="the condition to name it")
     assert found["status"] == "False"
     assert found["message"] == (

@@ -8,8 +8,8 @@ import factory
 from conftest import Ready, settled
 from harness import Api, Operator, conditions, settle, wait_for, writes_by_operator
 from securetenant.api import kinds, names
-from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
+from standing import leaving, member, move
 
 
 def named(namespace: str) -> dict[str, Any]:
@@ -35,21 +35,6 @@ def policy(name: str, *peers: Any, **metadata: Any) -> dict[str, Any]:
     }
 
 
-def leaving(name: str, left: str, **spec: Any) -> dict[str, Any]:
-    """Return a tenant of two namespaces, of which the second will leave."""
-    subjects = [{"kind": "Group", "name": f"{name}-admins"}]
-    return factory.tenant(
-        name,
-        namespaces=[{"name": f"{name}-prod"}, {"name": left}],
-        access=[{"name": "admins", "role": "Admin", "subjects": subjects}],
-        **spec,
-    )
-
-
-def member(sandbox: Instance, name: str) -> Api:
-    return Api(kubeconfigs.for_user(sandbox, f"{name}-admin", (f"{name}-admins",)))
-
-
 def write(api: Api, namespace: str, body: dict[str, Any]) -> None:
     api.create(kinds.NETWORK_POLICY, body, namespace).ok()
 
@@ -70,17 +55,6 @@ def told(admin: Api, text: str) -> None:
         )
 
     wait_for(probe, what=f"the event about {text}")
-
-
-def move(admin: Api, breaker: Api, namespace: str, to: str, **spec: Any) -> None:
-    """Give a namespace to another tenant with all it holds, as an administrator can."""
-    body = factory.tenant(to, namespaces=[{"name": namespace}], **spec)
-    admin.create(kinds.SECURE_TENANT, body).ok()
-    labels = {names.TENANT_LABEL: to, names.STATE_LABEL: "active"}
-    consent = {names.ADOPT_ANNOTATION: to}
-    breaker.patch(
-        kinds.NAMESPACE, namespace, {"metadata": {"annotations": consent, "labels": labels}}
-    ).ok()
 
 
 def isolated(admin: Api, name: str) -> Any:
