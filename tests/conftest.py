@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck
 
+import tenant_names
 from harness import Api, Operator, StatusRecorder, kubectl, wait_for
 from kstatus import compute
 from securetenant.api import kinds
@@ -167,6 +168,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "sandbox" in getattr(item, "fixturenames", ()):
             item.add_marker("plane")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a worker recorded."""
+    tenant_names.collect(getattr(node, "workeroutput", {}).get("tenants", {}))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where two files use the same name for a tenant."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tenants"] = tenant_names.made()
+    elif tenant_names.problems():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say which."""
+    for problem in tenant_names.problems():
+        terminalreporter.write_line(problem, red=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 
 import yaml
 
+import tenant_names
 from securetenant.api import kinds
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
@@ -84,6 +85,7 @@ class Api:
         self._headers = {"Impersonate-User": speaking_as} if speaking_as else {}
         if group:
             self._headers["Impersonate-Group"] = group
+        self._kubeconfig = kubeconfig
         document = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
         cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
         self._port = int(cluster["server"].rpartition(":")[2])
@@ -170,6 +172,8 @@ class Api:
 
     def create(self, kind: kinds.Kind, body: Any, namespace: str = "", **params: str) -> Answer:
         """Create an object."""
+        if kind is kinds.SECURE_TENANT and "dryRun" not in params:
+            tenant_names.record(self._kubeconfig, body["metadata"].get("name", ""))
         return self.call("POST", kind.path(namespace), body, **params)
 
     def create_pod(self, namespace: str, body: Any, **params: str) -> Answer:
@@ -193,6 +197,8 @@ class Api:
     def apply(self, kind: kinds.Kind, body: Any, *, manager: str, force: bool = True) -> Answer:
         """Apply an object as another field manager."""
         metadata = body["metadata"]
+        if kind is kinds.SECURE_TENANT:
+            tenant_names.record(self._kubeconfig, metadata["name"])
         return self.patch(
             kind,
             metadata["name"],
