@@ -318,6 +318,6 @@ ELSEWHERE = {
     ("securetenant-snapshots", 0),
     ("securetenant-terminating", 0),
 }
-"""Rules that cannot refuse anything here: mended before, about kinds that are not served, about
-namespaces that are being deleted, about what a controller made (`test_never_goes.py`), or in
-Audit mode (`test_audit_mode.py`)."""
+"""Rules that cannot refuse anything here: about fields that defaults fill first, kinds that are
+not served, namespaces that are being deleted, objects that a controller made
+(`test_never_goes.py`), or Audit mode (`test_audit_mode.py`)."""

@@ -46,7 +46,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("access", "changes-something"): _CHANGES,
     ("access", "not-exempt"): _GLASS,
     ("access", "not-allowed-more-anyway"): Reason(
-        "whoever may create ClusterRoleBindings", "can give the same away cluster-wide"
+        "anyone who can create ClusterRoleBindings", "can give the same away cluster-wide"
     ),
     ("annotations", "changes-something"): _CHANGES,
     ("annotations", "not-a-controller"): Reason(
@@ -54,7 +54,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
         "no tenant chooses what they write",
     ),
     ("annotations", "not-allowed-more-anyway"): Reason(
-        "whoever may create ClusterRoleBindings", "can give every right away cluster-wide"
+        "anyone who can create ClusterRoleBindings", "can give every right away cluster-wide"
     ),
     ("token-requests", "not-by-a-kubelet"): Reason(
         "nodes", "a node gets tokens of pods on it; what a pod asks for is judged with the pod"

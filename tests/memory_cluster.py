@@ -48,7 +48,7 @@ _WITH_GENERATION = frozenset(
 
 
 class Write(NamedTuple):
-    """A write of ours that worked."""
+    """A write by the product that succeeded."""
 
     verb: str
     """create, apply, amend, delete or status."""
@@ -65,12 +65,12 @@ class MemoryCluster:
         self.objects: dict[Ref, dict[str, Any]] = {}
         self.writes: list[Write] = []
         self.fault: Callable[[str, Ref, Any], object] = lambda _verb, _ref, _sent: None
-        """Called before each request of ours, with what is sent; raises what is to go wrong.
+        """Called before each request of the product, with what is sent; raises what is to go wrong.
 
         The verbs are those of :class:`Write`, read and list.
         """
         self.wrote: Callable[[Write], object] = lambda _: None
-        """Called after each write of ours."""
+        """Called after each write of the product."""
         self._owners: dict[Ref, dict[str, set[Path]]] = {}
         self._version = 100
         for name in namespaces:
@@ -202,7 +202,7 @@ class MemoryCluster:
         return self._keep(ref, {**kept, **wanted})
 
     def _update(self, ref: Ref, body: Body, who: str) -> dict[str, Any]:
-        """Replace an object; whoever changes a field by an update is its only owner."""
+        """Replace an object; an update makes its author the only owner of the field."""
         there = self.objects.get(ref)
         if there is None:
             self._look_for_home(ref)

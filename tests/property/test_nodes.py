@@ -26,12 +26,12 @@ OTHER = {"key": "other", "effect": "NoSchedule"}
 
 
 class Cluster(MemoryCluster):
-    """Nodes and pods; looks at each write of ours."""
+    """Nodes and pods; checks each write of the product."""
 
     def __init__(self) -> None:
         super().__init__(*TENANTS, "default")
         self.interferes = False
-        """Whether somebody writes a taint of theirs just before the next patch of ours."""
+        """Whether somebody writes another taint just before the next patch of the product."""
         self.interfered = False
         self.started = itertools.count()
         self.fault = self._interfere

@@ -147,7 +147,7 @@ def test_with_restart_a_program_that_dies_is_started_again(started: Started) -> 
 
 
 def test_ctrl_c_during_up_leaves_nothing(instance: Instance) -> None:
-    # Whoever runs the tests in the background ignores Ctrl-C, and a child inherits that.
+    # A shell that runs the tests in the background ignores Ctrl-C, and a child inherits that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [*CLI, "up", "--name", instance.name], stderr=subprocess.PIPE, start_new_session=True

@@ -37,7 +37,7 @@ def test_an_ingress_with_very_many_names_is_remembered_in_part() -> None:
     assert (len(found.hosts), found.has_more) == (200, True)
 
 
-def test_a_name_is_held_by_whoever_has_an_end_of_it() -> None:
+def test_a_name_is_held_by_the_tenant_that_has_an_end_of_it() -> None:
     found = Hostnames()
     found.observe("acme", (), [".acme.test"])
     assert found.holders("shop.acme.test") == {"acme"}

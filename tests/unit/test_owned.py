@@ -216,7 +216,7 @@ def test_a_quota_that_is_the_tenants_still_counts_while_consent_is_missing(state
 def test_a_tenant_that_had_begun_goes_on_and_names_what_is_of_an_earlier_one(
     earlier: dict[str, str] | None,
 ) -> None:
-    """By an upgrade, or by whoever breaks the glass: traffic of both meets, so it is said."""
+    """After an upgrade, or by break-glass: traffic of both mixes, so a condition reports it."""
     world = World()
     world.put(namespace("acme-a", "acme"), policy_in("acme-a"))
     world.put(namespace("acme-old", "acme", labels=RETAINED))

@@ -100,7 +100,7 @@ def _order(peer: Peer) -> tuple[list[str], list[str]]:
 
 
 def _peers(spec: Body) -> Iterator[Peer | str]:
-    """Yield what each peer names outside its own namespace; a string is told to people."""
+    """Yield what each peer names outside its own namespace; a string is for people to read."""
     for direction, ends in _RULES:
         for rule in spec.get(direction) or ():
             peers = rule.get(ends) or ()

@@ -566,8 +566,8 @@ def _has_begun(tenant: str, uid: str, store: Store) -> bool:
 def _earlier(tenant: str, uid: str, spec: TenantSpec, store: Store) -> str:
     """Say which namespaces are of an earlier SecureTenant of this name, if nobody gave them over.
 
-    They carry the tenant's label: its traffic, its members and its host names would meet those of
-    whoever had the name before. Raises :class:`RefusedSpecError` where nothing is this one's yet:
+    They carry the tenant's label: its traffic, its members and its host names would mix with
+    those of the earlier one. Raises :class:`RefusedSpecError` where nothing is this one's yet:
     then nothing is made.
     """
     told = []

@@ -49,7 +49,7 @@ _WAITING = (
     status.TERMINATING,
 )
 _NOT_OWN = frozenset({status.CONFLICT, status.CONSENT_NEEDED, status.PROTECTED_NAME})
-"""Reasons for which a namespace of the spec is not the tenant's: it lacks nothing of ours."""
+"""Reasons for which a namespace of the spec is not the tenant's: it needs no objects."""
 _RANKS = {reason: rank for rank, reason in enumerate((*_STALLED, *_WAITING))}
 _SHOWN = 3
 """How many namespaces a message names; the rest are counted."""
