@@ -134,6 +134,12 @@ def test_an_operator_that_is_killed_at_any_moment_ends_where_the_specs_say(
     chance = random.Random(7)
     for number in range(KILLS):
         if number == KILLS // 2:
+            # Without it nobody knows whose the namespace is, so it would be retained.
+            wait_for(
+                lambda: admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, "killed-3-a"),
+                what="the TenantPolicy of what is to be deleted",
+                seconds=60,
+            )
             patch = {"spec": {"deletionPolicy": "Delete"}}
             admin.patch(kinds.SECURE_TENANT, "killed-3", patch, content_type=MERGE).ok()
             admin.delete(kinds.SECURE_TENANT, "killed-3").ok()
