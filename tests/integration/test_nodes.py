@@ -176,7 +176,8 @@ def test_nodes_get_label_and_taint_and_what_others_put_there_stays(
     assert admin.get(kinds.NODE, first)["metadata"]["labels"][POOL] == "north"
     found = wait_to_be_told(admin, body["metadata"]["name"], "AsSpecified", "2 nodes")
     assert found["status"] == "True"
-    assert f"({first}, {second}) with label and taint (NoSchedule, NoExecute)" in found["message"]
+    both = ", ".join(sorted((first, second)))
+    assert f"({both}) with label and taint (NoSchedule, NoExecute)" in found["message"]
 
 
 def test_who_writes_taints_at_the_same_moment_loses_nothing(

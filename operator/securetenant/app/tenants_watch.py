@@ -107,14 +107,22 @@ class TenantsWatch:
         self._loop, self._flag = asyncio.get_running_loop(), asyncio.Event()
         if self._stopping.is_set():
             return
+        self._loop.set_exception_handler(_report)
         self._main.call_soon_threadsafe(self._restarted)
-        await kopf.operator(
-            registry=self._registry(),
-            settings=_settings(),
-            clusterwide=True,
-            standalone=True,
-            stop_flag=self._flag,
+        operating = asyncio.create_task(
+            kopf.operator(
+                registry=self._registry(), settings=_settings(), clusterwide=True, standalone=True
+            )
         )
+        stopped = asyncio.create_task(self._flag.wait())
+        await asyncio.wait((operating, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not operating.done():
+            # Not by kopf's own stop flag: one that comes while kopf starts takes it 5 s.
+            operating.cancel()
+            await asyncio.wait((operating,))
+            return
+        await operating
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -153,6 +161,16 @@ class TenantsWatch:
                 self._gone(name)
             else:
                 self._seen(name, body)
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report what nobody caught, except for a watch of kopf's that was cut off by the end.
+
+    At its end the loop closes kopf's nested generators all at once, so that the outer one finds
+    the inner one closed: nothing is lost by it.
+    """
+    if "asyncgen" not in context:
+        loop.default_exception_handler(context)
 
 
 def _settings() -> kopf.OperatorSettings:

@@ -1,0 +1,40 @@
+"""kopf is told to end while it still starts."""
+
+import asyncio
+import gc
+import logging
+
+import pytest
+
+from securetenant.app.tenants_watch import TenantsWatch
+from securetenant.kube import credentials
+from securetenant.sandbox.instances import Instance
+
+
+@pytest.mark.filterwarnings(
+    # A TLS connection that kopf was just opening is left to the collector.
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_the_watch_ends_at_every_moment_of_its_start(
+    sandbox: Instance, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By its own stop flag kopf would have been at work for 5 s more, which is all we wait."""
+
+    async def start_and_stop() -> list[float]:
+        login = await credentials.load(sandbox.admin_kubeconfig)
+        left = []
+        for hundredths in range(12):
+            watch = TenantsWatch(
+                login, seen=lambda *_: None, gone=lambda _: None, restarted=lambda: None
+            )
+            watch.start()
+            await asyncio.sleep(hundredths / 100)  # The moment is what is varied.
+            await watch.stop()
+            if watch.is_alive():
+                left.append(hundredths / 100)
+        return left
+
+    with caplog.at_level(logging.ERROR):
+        assert asyncio.run(start_and_stop()) == []
+    gc.collect()
+    assert [each for each in caplog.records if each.name == "asyncio"] == []
