@@ -7,7 +7,7 @@ from typing import Any
 
 from factory import settings, settings_spec, tenant
 from memory_cluster import MemoryCluster, Write
-from securetenant.api import kinds, names
+from securetenant.api import kinds, names, status
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import ownership, rollout
@@ -521,6 +521,37 @@ def test_a_tenant_whose_finalizer_fails_at_first_is_made_by_the_next_try() -> No
         fleet.engine.queue.add(keys.Tenant("late"))
         await fleet.rest()
         assert Ref(kinds.NAMESPACE.name, "", "late-a") in fleet.cluster.objects
+
+    run(test)
+
+
+def test_a_deletion_that_is_seen_during_the_work_on_a_tenant_is_told_as_one() -> None:
+    """What is found while its namespaces are kept says nothing about its deletion."""
+
+    async def test(fleet: Fleet) -> None:
+        def ask_for_deletion(write: Write) -> None:
+            if write.ref.kind == binding["kind"]:
+                fleet.engine.tenant_seen("brief", fleet.cluster.remove(ref))
+
+        await fleet.add("brief")
+        ref = Ref(kinds.SECURE_TENANT.name, "", "brief")
+        stranger = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "old", "namespace": "brief-a"},
+            "roleRef": {"kind": "Role", "name": "any"},
+            "subjects": [{"kind": "ServiceAccount", "name": "ci", "namespace": "t01-a"}],
+        }
+        binding = fleet.cluster.put(stranger)
+        fleet.cluster.wrote = ask_for_deletion
+        fleet.cluster.writes.clear()
+        seen = Ref(binding["kind"], "brief-a", "old")
+        fleet.engine.foreign_seen(fleet.engine.bindings, seen, binding)
+        await fleet.rest()
+        assert ref not in fleet.cluster.objects
+        told = [each.after["status"] for each in fleet.cluster.writes if each.verb == "status"]
+        assert [each["conditions"][0]["reason"] for each in told] == [status.TERMINATING]
+        fleet.cluster.writes.clear()
 
     run(test)
 

@@ -17,7 +17,7 @@ from securetenant.plan import expected, ownership, pids
 from securetenant.plan.traffic import Reach
 from securetenant.reconcile import keys, statuses, tiers
 from securetenant.reconcile.bindings import Bindings, removed
-from securetenant.reconcile.departures import Departures
+from securetenant.reconcile.departures import Delay, Departures
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
@@ -667,13 +667,7 @@ class Engine:
         if was_stale:
             await self._start(key.tenant, record, set(changed))
         delay = self.departures.delay(key.tenant, record, self.platform.settings)
-        if record.spec is not None and not record.is_suspended:
-            for namespace in self.departures.leftovers(key.tenant, record):
-                leftover = keys.Leftover(key.tenant, namespace)
-                if delay is not None and namespace in delay.namespaces:
-                    self.queue.add_after(leftover, delay.wait)
-                else:
-                    self.queue.add(leftover)
+        self._queue_leftovers(key.tenant, record, delay)
         missing = () if record.tier_finding is None else (record.tier_finding,)
         wait = self._statuses.wait(record, learns=self.pids.is_under_way(key.tenant))
         if wait and not record.is_suspended:
@@ -700,6 +694,9 @@ class Engine:
             *self._policy_findings(),
             *_turn_findings(record),
         )
+        if record.is_deleted:
+            # Seen during the work above, which put the key into the queue again.
+            return False
         await self._write_status(key.tenant, record, findings)
         return (bool(missing) or is_open) and not record.is_suspended
 
@@ -846,6 +843,17 @@ class Engine:
             self.queue.add(key)
 
     # --- letting go -------------------------------------------------------------------------
+
+    def _queue_leftovers(self, name: str, record: Record, delay: Delay | None) -> None:
+        """Queue the namespaces that the spec does not name any more, each when its turn is."""
+        if record.spec is None or record.is_suspended:
+            return
+        for namespace in self.departures.leftovers(name, record):
+            leftover = keys.Leftover(name, namespace)
+            if delay is not None and namespace in delay.namespaces:
+                self.queue.add_after(leftover, delay.wait)
+            else:
+                self.queue.add(leftover)
 
     async def _let_go(self, key: keys.Leftover) -> bool:
         record = self.tenants.get(key.tenant)
