@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
 import yaml
@@ -223,6 +223,9 @@ def wait_for_account(admin: Api, namespace: str) -> None:
 class Operator:
     """The operator as a process of its own, with its own rights."""
 
+    at_work: ClassVar[set["Operator"]] = set()
+    """Those that run now: their logs belong to the report of a test that fails."""
+
     def __init__(self, instance: Instance, log: Path, *, login: Path | None = None) -> None:
         """``login`` is another kubeconfig of the same ServiceAccount."""
         self._login = login or kubeconfigs.for_service_account(instance, *OPERATOR)
@@ -232,6 +235,7 @@ class Operator:
     def start(self) -> None:
         """Start it; it is at work when its log says so."""
         command = [sys.executable, "-m", "securetenant", "run", f"--kubeconfig={self._login}"]
+        self.at_work.add(self)
         seen = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
@@ -262,6 +266,7 @@ class Operator:
     def stop(self, *, by: signal.Signals = signal.SIGTERM) -> int:
         """End it and return its exit code."""
         assert self.process is not None
+        self.at_work.discard(self)
         self.process.send_signal(by)
         return self.process.wait(20)
 

@@ -1,4 +1,4 @@
-"""Installing and removing, as the documentation says: on a control plane of its own each time."""
+"""Installing and removing, as the documentation says."""
 
 import os
 from collections.abc import Iterator
@@ -19,10 +19,17 @@ SYSTEM = "securetenant-system"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/securetenant-operator"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def installed() -> Iterator[Instance]:
     """A control plane with one fake node, on which everything was installed once."""
     with control_plane(f"test-{os.getpid()}-install", nodes=1) as instance:
+        yield instance
+
+
+@pytest.fixture
+def removed_from() -> Iterator[Instance]:
+    """Another, for whoever removes everything."""
+    with control_plane(f"test-{os.getpid()}-remove") as instance:
         yield instance
 
 
@@ -62,6 +69,7 @@ def test_an_overlay_names_the_registry(installed: Instance, tmp_path: Path) -> N
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["image"].startswith("registry.example/tenants:")
     changed = kubectl(installed, "apply", "-k", str(tmp_path)).splitlines()
+    kubectl(installed, "apply", "-k", "manifests")
     assert sorted(line for line in changed if not line.endswith(" unchanged")) == [
         "deployment.apps/securetenant-operator configured",
         "tenancysettings.securetenant.io/default configured",
@@ -95,30 +103,34 @@ def test_the_operators_pod_is_admitted_in_its_own_namespace_and_keeps_off_tenant
             "Unschedulable"
         ]
 
-    wait_for(waits, what="a pod that no node takes", seconds=30)
+    try:
+        wait_for(waits, what="a pod that no node takes", seconds=30)
+    finally:
+        mark = [{"op": "remove", "path": label}]
+        breaker.patch(kinds.NODE, "node-0", mark, content_type=JSON_PATCH).ok()
 
 
 def test_it_is_removed_in_the_order_that_the_documentation_says(
-    installed: Instance, tmp_path: Path
+    removed_from: Instance, tmp_path: Path
 ) -> None:
     """Namespaces and walls stay, and are ordinary objects then."""
-    admin = Api(installed.admin_kubeconfig)
-    operator = Operator(installed, tmp_path / "log")
+    admin = Api(removed_from.admin_kubeconfig)
+    operator = Operator(removed_from, tmp_path / "log")
     operator.start()
     try:
         body = tenant("goes", namespaces=[{"name": "goes-1"}])
         admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
         settled(admin, "goes")
-        kubectl(installed, "delete", "securetenants", "--all", "--timeout=30s")
+        kubectl(removed_from, "delete", "securetenants", "--all", "--timeout=30s")
     finally:
         operator.stop()
-    kubectl(installed, "delete", "-k", "manifests/policies", "--timeout=60s")
-    kubectl(installed, "delete", "flowschemas", "-l", f"{names.MANAGED_BY_LABEL}=securetenant")
-    kubectl(installed, "delete", "-k", "manifests", "--ignore-not-found", "--timeout=60s")
-    kubectl(installed, "delete", "-k", "crds", "--timeout=60s")
-    kubectl(installed, "delete", "networkpolicy", "securetenant-default-deny", "-n", "goes-1")
+    kubectl(removed_from, "delete", "-k", "manifests/policies", "--timeout=60s")
+    kubectl(removed_from, "delete", "flowschemas", "-l", f"{names.MANAGED_BY_LABEL}=securetenant")
+    kubectl(removed_from, "delete", "-k", "manifests", "--ignore-not-found", "--timeout=60s")
+    kubectl(removed_from, "delete", "-k", "crds", "--timeout=60s")
+    kubectl(removed_from, "delete", "networkpolicy", "securetenant-default-deny", "-n", "goes-1")
     left = kubectl(
-        installed,
+        removed_from,
         "get",
         "clusterroles,clusterrolebindings,crds,namespaces,validatingadmissionpolicies,"
         "validatingadmissionpolicybindings,mutatingadmissionpolicies,mutatingadmissionpolicybindings",

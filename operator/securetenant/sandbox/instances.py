@@ -44,6 +44,8 @@ class Options:
     """How many requests the API server works on at a time; 0 leaves it at its own limits."""
     default_rates: bool = False
     """Leave the controller-manager at its own client limits: for measurements."""
+    type_checks: bool = True
+    """Have the controller-manager check the types of admission policies, which takes it seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -189,6 +189,8 @@ def controller_manager(binary: Path, keys: Credentials, options: Options) -> lis
     ]
     if options.emulated_version:
         command.append(f"--emulated-version=kube={options.emulated_version}")
+    if not options.type_checks:
+        command.append("--controllers=*,-validatingadmissionpolicy-status-controller")
     if not options.default_rates:
         command += [
             "--kube-api-qps=1000",
