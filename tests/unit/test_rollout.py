@@ -556,6 +556,22 @@ def test_a_deletion_that_is_seen_during_the_work_on_a_tenant_is_told_as_one() ->
     run(test)
 
 
+def test_nothing_is_said_of_a_new_secure_tenant_by_the_spec_of_one_whose_end_was_not_seen() -> None:
+    """The watch may tell of the new one alone."""
+
+    async def test(fleet: Fleet) -> None:
+        await fleet.add("heir", held=False, enforcement="Audit")
+        ref = Ref(kinds.SECURE_TENANT.name, "", "heir")
+        fleet.cluster.objects.pop(ref)
+        await fleet.add("heir", namespaces=[{"name": "heir-b"}])
+        told = fleet.cluster.objects[ref]["status"]["conditions"][0]
+        assert told["reason"] == status.CONSENT_NEEDED
+        assert "Audit" not in told["message"]
+        fleet.cluster.writes.clear()
+
+    run(test)
+
+
 def test_who_adds_something_again_and_again_does_not_keep_a_wall_from_coming_back() -> None:
     """What is not wanted is deleted ahead of all other work once, and then beside it."""
 

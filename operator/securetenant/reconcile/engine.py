@@ -132,6 +132,9 @@ class Engine:
 
     def tenant_seen(self, name: str, body: Body) -> None:
         """Take a SecureTenant as it now is."""
+        if self.tenants.is_of_another(name, body):
+            # The watch hands over the latest state alone: a deletion before it was not seen.
+            self.tenant_gone(name)
         is_new = self.tenants.get(name) is None
         news = self.tenants.see(name, body)
         if is_new:

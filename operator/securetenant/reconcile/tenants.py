@@ -194,6 +194,15 @@ class Tenants:
         record.asked |= news
         return news or foreign
 
+    def is_of_another(self, name: str, body: Body) -> bool:
+        """Tell whether this is a newer SecureTenant of that name, so that the known one is gone."""
+        record, metadata = self._records.get(name), body["metadata"]
+        return (
+            record is not None
+            and record.uid != metadata["uid"]
+            and record.version < int(metadata["resourceVersion"])
+        )
+
     def forget(self, name: str) -> Record | None:
         """Forget a SecureTenant that is gone; what it made stays as it is."""
         record = self._records.pop(name, None)
