@@ -35,20 +35,30 @@ JSON_PATCH = "application/json-patch+json"
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "3"))
 """How much longer than written every wait may take: several control planes share two cores."""
 
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2
+
 T = TypeVar("T")
 
 
 def wait_for(probe: Callable[[], T], *, what: str, seconds: float = 10) -> T:
-    """Ask until the answer is true; fail with ``what`` after ``seconds`` times ``PATIENCE``."""
+    """Ask until the answer is true; fail with ``what`` after ``seconds`` times ``PATIENCE``.
+
+    It asks less and less often: what takes long does not come sooner for being asked about, and
+    each question costs two processes their time.
+    """
     seconds *= PATIENCE
     deadline = time.monotonic() + seconds
+    pause = _FIRST_PAUSE
     while True:
+        began = time.monotonic()
         answer = probe()
         if answer:
             return answer
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             raise AssertionError(f"Waited {seconds} s for {what}; last answer: {answer!r}")
-        time.sleep(0.02)
+        time.sleep(max(pause, now - began))
+        pause = min(pause * 1.2, _LONGEST_PAUSE)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,7 @@ def operator(target: Instance, proxy: Proxy, tmp_path: Path) -> Iterator[Operato
         assert not (ours and "exception" in entry), entry
 
 
-TAKEN_SECONDS = 60
+TAKEN_SECONDS = 20
 """How long an API server that was shot at may take to accept a spec."""
 Apply = Callable[..., list[Any]]
 
@@ -84,13 +83,12 @@ def apply(admin: Api) -> Apply:
         bodies = world.fleet(prefix, **changes)
         for body in bodies:
 
-            def refusal(body: Any = body) -> str:
-                answer = admin.apply(kinds.SECURE_TENANT, body, manager="test")
-                return "" if answer.status < 300 else answer.message
+            def is_taken(body: Any = body) -> bool:
+                return admin.apply(kinds.SECURE_TENANT, body, manager="test").status < 300
 
-            deadline = time.monotonic() + TAKEN_SECONDS
-            while said := refusal():
-                assert time.monotonic() < deadline, said
+            wait_for(
+                is_taken, what=f"{body['metadata']['name']} to be taken", seconds=TAKEN_SECONDS
+            )
         return bodies
 
     return each
