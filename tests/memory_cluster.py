@@ -100,14 +100,16 @@ class MemoryCluster:
             raise ConflictError(f"{ref} was changed meanwhile") from error
         return self._note("amend", ref, before, self._update(ref, wanted, "our updates"))
 
-    async def delete(self, ref: Ref, uid: str) -> None:
+    async def delete(self, ref: Ref, uid: str) -> Body | None:
         self.fault("delete", ref, uid)
         before = self.objects.get(ref)
         if before is None:
-            return
+            return None
         if before["metadata"]["uid"] != uid:
             raise ConflictError(f"{ref} has another uid")
         self._note("delete", ref, before, self.remove(ref))
+        after = self.objects.get(ref)
+        return after if after is not None and "finalizers" in after["metadata"] else None
 
     async def read(self, ref: Ref) -> Body | None:
         self.fault("read", ref, None)

@@ -388,9 +388,10 @@ def test_what_has_a_finalizer_is_being_deleted_until_that_is_gone(hold: Hold) ->
     async def claim(sides: Sides) -> None:
         made = await sides.us.apply(ingress("final", finalizers=[KEPT]))
         ref = ownership.ref_of(made)
-        await sides.us.delete(ref, uid(made))
+        left = await sides.us.delete(ref, uid(made))
         going = await sides.us.read(ref)
         assert going is not None
+        assert left == going
         assert going["metadata"]["deletionTimestamp"]
         assert going["metadata"]["generation"] == 2
         await sides.us.delete(ref, uid(made))

@@ -125,11 +125,14 @@ SHARE_TOO_SMALL = "ShareTooSmall"
 """On QuotaEnforced: no pod that leaves its size to the defaults fits into a namespace's share; the
 message says which total would be enough. The condition stays True where other shares are zero."""
 FOREIGN_BINDINGS = "ForeignBindings"
-"""On AccessScoped, which stays True: RoleBindings of somebody else give access beyond spec.access,
-or name ServiceAccounts of namespaces that are not in the spec; the message names them."""
+"""On AccessScoped: RoleBindings of somebody else give access beyond spec.access, or name
+ServiceAccounts of namespaces that are not in the spec; the message names them. AccessScoped is
+False while one names ServiceAccounts of a namespace of another tenant, or of one that left, and
+could not be deleted yet. A namespace that one names is not created before."""
 FOREIGN_POLICIES = "ForeignNetworkPolicies"
 """On NetworkIsolated: NetworkPolicies of somebody else reach beyond the tenant and could not be
-deleted yet; the message names them, what they reach, and why they are still there."""
+deleted yet; the message names them, what they reach, and why they are still there. A namespace that
+one names is not created before."""
 UNKNOWN_NAMESPACE = "UnknownNamespace"
 """A grant names a namespace that is not the tenant's; the rest of it is in force."""
 NOT_IN_SETTINGS = "NotInSettings"

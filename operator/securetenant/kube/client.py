@@ -132,15 +132,22 @@ class Client:
             content_type=_APPLY,
         )
 
-    async def delete(self, ref: Ref, uid: str) -> None:
-        """Delete this very object; one that is gone already is no error."""
-        with contextlib.suppress(MissingError):
-            await self.request(
+    async def delete(self, ref: Ref, uid: str) -> Body | None:
+        """Delete this very object; one that is gone already is no error.
+
+        Return the object as it is while it stays: it is being deleted, and something keeps it.
+        """
+        try:
+            answer = await self.request(
                 "DELETE",
                 ref.path,
                 body={"preconditions": {"uid": uid}, "propagationPolicy": "Background"},
                 content_type=_JSON,
             )
+        except MissingError:
+            return None
+        # Of one that is gone it says so (kind Status); some kinds answer with what is gone.
+        return answer if answer.get("metadata", {}).get("finalizers") else None
 
     # --- reads ------------------------------------------------------------------------------
 

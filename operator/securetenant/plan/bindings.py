@@ -24,6 +24,8 @@ class ForeignBinding(NamedTuple):
     """What no tenant can write itself: people, and ClusterRoles that are not for tenants."""
     has_accounts: bool
     """Whether it names ServiceAccounts at all."""
+    held: tuple[str, ...]
+    """The finalizers of one that is being deleted; it gives rights until they are gone."""
 
 
 def observe(body: Body) -> ForeignBinding:
@@ -44,6 +46,7 @@ def observe(body: Body) -> ForeignBinding:
         frozenset(accounts - {metadata["namespace"]}),
         (*beyond, *people),
         bool(accounts),
+        tuple(metadata.get("finalizers", ())) if "deletionTimestamp" in metadata else (),
     )
 
 

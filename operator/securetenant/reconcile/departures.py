@@ -89,7 +89,7 @@ class Departures:
 
     def leftovers(self, name: str, record: Record) -> list[str]:
         """Return the namespaces that carry the tenant's label and are not in its spec."""
-        return self._left(self._store.owned_by(name) - record.units.keys())
+        return self._unfinished(self._store.owned_by(name) - record.units.keys())
 
     def is_let_go(self, namespace: str) -> bool:
         """Tell whether nothing is left to do for a namespace that is not the tenant's any more."""
@@ -102,7 +102,8 @@ class Departures:
         wait = self.brake.wait(record.uid, settings.teardowns_per_hour, self._now())
         if not wait or not _deletes(record):
             return None
-        doomed = [each for each in self.leftovers(name, record) if self._dooms(record, each)]
+        left = self._left(self._store.owned_by(name) - record.units.keys())
+        doomed = [each for each in left if self._dooms(record, each)]
         if not doomed:
             return None
         message = (
@@ -135,14 +136,27 @@ class Departures:
                 self._statuses.announce(
                     name, record, "NetworkPolicyRemoved", "Remove", closed.note, is_warning=True
                 )
-            await self._worker.remove(namespace)
+            failures = await self._worker.remove(namespace)
             note = f"Namespace {namespace} is being deleted, pods before walls"
-            self._statuses.announce(name, record, "NamespaceDeleted", "Delete", note)
+            if failures:
+                note = f"{note}. Access was not taken away first, and is tried again: {failures}"
+            self._statuses.announce(
+                name, record, "NamespaceDeleted", "Delete", note, is_warning=bool(failures)
+            )
+            failures.throw()
         else:
             await self._worker.retain(namespace)
             note = f"Namespace {namespace} is retained with all its walls"
             self._statuses.announce(name, record, "NamespaceRetained", "Retain", note)
         return Decision()
+
+    async def withdraw(self, namespace: str) -> None:
+        """Try again to take access out of a namespace that is being deleted.
+
+        Raises a :class:`ClusterError` while some of it is there.
+        """
+        if self._keeps_access(namespace):
+            (await self._worker.remove(namespace)).throw()
 
     async def tear_down(self, name: str, record: Record, bounds: SettingsSpec) -> Step:
         """Let go of every namespace of a deleted SecureTenant, then of the SecureTenant.
@@ -217,7 +231,20 @@ class Departures:
                 reason = status.NAMESPACE_STUCK
                 told.append(termination.ADVICE)
         finding = Finding(type=status.READY, reason=reason, message=". ".join(told))
-        return Step(leftovers=self._left(left), wait=wait, finding=finding)
+        return Step(leftovers=self._unfinished(left), wait=wait, finding=finding)
+
+    def _unfinished(self, namespaces: list[str] | set[str]) -> list[str]:
+        """Return those in which something is to be done."""
+        return [each for each in namespaces if not self.is_let_go(each) or self._keeps_access(each)]
+
+    def _keeps_access(self, namespace: str) -> bool:
+        """Tell whether a RoleBinding of ours is left in a namespace that is being deleted."""
+        facts = self._facts(namespace)
+        return (
+            facts is not None
+            and facts.terminating
+            and any(ref.kind == kinds.ROLE_BINDING.name for ref in self._store.inside(namespace))
+        )
 
     def _left(self, namespaces: list[str] | set[str]) -> list[str]:
         return [each for each in namespaces if not self.is_let_go(each)]

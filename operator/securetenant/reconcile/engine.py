@@ -489,6 +489,7 @@ class Engine:
                 # What was written is known at once, and its echo is no news.
                 self._follow_moves()
                 self._follow_hostnames()
+                self._follow_removals()
                 self._meter.reconciled(type(key).__name__, time.monotonic() - began, failed=failed)
 
     async def _reconcile(self, key: Key) -> bool:
@@ -552,6 +553,10 @@ class Engine:
                 # No NetworkPolicy of anyone opens it to pods of others either.
                 reach = self._reach(key.tenant, record)
                 self._tell_closed(key.tenant, await self.traffic.expel(reach, (key.namespace,)))
+                if self._worker.is_new(task) and (opening := self._opening(key)):
+                    outcome = self._worker.judge(unit.scope, unit.wanted, *opening)
+                    self._take_outcome(key, unit, outcome)
+                    return True
             if not unit.has_revoked:
                 # Once: who adds something again and again must not keep the rest from being right.
                 unit.has_revoked = True
@@ -576,6 +581,28 @@ class Engine:
         if self._statuses.is_due(unit):
             await self._worker.tell(task, outcome)
         return not outcome.ready
+
+    def _opening(self, key: keys.Unit) -> tuple[str, str] | None:
+        """Say what in namespaces of others is open to one that nobody made yet, and still there.
+
+        It is theirs to read which objects these are: their conditions name them.
+        """
+        if self.bindings.is_named(key.namespace, key.tenant):
+            reason, kind, aspect = status.FOREIGN_BINDINGS, "RoleBinding", status.ACCESS_SCOPED
+        elif self.traffic.is_named(key.namespace, key.tenant):
+            reason, kind, aspect = status.FOREIGN_POLICIES, "NetworkPolicy", status.NETWORK_ISOLATED
+        else:
+            return None
+        return reason, (
+            f"Namespace {key.namespace} is not created yet. A {kind} of another tenant names it and"
+            f" could not be deleted. The condition {aspect} of that tenant says why"
+        )
+
+    def _follow_removals(self) -> None:
+        """Let tenants tell of objects in their namespaces that have to go and stay."""
+        for namespace in self.bindings.troubled() | self.traffic.troubled():
+            if owner := self.store.owner_of(namespace):
+                self.queue.add(keys.Tenant(owner))
 
     def _tell_removed(self, ref: Ref) -> None:
         """Tell the tenant in whose namespace a RoleBinding was deleted."""
@@ -665,7 +692,7 @@ class Engine:
         if not record.is_suspended:
             closed = await self.traffic.expel(reach, self.store.owned_by(key.tenant))
             self._tell_closed(key.tenant, closed)
-            is_open = self.traffic.is_open(reach)
+            is_open = self.traffic.is_open(reach) or self.bindings.is_open(key.tenant)
         await self.tiers.keep(key.tenant, record)
         if was_stale:
             await self._start(key.tenant, record, set(changed))
@@ -691,7 +718,7 @@ class Engine:
             *(() if delay is None else (delay.finding,)),
             *stuck,
             *self.flows.findings(key.tenant),
-            *self.bindings.findings(key.tenant, record.own),
+            *self.bindings.findings(key.tenant, record.own, is_suspended=record.is_suspended),
             *self.traffic.findings(reach, is_suspended=record.is_suspended),
             *served,
             *self._policy_findings(),
@@ -863,8 +890,11 @@ class Engine:
         settings = self.platform.settings
         if record is None or settings is None or record.is_suspended:
             return False
-        named = key.namespace in record.units and not record.is_deleted
-        if not named and not self.departures.is_let_go(key.namespace):
+        if key.namespace in record.units and not record.is_deleted:
+            return False
+        if self.departures.is_let_go(key.namespace):
+            await self.departures.withdraw(key.namespace)
+        else:
             found = await self.departures.let_go(key.tenant, record, key.namespace, settings)
             if found.is_unsaved:
                 self.queue.add(keys.Settings())

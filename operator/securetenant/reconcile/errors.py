@@ -17,6 +17,10 @@ class MissingError(ClusterError):
     """The object, its namespace or its kind is not there (404)."""
 
 
+class HeldError(ClusterError):
+    """The deletion was accepted, and finalizers of others keep the object."""
+
+
 class UnavailableError(ClusterError):
     """No answer, or none that counts (429, 5xx, network): it is tried again.
 

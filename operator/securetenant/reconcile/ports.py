@@ -26,8 +26,11 @@ class Cluster(Protocol):
     async def amend(self, ref: Ref, patch: list[dict[str, Any]]) -> Body:
         """Apply a JSON Patch."""
 
-    async def delete(self, ref: Ref, uid: str) -> None:
-        """Delete this very object; one that is gone already is no error."""
+    async def delete(self, ref: Ref, uid: str) -> Body | None:
+        """Delete this very object; one that is gone already is no error.
+
+        Return the object as it is while it stays: it is being deleted, and something keeps it.
+        """
 
     async def read(self, ref: Ref) -> Body | None:
         """Return the object, or nothing."""

@@ -11,8 +11,8 @@ from securetenant.api import names, status
 from securetenant.api.objects import Body, Ref
 from securetenant.plan import traffic
 from securetenant.plan.traffic import ForeignPolicy, Reach
-from securetenant.reconcile.errors import RefusedError
 from securetenant.reconcile.foreign import Foreign
+from securetenant.reconcile.removals import Removals
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.unit import Worker
 from securetenant.status.outcome import Finding
@@ -34,13 +34,9 @@ class Traffic:
 
     def __init__(self, *, store: Store, worker: Worker) -> None:
         self._store = store
-        self._worker = worker
         self._found = Foreign[ForeignPolicy, _Label](_labels)
         """By the labels of namespaces, of names and of tenants, that they ask for."""
-        self._deleted: set[str] = set()
-        """Uids of those whose deletion was asked for, until they are seen gone."""
-        self._refused: dict[str, str] = {}
-        """Why a deletion was refused, by uid."""
+        self._removals = Removals(worker, self.seen)
 
     def seen(self, ref: Ref, body: Body) -> set[str]:
         """Take one as it now is; return the tenants that it concerns, or concerned before."""
@@ -48,7 +44,7 @@ class Traffic:
         if not self._found.put(ref, found := traffic.observe(body)):
             return set()
         if before is not None and before.uid != found.uid:
-            self._settle(before.uid)
+            self._removals.settle(before.uid)
         return concerned | self._concerned(ref)
 
     def gone(self, ref: Ref, version: int) -> set[str]:
@@ -56,7 +52,7 @@ class Traffic:
         known = self._found.drop(ref, version)
         if known is None:
             return set()
-        self._settle(known.uid)
+        self._removals.settle(known.uid)
         return {self._store.owner_of(ref.namespace)}
 
     def refs(self, _: str) -> list[Ref]:
@@ -72,7 +68,7 @@ class Traffic:
         """Delete those that name a namespace, in namespaces of other tenants.
 
         ``tenant`` is whose the namespace is, or is about to be; an empty string where it is about
-        to be nobody's. Raises a :class:`ClusterError`.
+        to be nobody's.
         """
         closed = []
         for ref in self._in_others((names.NAMESPACE_NAME_LABEL, namespace), tenant):
@@ -80,10 +76,7 @@ class Traffic:
         return closed
 
     async def expel(self, reach: Reach, namespaces: Collection[str]) -> list[Closed]:
-        """Delete what reaches beyond a tenant from namespaces of its own, or into them.
-
-        Raises a :class:`ClusterError`.
-        """
+        """Delete what reaches beyond a tenant from namespaces of its own, or into them."""
         closed = []
         for ref, _, found in self._beyond(reach, namespaces):
             closed += await self._delete(ref, found)
@@ -94,21 +87,29 @@ class Traffic:
         return closed
 
     def is_open(self, reach: Reach) -> bool:
-        """Tell whether a deletion was refused, so that it has to be tried again."""
+        """Tell whether a deletion failed, so that it has to be tried again."""
         own = self._store.owned_by(reach.tenant)
-        return any(known.uid in self._refused for _, known, _ in self._beyond(reach, own))
+        return any(self._removals.has_failed(known.uid) for _, known, _ in self._beyond(reach, own))
+
+    def is_named(self, namespace: str, tenant: str) -> bool:
+        """Tell whether one in a namespace of another tenant names it, and is not gone."""
+        return any(
+            not self._removals.is_over(known)
+            for ref in self._in_others((names.NAMESPACE_NAME_LABEL, namespace), tenant)
+            if (known := self._found.get(ref)) is not None
+        )
+
+    def troubled(self) -> set[str]:
+        """Return, once, the namespaces in which one came to stay that has to go."""
+        return self._removals.troubled()
 
     def findings(self, reach: Reach, *, is_suspended: bool) -> tuple[Finding, ...]:
         """Return what is still in force and reaches beyond a tenant."""
         told = []
         for ref, known, found in self._beyond(reach, self._store.owned_by(reach.tenant)):
-            if known.uid in self._deleted and not known.held:
+            if self._removals.is_over(known):
                 continue
-            why = self._refused.get(known.uid, "")
-            if known.held:
-                why = f"it is being deleted and has the finalizers {', '.join(known.held)}"
-            elif is_suspended:
-                why = "the operator is suspended and does not delete it"
+            why = self._removals.obstacle(known, is_suspended=is_suspended)
             told.append(f"{ref} ({', '.join(found)}{f'; {why}' if why else ''})")
         if not told:
             return ()
@@ -146,26 +147,13 @@ class Traffic:
 
     async def _delete(self, ref: Ref, found: tuple[str, ...]) -> list[Closed]:
         known = self._found.get(ref)
-        if known is None or known.uid in self._deleted:
+        if known is None or not await self._removals.ask(ref, known.uid):
             return []
-        uid = known.uid
-        try:
-            await self._worker.delete(ref, uid)
-        except RefusedError as error:
-            self._refused[uid] = f"the API server refused to delete it: {error}"
-            return []
-        self._refused.pop(uid, None)
-        self._deleted.add(uid)
         note = (
             f"{ref} reached beyond its tenant ({', '.join(found)}), and was deleted. To allow the"
             " rest again, make it without that; other traffic is declared in spec.network"
         )
         return [Closed(ref, note)]
-
-    def _settle(self, uid: str) -> None:
-        """Forget what was tried with one that is gone."""
-        self._deleted.discard(uid)
-        self._refused.pop(uid, None)
 
 
 def _labels(policy: ForeignPolicy) -> set[_Label]:

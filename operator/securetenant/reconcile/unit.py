@@ -17,9 +17,11 @@ from securetenant.plan.ownership import NamespaceFacts, PolicyFacts, QuotaFacts
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
+    HeldError,
     RefusedError,
     UnavailableError,
 )
+from securetenant.reconcile.failures import Failures
 from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
 from securetenant.reconcile.store import Store
 from securetenant.status import conditions, namespace
@@ -130,14 +132,16 @@ class Worker:
         ours = verdict.claim in (Claim.ABSENT, Claim.OWN)
         return ours and not self._is_protected(task.scope, verdict)
 
+    def is_new(self, task: Task) -> bool:
+        """Tell whether the namespace does not exist yet."""
+        return self._claim(task.scope, task.wanted).claim is Claim.ABSENT
+
     async def revoke(self, task: Task) -> bool:
         """Delete what is not wanted; tell whether there was anything. Raises nothing."""
         if self._claim(task.scope, task.wanted).claim is not Claim.OWN:
             return False
-        try:
-            return await self._revoke(task.wanted)
-        except ClusterError:
-            return False  # Met again, and told, when the rest is done.
+        # What fails is met again, and told, when the rest is done.
+        return await self._revoke(task.wanted, Failures())
 
     async def tell(self, task: Task, outcome: Outcome) -> None:
         """Write the namespace's own status if it says something new.
@@ -165,7 +169,9 @@ class Worker:
         if self._claim(scope, wanted).claim is not Claim.OWN:
             return
         manifests = {each.ref: each for each in unit.build(scope)}
-        await self._revoke(wanted)
+        # One object that stays keeps neither others from going nor the walls from being right.
+        failures = Failures()
+        await self._revoke(wanted, failures)
         if not expected.is_claimed(wanted, self._inside(wanted)):
             await self._apply(self._namespace(scope, wanted), task)
         try:
@@ -182,6 +188,7 @@ class Worker:
             except RefusedError as error:
                 await self._make_room(error, ref, manifests[wanted.quota], task)
                 raise
+        failures.throw()
         if not task.settled and not expected.is_ready_for(wanted, self._inside(wanted)):
             raise _WaitError(
                 status.WAITING_FOR_SHARE,
@@ -191,14 +198,15 @@ class Worker:
             uid = expected.policy_uid(wanted, self._inside(wanted))
             await self._apply(namespaces.build_ready(scope, uid), task)
 
-    async def _revoke(self, wanted: Expected) -> bool:
+    async def _revoke(self, wanted: Expected, failures: Failures) -> bool:
         """Delete what is not wanted, first: a withdrawn opening or grant closes at once."""
         found = False
         for ref in expected.pending(wanted, self._inside(wanted)):
             known = self.store.get(ref)
             if ref != wanted.namespace and ref not in wanted.digests and known is not None:
-                await self.delete(ref, known.uid)
-                found = True
+                with failures.collect(ref):
+                    await self.withdraw(ref, known.uid)
+                    found = True
         return found
 
     async def _build_walls(self, task: Task, manifests: dict[Ref, Manifest]) -> None:
@@ -334,7 +342,7 @@ class Worker:
         ref = manifest.ref
         before = await self.cluster.read(ref) if stood else None
         if before is not None and drift.is_fixed(manifest.body, before):
-            await self.delete(ref, before["metadata"]["uid"])
+            await self.withdraw(ref, before["metadata"]["uid"])
         try:
             body = await self.cluster.apply(manifest)
         except RefusedError:
@@ -342,7 +350,7 @@ class Worker:
             if existing is None or not drift.is_fixed(manifest.body, existing):
                 raise
             # What differs cannot be changed by anybody: make the object anew.
-            await self.delete(ref, existing["metadata"]["uid"])
+            await self.withdraw(ref, existing["metadata"]["uid"])
             body = await self.cluster.apply(manifest)
         self.meter.wrote("apply", ref.kind)
         if patch := drift.surplus(manifest.body, body):
@@ -392,23 +400,30 @@ class Worker:
             return
         await self._mark(ref, body, "add", names.STATE_LABEL, names.RETAINED)
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, name: str) -> Failures:
         """Delete a namespace: no new pods, no access, then everything, pods before walls.
 
         Since Kubernetes 1.34 the namespace controller deletes pods first and the rest only when
-        none is left (KEP-5080), so the walls outlive what they hold.
+        none is left (KEP-5080), so the walls outlive what they hold. Access that cannot be taken
+        away first does not keep the namespace: what failed is returned, to be tried again.
         """
         ref = Ref(kinds.NAMESPACE.name, "", name)
         body = await self.cluster.read(ref)
-        if body is None or "deletionTimestamp" in body["metadata"]:
-            return
-        if names.READY_FOR_LABEL in body["metadata"]["labels"]:
-            await self._mark(ref, body, "remove", names.READY_FOR_LABEL)
+        failures = Failures()
+        if body is None:
+            return failures
+        is_terminating = "deletionTimestamp" in body["metadata"]
+        if not is_terminating and names.READY_FOR_LABEL in body["metadata"]["labels"]:
+            with failures.collect(ref):
+                await self._mark(ref, body, "remove", names.READY_FOR_LABEL)
         for inner, known in list(self.store.inside(name).items()):
             if inner.kind == kinds.ROLE_BINDING.name:
-                await self.delete(inner, known.uid)
-        await self.cluster.delete(ref, body["metadata"]["uid"])
-        self.meter.wrote("delete", ref.kind)
+                with failures.collect(inner):
+                    await self.withdraw(inner, known.uid)
+        if not is_terminating:
+            await self.cluster.delete(ref, body["metadata"]["uid"])
+            self.meter.wrote("delete", ref.kind)
+        return failures
 
     async def lock(self, name: str, lockdown: str) -> None:
         """Freeze or thaw a namespace that is not kept: its label, and what people read of it."""
@@ -457,16 +472,55 @@ class Worker:
         self._remember(await self.cluster.amend(ref, [test, change]))
         self.meter.wrote("amend", ref.kind)
 
-    async def delete(self, ref: Ref, uid: str) -> None:
-        """Delete one object of ours."""
-        await self.cluster.delete(ref, uid)
+    async def withdraw(self, ref: Ref, uid: str) -> None:
+        """Delete one object of ours that must not be there any more.
+
+        A RoleBinding that stays gives no rights: its subjects are taken out. Raises a
+        :class:`ClusterError` while the object is there.
+        """
+        try:
+            left = await self.delete(ref, uid)
+        except ClusterError:
+            await self._empty(ref, uid)
+            raise
+        if left is not None:
+            told = f"it is being deleted and has the finalizers {_finalizers(left)}"
+            if await self._empty(ref, uid):
+                told += ", so its subjects were taken out"
+            raise HeldError(told)
+
+    async def _empty(self, ref: Ref, uid: str) -> bool:
+        """Take the subjects out of a RoleBinding that stays; tell whether it has none now."""
+        if ref.kind != kinds.ROLE_BINDING.name:
+            return False
+        try:
+            body = await self.cluster.read(ref)
+            if body is None or body["metadata"]["uid"] != uid:
+                return False
+            if body.get("subjects"):
+                await self.replace(ref, body, "/subjects", [])
+        except ClusterError:
+            return False
+        return True
+
+    async def delete(self, ref: Ref, uid: str) -> Body | None:
+        """Delete one object; return it while finalizers keep it."""
+        left = await self.cluster.delete(ref, uid)
         self.meter.wrote("delete", ref.kind)
         known = self.store.get(ref)
         if known is not None and known.uid == uid:
-            self.store.drop(ref, known.version)
+            if left is None:
+                self.store.drop(ref, known.version)
+            else:
+                self._remember(left)
+        return left
 
     def _remember(self, body: Body) -> None:
         self.store.put(ownership.ref_of(body), ownership.observe(body))
+
+
+def _finalizers(body: Body) -> str:
+    return ", ".join(body["metadata"].get("finalizers", ()))
 
 
 def _is_crowded(error: RefusedError) -> bool:

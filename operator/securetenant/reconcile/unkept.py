@@ -12,6 +12,7 @@ from securetenant.api.objects import Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import restrictions
 from securetenant.plan.ownership import NamespaceFacts, PolicyFacts
+from securetenant.reconcile.failures import Failures
 from securetenant.reconcile.ports import Cluster, Meter
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record
@@ -44,10 +45,22 @@ class Unkept:
         if self._store.owner_of(namespace) != name or not self._is_unkept(record, namespace):
             return
         lockdown, grants = _asked(record)
+        failures = Failures()
         if lockdown is not None:
-            await self._worker.lock(namespace, lockdown)
-        if grants is None:
-            return
+            with failures.collect(Ref(kinds.NAMESPACE.name, "", namespace)):
+                await self._worker.lock(namespace, lockdown)
+        if grants is not None:
+            await self._withdraw_grants(namespace, grants, settings, failures)
+        failures.throw()
+
+    async def _withdraw_grants(
+        self,
+        namespace: str,
+        grants: tuple[Grant, ...],
+        settings: SettingsSpec,
+        failures: Failures,
+    ) -> None:
+        """Take away what is not granted any more, role by role."""
         facts = self._facts(namespace)
         retained = facts is not None and facts.labels.get(names.STATE_LABEL) == names.RETAINED
         for role in access.ROLES:
@@ -56,9 +69,10 @@ class Unkept:
             if known is None or self._checked.get(ref) == (known.digest, grants):
                 continue
             held = restrictions.holders(grants, role, None if retained else namespace)
-            await self._withdraw(ref, role, held, settings)
-            if (now := self._store.get(ref)) is not None:
-                self._checked[ref] = (now.digest, grants)
+            with failures.collect(ref):
+                await self._withdraw(ref, role, held, settings)
+                if (now := self._store.get(ref)) is not None:
+                    self._checked[ref] = (now.digest, grants)
 
     async def _withdraw(
         self,
@@ -82,7 +96,7 @@ class Unkept:
         if left:
             await self._worker.replace(ref, body, "/subjects", left)
         else:
-            await self._worker.delete(ref, body["metadata"]["uid"])
+            await self._worker.withdraw(ref, body["metadata"]["uid"])
 
     def _is_unkept(self, record: Record, namespace: str) -> bool:
         """Tell whether a namespace is this SecureTenant's, not an earlier one's, and not kept."""

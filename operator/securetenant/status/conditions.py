@@ -39,6 +39,7 @@ _WAITING = (
     # The platform team's to do, and stalled on TenancySettings: an upgrade fails no tenant.
     status.POLICIES_CHANGED,
     status.ROLES_CHANGED,
+    status.FOREIGN_BINDINGS,
     status.FOREIGN_POLICIES,
     status.EVICTION_WAITING,
     status.NODE_IN_USE,
