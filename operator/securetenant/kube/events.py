@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from securetenant.api import kinds, names
+from securetenant.api import kinds, names, text
 from securetenant.kube.client import Client
 from securetenant.reconcile.errors import ClusterError
 from securetenant.reconcile.ports import Announcement
@@ -118,7 +118,7 @@ def _event(announcement: Announcement, name: str, stamp: str) -> dict[str, objec
         "type": announcement.type,
         "reason": announcement.reason,
         "action": announcement.action,
-        "note": announcement.note[:_NOTE_LENGTH],
+        "note": text.escape(announcement.note)[:_NOTE_LENGTH],
         "regarding": {
             "apiVersion": names.API_VERSION,
             "kind": kinds.SECURE_TENANT.name,

@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from securetenant.api import status
+from securetenant.api import status, text
 from securetenant.status.outcome import Finding, Outcome
 
 _STALLED = (
@@ -180,7 +180,7 @@ def timed(
                 "type": verdict.type,
                 "status": verdict.status,
                 "reason": verdict.reason,
-                "message": verdict.message,
+                "message": text.escape(verdict.message),
                 "observedGeneration": generation,
                 "lastTransitionTime": time if before == verdict.status else stamp,
             }

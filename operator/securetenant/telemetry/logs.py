@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+from securetenant.api import text as texts
+
 
 def configure(*, style: str = "auto", level: str = "INFO") -> None:
     """Send every record, ours and the libraries', through one formatter to standard output.
@@ -36,6 +38,7 @@ def configure(*, style: str = "auto", level: str = "INFO") -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _escape,
                 *(
                     [structlog.dev.ConsoleRenderer()]
                     if text
@@ -54,3 +57,15 @@ def configure(*, style: str = "auto", level: str = "INFO") -> None:
     logging.getLogger("kopf").setLevel(logging.WARNING)
     # It says at each start that signals are ours to handle, which is how we want it.
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+
+
+def _escape(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Show what does not print as text; a traceback keeps its lines."""
+    return {
+        key: texts.escape(value)
+        if isinstance(value, str) and key not in ("exception", "stack")
+        else value
+        for key, value in event.items()
+    }
