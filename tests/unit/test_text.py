@@ -35,6 +35,13 @@ def test_a_condition_shows_control_characters_as_text() -> None:
     assert condition["message"] == f"Waiting for {HARMLESS}"
 
 
+def test_a_name_of_any_length_does_not_keep_a_status_from_being_written() -> None:
+    """F4: with a name of 32 KiB in it no status was accepted any more, and the old one stayed."""
+    verdict = Verdict(status.READY, "False", status.TERMINATING, "x" * 100_000)
+    (condition,) = conditions.timed([verdict], 1, {}, NOW)
+    assert condition["message"] == "x" * 4095 + "…"
+
+
 def test_an_event_shows_control_characters_as_text_and_keeps_its_length() -> None:
     told = Announcement("acme", "uid", "Warning", "Terminating", "Delete", f"by {HOSTILE}")
     assert events._event(told, "acme.1", "now")["note"] == f"by {HARMLESS}"

@@ -13,3 +13,8 @@ def escape(text: str) -> str:
         each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
         for each in text
     )
+
+
+def shorten(text: str, most: int) -> str:
+    """Return the text in so many characters; an ellipsis stands for what is left out."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -118,7 +118,7 @@ def _event(announcement: Announcement, name: str, stamp: str) -> dict[str, objec
         "type": announcement.type,
         "reason": announcement.reason,
         "action": announcement.action,
-        "note": text.escape(announcement.note)[:_NOTE_LENGTH],
+        "note": text.shorten(text.escape(announcement.note), _NOTE_LENGTH),
         "regarding": {
             "apiVersion": names.API_VERSION,
             "kind": kinds.SECURE_TENANT.name,

@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 from securetenant.api import status, text
 from securetenant.status.outcome import Finding, Outcome
 
+_LONGEST = 4096
+"""Characters of a message. The API server refuses a status with a longer one than the CRD allows,
+and then every condition stays as it was."""
+
 _STALLED = (
     status.SPEC_REFUSED,
     status.SETTINGS_MISSING,
@@ -180,7 +184,7 @@ def timed(
                 "type": verdict.type,
                 "status": verdict.status,
                 "reason": verdict.reason,
-                "message": text.escape(verdict.message),
+                "message": text.shorten(text.escape(verdict.message), _LONGEST),
                 "observedGeneration": generation,
                 "lastTransitionTime": time if before == verdict.status else stamp,
             }
