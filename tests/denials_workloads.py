@@ -86,11 +86,13 @@ def _annotated(key: str, value: str) -> Denial:
     return Denial(who="strict", method="POST", path=f"{_CORE}/configmaps", body=body)
 
 
+def _owner(version: str, kind: str, uid: str) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "name": "strict", "uid": uid}
+
+
 def _owned(kind: str, version: str, uid: str, *, blocks: bool = False) -> Denial:
-    owner = {"apiVersion": version, "kind": kind, "name": "strict", "uid": uid}
-    body = {
-        "metadata": {"name": "new", "ownerReferences": [{**owner, "blockOwnerDeletion": blocks}]}
-    }
+    owner = {**_owner(version, kind, uid), "blockOwnerDeletion": blocks}
+    body = {"metadata": {"name": "new", "ownerReferences": [owner]}}
     return Denial(who="strict", method="POST", path=f"{_CORE}/configmaps", body=body)
 
 
@@ -303,6 +305,32 @@ ROWS: dict[tuple[str, int], Denial] = {
     ),
     ("securetenant-owners", 0): _owned("SecureTenant", names.API_VERSION, "of-nobody"),
     ("securetenant-owners", 1): _owned("Foo", "foo.example/v1", "of-nobody", blocks=True),
+    ("securetenant-owners", 4): Denial(
+        who="strict",
+        method="POST",
+        path=f"{_CORE}/configmaps",
+        body={"metadata": {"name": "new", "ownerReferences": [_owner("v1", "Secret", "u")] * 65}},
+    ),
+    ("securetenant-owners", 5): Denial(
+        who="strict",
+        method="POST",
+        path=f"{_CORE}/configmaps",
+        body={
+            "metadata": {
+                "name": "new",
+                "ownerReferences": [
+                    {**_owner("v1", "Pod", "u"), "blockOwnerDeletion": True},
+                    _owner("foo.example/v1", "Foo", "v"),
+                ],
+            }
+        },
+    ),
+    ("securetenant-names", 0): Denial(
+        who="strict",
+        method="POST",
+        path="/apis/rbac.authorization.k8s.io/v1/namespaces/strict-1/roles",
+        body={"metadata": {"name": "x" * 254}, "rules": []},
+    ),
     ("securetenant-owners-uid", 0): _owned("Node", "v1", "TENANT"),
 }
 

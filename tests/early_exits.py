@@ -108,7 +108,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     },
     ("owners", "names-such-an-owner"): Reason(
         _ANYBODY,
-        "no such owner is new, or a new object of a built-in kind blocks one of a built-in kind",
+        "no owner is new or changed, or a new object of a built-in kind has owners of such kinds",
     ),
     ("owners", "not-exempt"): _GLASS,
     ("owners-uid", "names-such-an-owner"): Reason(

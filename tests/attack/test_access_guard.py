@@ -1,5 +1,7 @@
 """Who a tenant may let in, and for how long: catalogue rows A17 and H11."""
 
+from typing import Any
+
 import pytest
 
 import factory
@@ -8,6 +10,7 @@ from harness import Api
 from securetenant.api import kinds
 
 RBAC = "rbac.authorization.k8s.io"
+NAMES = Policy("securetenant-names")
 ACCESS, TOKENS = Policy("securetenant-access"), Policy("securetenant-token-requests")
 
 pytestmark = pytest.mark.usefixtures("tenants")
@@ -52,6 +55,30 @@ def test_a_tenants_binding_names_its_own_accounts_alone(
     body = factory.binding(subject)
     answer = members[attacker].create(kinds.ROLE_BINDING, body, f"{attacker}-1", dryRun="All")
     assert verdict(answer, ACCESS) == "Blocked"
+
+
+@pytest.mark.parametrize("name", ["x" * 254, "é" * 200, "a\nb", "a\x1b[31mb", "\u202eb"], ids=ascii)
+def test_what_gives_rights_has_a_name_by_which_it_can_be_deleted(
+    name: str, attacker: str, members: dict[str, Api], own_role: None, admin: Api
+) -> None:
+    """F3: a RoleBinding that no URL could name gave its rights for ever."""
+    body = factory.binding(
+        {"kind": "ServiceAccount", "name": "default", "namespace": f"{attacker}-1"}
+    )
+    role: dict[str, Any] = {"metadata": {}, "rules": []}
+    for who in (members[attacker], admin):
+        for plural, each in (("rolebindings", body), ("roles", role)):
+            path = f"/apis/{RBAC}/v1/namespaces/{attacker}-1/{plural}"
+            named = {**each, "metadata": {"name": name}}
+            assert verdict(who.call("POST", path, named, dryRun="All"), NAMES) == "Blocked"
+            named["metadata"] = {"generateName": name[:1] + "é"}
+            assert verdict(who.call("POST", path, named, dryRun="All"), NAMES) == "Blocked"
+
+
+@pytest.mark.parametrize("name", ["system:a", "me@corp.example", "A b_c.d~e+f"])
+def test_an_ordinary_name_of_a_role_is_admitted(name: str, north: Api) -> None:
+    path = f"/apis/{RBAC}/v1/namespaces/north-1/roles"
+    north.call("POST", path, {"metadata": {"name": name}, "rules": []}, dryRun="All").ok()
 
 
 def test_a_tenants_admin_gives_rights_to_its_own_accounts(north: Api, own_role: None) -> None:

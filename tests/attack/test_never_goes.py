@@ -355,6 +355,75 @@ def test_a_member_makes_no_object_block_later(member: Member, admin: Api) -> Non
         admin.call("DELETE", f"{path}/{name}").ok()
 
 
+def test_nothing_that_blocks_has_an_owner_that_cannot_be_looked_up(
+    member: Member, admin: Api
+) -> None:
+    """F1: the garbage collector asked for that one for ever, and the pod stayed with the object."""
+    unknown = _owner("Foo", "foo.example/v1")
+    pod = {**_owner("Pod", "v1", "8a0f", blockOwnerDeletion=True), "name": "drained"}
+    body = {"metadata": {"name": "x", "ownerReferences": [pod, unknown]}}
+    for path in ("configmaps", "secrets"):
+        answer = member.post(path, body)
+        assert verdict(answer, OWNERS) == "Blocked"
+        assert "an owner in metadata.ownerReferences is of kind Foo of foo.example/v1, beside" in (
+            answer.message
+        )
+    path = f"/api/v1/namespaces/{member.namespace}/configmaps"
+    admin.call(
+        "POST", f"{path.removesuffix('configmaps')}pods", mutate(_pod(), "metadata.name", "drained")
+    ).ok()
+    uid = admin.get(kinds.POD, "drained", member.namespace)["metadata"]["uid"]
+    pod = {**pod, "uid": uid}
+    member.api.call("POST", path, {"metadata": {"name": "blocks", "ownerReferences": [pod]}}).ok()
+    for more in ([pod, unknown], [unknown, pod]):
+        change = {"metadata": {"ownerReferences": more}}
+        answer = member.api.call("PATCH", f"{path}/blocks", change, content_type=MERGE)
+        assert verdict(answer, OWNERS) == "Blocked"
+    admin.call("DELETE", f"{path}/blocks").ok()
+    admin.delete(kinds.POD, "drained", member.namespace).ok()
+
+
+def _many(number: int) -> list[dict[str, Any]]:
+    return [_owner("ConfigMap", "v1", f"8a0f-{each}") for each in range(number)]
+
+
+def test_an_object_has_a_bounded_number_of_owners(member: Member) -> None:
+    """F2: each was compared with each, which costs more than the API server allows for a rule."""
+    body = {"metadata": {"name": "x", "ownerReferences": _many(64)}}
+    member.post("configmaps", body).ok()
+    body["metadata"]["ownerReferences"] = _many(65)
+    answer = member.post("configmaps", body)
+    assert verdict(answer, OWNERS) == "Blocked"
+    assert "the number of metadata.ownerReferences is 65; " in answer.message
+
+
+def test_an_object_with_very_many_owners_can_be_changed_and_goes(
+    member: Member, breaker: Api, sandbox: Instance
+) -> None:
+    """F6: nobody could take a finalizer off a pod of a Job, nor an owner."""
+    path = f"/api/v1/namespaces/{member.namespace}/configmaps"
+    held = {"name": "owned", "ownerReferences": _many(2000), "finalizers": ["example.com/held"]}
+    breaker.call("POST", path, {"metadata": held}).ok()
+    collector = Api(
+        sandbox.admin_kubeconfig,
+        speaking_as=f"{CONTROLLERS}generic-garbage-collector",
+        group="system:serviceaccounts:kube-system",
+    )
+    fewer = {"metadata": {"ownerReferences": _many(1999)}}
+    collector.call("PATCH", f"{path}/owned", fewer, content_type=MERGE).ok()
+    answer = member.api.call(
+        "PATCH",
+        f"{path}/owned",
+        {"metadata": {"ownerReferences": _many(1998)}},
+        content_type=MERGE,
+    )
+    assert verdict(answer, OWNERS) == "Blocked"
+    free = {"metadata": {"finalizers": None}}
+    member.api.call("PATCH", f"{path}/owned", free, content_type=MERGE).ok()
+    breaker.call("DELETE", f"{path}/owned")
+    wait_for(lambda: breaker.call("GET", f"{path}/owned").status == 404, what="it to go")
+
+
 def test_nothing_begins_to_block_while_it_is_deleted(member: Member, admin: Api) -> None:
     """Whatever rights somebody has: two were patched to wait for each other."""
     path = f"/api/v1/namespaces/{member.namespace}/configmaps"

@@ -123,6 +123,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
+        "securetenant-names",
+        "64213ce406c39bd11a71bcf91771ec50",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
         "securetenant-namespaces",
         "303056e7582ee3455ade95671f9c77f7",
     ),
@@ -174,7 +179,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-owners",
-        "70028b7c0289d53c50fa9a67401fb9e4",
+        "8665671722d075a797aade466bf7b963",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -320,6 +325,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-mirror-pods",
         "049929f7a93f77e7f86a6155c1730973",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-names",
+        "8aedf8c2165ff2444f27bbcfe926aebb",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
