@@ -297,6 +297,29 @@ def test_tenants_without_nodes_of_their_own_run_on_shared_nodes_alone(
     assert told(admin, "sharer")["message"].startswith("Pods run on the nodes for shared tenants")
 
 
+def test_pods_of_a_shared_tenant_on_the_node_of_another_are_told(
+    admin: Api, operator: Operator, register: Register
+) -> None:
+    """Their tenant's condition said that they run on the nodes for shared tenants alone."""
+    node = register(tenancy="shared")
+    wait_for_owner(admin, node, "Shared")
+    make(admin, tenant("lodger", namespaces=[{"name": "lodger-1"}]))
+    body = pod()
+    body["spec"]["nodeSelector"] = {"kubernetes.io/hostname": node}
+    name = admin.create_pod("lodger-1", body).ok()["metadata"]["name"]
+    assert runs(admin, "lodger-1", name) == node
+    labels = {TENANCY: "dedicated", POOL: "landlord"}
+    admin.patch(kinds.NODE, node, {"metadata": {"labels": labels}}).ok()
+    admin.apply(kinds.SECURE_TENANT, dedicated("landlord"), manager="test").ok()
+    found = wait_to_be_told(admin, "lodger", "PodsElsewhere", f"lodger-1/{name} on {node}")
+    assert found["status"] == "False"
+    # Whose node it is, is not theirs to read.
+    assert "landlord" not in found["message"]
+    admin.delete(kinds.POD, name, "lodger-1").ok()
+    wait_to_be_told(admin, "lodger", "AsSpecified", "Pods run on the nodes for shared tenants")
+    settled(admin, "lodger")
+
+
 def foreign(admin: Api, node: str, **spec: Any) -> str:
     """Run a pod of nobody's on a node; return its name."""
     body = pod()

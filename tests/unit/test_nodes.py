@@ -182,3 +182,14 @@ def test_a_shared_tenant_is_told_of_nodes_that_its_pods_have_not_left() -> None:
     found = placement.judge(Placement(dedicated=False, leaving=(Place("a", ("acme-1/x",)),)))
     assert (found.status, found.reason) == ("True", "NodeInUse")
     assert found.message.endswith("Given back once the tenant's pods are gone: a (acme-1/x)")
+
+
+def test_a_shared_tenant_is_told_of_its_pods_on_nodes_of_others() -> None:
+    """It was said that they run on the nodes for shared tenants alone."""
+    found = placement.judge(Placement(dedicated=False, elsewhere=("acme-1/web on node-1",)))
+    assert (found.status, found.reason) == ("False", "PodsElsewhere")
+    assert found.message == (
+        "Pods of the tenant on nodes of others, from before: acme-1/web on node-1. Delete them, and"
+        " they come back where they belong; New pods run on the nodes for shared tenants alone"
+        " (TenancySettings, nodes.shared)"
+    )

@@ -3,7 +3,7 @@
 import functools
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -45,6 +45,8 @@ class Known:
     """Pods of others that tolerate the taint."""
     left: tuple[str, ...] = ()
     """Pods of a former tenant."""
+    strangers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Pods of other tenants on a node that one has, by tenant."""
     problem: str = ""
     """Why the last write did not work."""
     concerned: frozenset[str] = frozenset()
@@ -196,7 +198,7 @@ class Nodes:
         known = self._known.get(name)
         if known is None or known.facts.terminating:
             return 0.0, (), None
-        before = (known.verdict, known.evicted, known.guests, known.left, known.problem)
+        before = _outcome(known)
         stood = known.stood
         repair = None
         verdict = nodes.judge(
@@ -207,12 +209,14 @@ class Nodes:
         )
         known.verdict = verdict
         involved = {each for each in (verdict.owner, *verdict.former) if each != names.SHARED}
-        concerned = self._concern(name, known, {*involved, *verdict.rivals} - {""})
+        everybody = {*involved, *verdict.rivals} - {""}
+        concerned = self._concern(name, known, everybody | known.strangers.keys())
         if any(map(self._around.is_held, involved)):
             return 0.0, concerned, None
         began = self._clock()
         wanted = self._wanted(known, await self._pods(name, verdict))
         rest = _REST * (self._clock() - began)
+        concerned |= self._concern(name, known, everybody | known.strangers.keys())
         changed = nodes.taints_differ(wanted, known.facts) or nodes.label_differs(
             wanted, known.facts
         )
@@ -228,8 +232,7 @@ class Nodes:
                 self._meter.drifted(kinds.NODE.name)
                 repair = _repair(name, verdict.owner)
             known.stood = wanted
-        after = (known.verdict, known.evicted, known.guests, known.left, known.problem)
-        news = concerned if changed or before != after or stood != known.stood else ()
+        news = concerned if changed or before != _outcome(known) or stood != known.stood else ()
         again = self._again(known)
         return again and max(again, rest), news, repair
 
@@ -258,10 +261,13 @@ class Nodes:
         """Return the marks for now, by the pods that are there."""
         verdict, owner = known.verdict, known.verdict.owner
         left, evicted, guests = [], [], []
+        strangers: defaultdict[str, list[str]] = defaultdict(list)
         for pod in found:
             tenant = self._around.owner_of(pod.namespace)
             if tenant and tenant in verdict.former:
                 left.append(str(pod))
+            elif tenant and tenant != owner and verdict.standing is Standing.OWN:
+                strangers[tenant].append(str(pod))
             if verdict.standing is not Standing.OWN or pod.daemon:
                 continue
             if not pod.stays:
@@ -278,6 +284,7 @@ class Nodes:
         )
         evicts = asked is not None and asked.eviction == "Evict"
         known.left, known.guests = tuple(sorted(left)), tuple(sorted(guests))
+        known.strangers = {each: tuple(sorted(told)) for each, told in strangers.items()}
         wanted = nodes.marks(
             verdict, known.facts, effects, left=not left, clear=evicts or not evicted
         )
@@ -402,7 +409,14 @@ class Nodes:
             if tenant in known.verdict.former and known.left
         )
         if not asked.is_dedicated:
-            return Placement(dedicated=False, leaving=leaving)
+            elsewhere = tuple(
+                sorted(
+                    f"{each} on {name}"
+                    for name, known in concerned
+                    for each in known.strangers.get(tenant, ())
+                )
+            )
+            return Placement(dedicated=False, leaving=leaving, elsewhere=elsewhere)
         own = [(name, known) for name, known in concerned if known.verdict.owner == tenant]
         strays = self._strays.get(tenant, Strays())
         return Placement(
@@ -434,6 +448,18 @@ class Nodes:
                 if any(each.is_kept_out(tenant, known.facts.labels) for _, known in own)
             ),
         )
+
+
+def _outcome(known: Known) -> tuple[object, ...]:
+    """Return what tenants are told of a node."""
+    return (
+        known.verdict,
+        known.evicted,
+        known.guests,
+        known.left,
+        known.strangers,
+        known.problem,
+    )
 
 
 def _others(verdict: Verdict, tenant: str) -> tuple[str, ...]:

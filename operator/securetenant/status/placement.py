@@ -45,7 +45,7 @@ class Placement:
     leaving: tuple[Place, ...] = ()
     """Nodes that were the tenant's, and on which its pods still run."""
     elsewhere: tuple[str, ...] = ()
-    """Pods of the tenant on nodes that are not its own."""
+    """Pods of the tenant on nodes that are not its own; of a shared tenant, on those of others."""
     pending: tuple[str, ...] = ()
     """Pods of the tenant that no node takes, with the scheduler's reason."""
     guests: tuple[Place, ...] = ()
@@ -73,7 +73,8 @@ def judge(placement: Placement) -> Verdict:
 
 def _told(placement: Placement) -> str:
     if not placement.dedicated:
-        return "Pods run on the nodes for shared tenants alone (TenancySettings, nodes.shared)"
+        pods = "New pods" if placement.elsewhere else "Pods"
+        return f"{pods} run on the nodes for shared tenants alone (TenancySettings, nodes.shared)"
     if not placement.nodes:
         return "No node is the tenant's yet: its pods wait, and run nowhere else"
     effects = [each for each in placement.effects if each != "NoExecute" or not placement.waiting]
@@ -123,9 +124,10 @@ def _problems(placement: Placement) -> Iterator[_Point]:
             " them, or write spec.nodes.eviction: Evict",
         )
     if placement.elsewhere:
+        where = "other nodes" if placement.dedicated else "nodes of others"
         yield _Point(
             status.PODS_ELSEWHERE,
-            "Pods of the tenant on other nodes, from before:"
+            f"Pods of the tenant on {where}, from before:"
             f" {conditions.listed(placement.elsewhere)}. Delete them, and they come back where they"
             " belong",
         )
