@@ -1,14 +1,17 @@
 """The client against the real API server: every refusal gets the name of who must act."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+import structlog
 
 from securetenant.api import kinds, objects
 from securetenant.api.objects import Manifest, Ref
 from securetenant.kube import credentials
+from securetenant.kube import informer as informer_module
 from securetenant.kube.client import Client, ExpiredError
 from securetenant.kube.informer import Informer
 from securetenant.plan import ownership
@@ -154,6 +157,52 @@ def test_a_watch_from_a_version_that_is_too_old_is_expired_or_refused(sandbox: I
 
     with pytest.raises((ExpiredError, RefusedError, UnavailableError)):
         use(sandbox, body)
+
+
+def test_silence_ends_a_watch_without_an_error(sandbox: Instance) -> None:
+    """Of a kind of which nothing changes the API server may send not even bookmarks."""
+
+    async def body(client: Client) -> list[Any]:
+        async for page in client.pages(kinds.NAMESPACE, take=lambda _: None, size=1):
+            version = page.version
+        async with client.watch(
+            kinds.NAMESPACE, selector="silent=yes", version=version, seconds=60, silence=0.2
+        ) as events:
+            return [each async for each in events]
+
+    assert use(sandbox, body) == []
+
+
+def _is_later(informer: Informer, heard: float) -> bool:
+    return informer.heard_at > heard
+
+
+def test_a_quiet_kind_is_no_failure(sandbox: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning a minute, and /readyz failed until the next event."""
+    monkeypatch.setattr(informer_module, "_SILENCE_SECONDS", 0.2)
+
+    async def body(client: Client) -> None:
+        informer = Informer(
+            client,
+            kinds.NAMESPACE,
+            selector="silent=yes",
+            seen=lambda *_: None,
+            gone=lambda *_: None,
+            known=lambda _: [],
+        )
+        task = asyncio.create_task(informer.run())
+        async with asyncio.timeout(20):
+            await informer.synced.wait()
+            for _ in range(3):
+                heard = informer.heard_at
+                await until(functools.partial(_is_later, informer, heard))
+                assert informer.failure == ""
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    with structlog.testing.capture_logs() as lines:
+        use(sandbox, body)
+    assert lines == []
 
 
 def test_an_informer_lists_follows_and_sweeps(sandbox: Instance) -> None:

@@ -43,7 +43,8 @@ _FLOWS_SECONDS = 10.0
 _DRAIN_SECONDS = 5.0
 """How long requests that were begun may take to end."""
 _STALE_SECONDS = 180.0
-"""An informer that heard nothing for this long is stuck: bookmarks come each minute."""
+"""An informer that heard nothing for this long is stuck: after 100 seconds without a word it opens
+another watch, and the answer to that is heard."""
 _FAILING_SECONDS = 40.0
 """How long an informer may fail, while the API server is restarted for example."""
 

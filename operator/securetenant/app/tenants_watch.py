@@ -183,7 +183,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.enforce_retry_after = True
     settings.networking.request_timeout = 60
     settings.networking.connect_timeout = 10
-    settings.watching.inactivity_timeout = 70
+    # As for the other watches: bookmarks come every 60 to 75 seconds.
+    settings.watching.inactivity_timeout = 100
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.reconnect_backoff = 0.5

@@ -20,6 +20,7 @@ from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Manifest, Page, Ref
 from securetenant.kube import credentials
 from securetenant.kube.credentials import Credentials
+from securetenant.kube.outage import Outage
 from securetenant.kube.throttle import Throttle
 from securetenant.reconcile.errors import (
     ClusterError,
@@ -68,6 +69,8 @@ class Client:
         self._requested = requested or (lambda _method, _status: None)
         self._session: aiohttp.ClientSession | None = None
         self._throttle = Throttle()
+        self.outage = Outage()
+        """What the watches of this client have in common while nothing is heard."""
         self._lists = asyncio.Semaphore(_LISTS)
 
     async def __aenter__(self) -> Self:
@@ -213,8 +216,8 @@ class Client:
     ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
         """Open a watch from ``version``; yield its events as they come.
 
-        The API server ends it after ``seconds``; ``silence`` seconds without a byte (it sends
-        a bookmark each minute) end it from our side.
+        The API server ends it after ``seconds``; ``silence`` seconds without a byte end it from our
+        side, which is no error: of some kinds there is nothing to tell.
         """
         params = {
             "watch": "true",
@@ -387,6 +390,8 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, An
                 rest += part
                 if len(rest) > OBJECT_BYTES:
                     raise TooLargeError(_too_large(response.url.path, OBJECT_BYTES))
+    except aiohttp.SocketTimeoutError:
+        return
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise UnavailableError(_text(error)) from error
 

@@ -21,8 +21,10 @@ from securetenant.plan import ownership
 from securetenant.reconcile.errors import ClusterError, MissingError, UnavailableError
 
 _WATCH_SECONDS = 300
-_SILENCE_SECONDS = 75.0
-"""Bookmarks come each minute: longer silence means a connection that died quietly."""
+_SILENCE_SECONDS = 100.0
+"""Bookmarks come every 60 to 75 seconds, and none of a kind of which nothing changed since the API
+server started. After longer silence another watch is opened: its answer tells a quiet kind from a
+connection that died."""
 _FIRST_DELAY_SECONDS = 0.2
 _LONGEST_DELAY_SECONDS = 15.0
 
@@ -123,6 +125,7 @@ class Informer:
             seconds=seconds,
             silence=_SILENCE_SECONDS,
         ) as events:
+            self._hear()
             async for event in events:
                 self._hear()
                 self._failures = 0
@@ -132,6 +135,7 @@ class Informer:
         return version
 
     def _hear(self) -> None:
+        self._client.outage.ends(self)
         self.heard_at = time.monotonic()
         self.failure, self.failed_at = "", float("inf")
 
@@ -168,6 +172,9 @@ class Informer:
         self.failed_at = min(self.failed_at, time.monotonic())
         self.failure = f"{self._kind.plural} cannot be watched: {error}"
         delay = min(_FIRST_DELAY_SECONDS * 2**self._failures, _LONGEST_DELAY_SECONDS)
-        _log.warning("Watch failed", kind=self._kind.name, error=str(error), retry_in=delay)
+        # A refusal is about this kind; without an answer it is the same for every watch.
+        is_common = isinstance(error, UnavailableError)
+        tell = _log.warning if not is_common or self._client.outage.begins(self) else _log.debug
+        tell("Watch failed", kind=self._kind.name, error=str(error), retry_in=delay)
         await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter.
         return version
