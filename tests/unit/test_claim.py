@@ -58,3 +58,47 @@ def test_a_namespace_that_does_not_exist_may_be_made() -> None:
 def test_a_namespace_on_its_way_out_is_waited_for() -> None:
     observed = Observed(1, "u", b"", NamespaceFacts(OURS, {}, True))
     assert claim.judge("acme", "uid", "space", observed, policy()).claim is Claim.TERMINATING
+
+
+@pytest.mark.parametrize(
+    ("labels", "terminating", "told"),
+    [
+        pytest.param(
+            {names.TENANT_LABEL: "mova", names.STATE_LABEL: names.ACTIVE},
+            False,
+            "Namespace space belongs to tenant mova. Choose another name, or remove it from"
+            " SecureTenant mova; where spec.deletionPolicy of that is Retain, then delete it with"
+            ' all it holds: kubectl --as "$USER" --as-group securetenant:break-glass delete'
+            " namespace space",
+            id="in its spec",
+        ),
+        pytest.param(
+            {names.TENANT_LABEL: "mova", names.STATE_LABEL: names.RETAINED},
+            False,
+            "Namespace space belongs to tenant mova, which let go of it, and was retained. Choose"
+            ' another name, or delete it with all it holds: kubectl --as "$USER" --as-group'
+            " securetenant:break-glass delete namespace space",
+            id="removed already",
+        ),
+        pytest.param(
+            {names.TENANT_LABEL: "mova", names.STATE_LABEL: names.RETAINED},
+            True,
+            "Namespace space belongs to tenant mova and is being deleted. It is created once it is"
+            " gone.",
+            id="another's, on its way out",
+        ),
+        pytest.param(
+            {},
+            True,
+            "Namespace space belongs to no tenant and is being deleted. It is created once it is"
+            " gone.",
+            id="nobody's, on its way out",
+        ),
+    ],
+)
+def test_nothing_is_advised_that_was_done_already(
+    labels: dict[str, str], terminating: bool, told: str
+) -> None:
+    """E11: "remove it from SecureTenant mova first" was said of what had been removed."""
+    observed = Observed(1, "u", b"", NamespaceFacts(labels, {}, terminating))
+    assert claim.judge("acme", "uid", "space", observed, None).message == told

@@ -1,13 +1,19 @@
 """Whose node it is, which marks it gets, and what the condition says."""
 
-from typing import Any
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from securetenant.api import names
+from memory_cluster import MemoryCluster
+from securetenant.api import kinds, names
 from securetenant.api.nodes import Effect, SettingsNodes, TenantNodes
+from securetenant.api.objects import Ref
 from securetenant.plan import nodes, pods
 from securetenant.plan.nodes import Claims, Marks, Standing, Taint
+from securetenant.reconcile.errors import ConflictError, RefusedError
+from securetenant.reconcile.nodes import Nodes, Surroundings
 from securetenant.status import placement
 from securetenant.status.placement import Place, Placement
 
@@ -193,3 +199,41 @@ def test_a_shared_tenant_is_told_of_its_pods_on_nodes_of_others() -> None:
         " they come back where they belong; New pods run on the nodes for shared tenants alone"
         " (TenancySettings, nodes.shared)"
     )
+
+
+def test_a_node_that_registers_anew_between_look_and_write_is_looked_at_again() -> None:
+    """The refusal of the uid was shown as the problem of the node until it was seen again."""
+    cluster = MemoryCluster()
+    ref = Ref(kinds.NODE.name, "", "n")
+    metadata = {"name": "n", "labels": {POOL: "shared"}}
+    body = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}}
+    around = Surroundings(
+        owner_of=lambda _: "", is_retained=lambda _: False, is_held=lambda _: False
+    )
+    meter = cast("Any", SimpleNamespace(wrote=lambda *_: None))
+    known = Nodes(cluster=cluster, meter=meter, around=around)
+    known.seen("n", cluster.put(body))
+
+    def register_anew(verb: str, *_: Any) -> None:
+        if verb == "apply":
+            cluster.fault = lambda *_: None
+            cluster.remove(ref)
+            cluster.put(body)
+
+    cluster.fault = register_anew
+    with pytest.raises(ConflictError, match="registered anew"):
+        asyncio.run(known.converge("n", SETTINGS))
+    known.seen("n", cluster.objects[ref])
+    asyncio.run(known.converge("n", SETTINGS))
+    assert cluster.objects[ref]["metadata"]["labels"][names.NODE_LABEL] == names.SHARED
+
+    def refuse(verb: str, *_: Any) -> None:
+        if verb == "amend":
+            raise RefusedError("no")
+
+    # A refusal of the node that was judged is still its problem.
+    cluster.fault = refuse
+    marked = {POOL: "other", names.NODE_LABEL: names.SHARED}
+    known.seen("n", cluster.put({**body, "metadata": {**metadata, "labels": marked}}))
+    asyncio.run(known.converge("n", SETTINGS))
+    assert known._known["n"].problem == "no"

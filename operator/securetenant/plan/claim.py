@@ -46,18 +46,16 @@ def judge(
     labels = observed.facts.labels
     owner = labels.get(names.TENANT_LABEL) or (policy.tenant if policy else "")
     if not owner:
+        if observed.facts.terminating:
+            return Verdict(Claim.FOREIGN, _going(namespace, "belongs to no tenant"))
         return Verdict(
             Claim.FOREIGN,
             f"Namespace {namespace} exists and belongs to no tenant. Choose another name, or"
             " delete the namespace.",
         )
-    if owner != tenant:
-        return Verdict(
-            Claim.FOREIGN,
-            f"Namespace {namespace} belongs to tenant {owner}. Choose another name, or remove it"
-            f" from SecureTenant {owner} first.",
-        )
     let_go = labels.get(names.STATE_LABEL) == names.RETAINED
+    if owner != tenant:
+        return Verdict(Claim.FOREIGN, _foreign(namespace, owner, observed.facts, let_go=let_go))
     is_anothers = policy is not None and policy.tenant_uid != uid
     consent = observed.facts.annotations.get(names.ADOPT_ANNOTATION) == tenant
     needs_consent = (let_go or is_anothers) and not consent
@@ -76,6 +74,29 @@ def judge(
             f" namespace {namespace} {names.ADOPT_ANNOTATION}={tenant}",
         )
     return Verdict(Claim.OWN, is_owned=True)
+
+
+def _foreign(namespace: str, owner: str, facts: NamespaceFacts, *, let_go: bool) -> str:
+    """Say what to do about another tenant's namespace: what was done already is not advised."""
+    if facts.terminating:
+        return _going(namespace, f"belongs to tenant {owner}")
+    delete = (
+        'delete it with all it holds: kubectl --as "$USER" --as-group securetenant:break-glass'
+        f" delete namespace {namespace}"
+    )
+    if let_go:
+        return (
+            f"Namespace {namespace} belongs to tenant {owner}, which let go of it, and was"
+            f" retained. Choose another name, or {delete}"
+        )
+    return (
+        f"Namespace {namespace} belongs to tenant {owner}. Choose another name, or remove it from"
+        f" SecureTenant {owner}; where spec.deletionPolicy of that is Retain, then {delete}"
+    )
+
+
+def _going(namespace: str, whose: str) -> str:
+    return f"Namespace {namespace} {whose} and is being deleted. It is created once it is gone."
 
 
 def is_anothers(uid: str, observed: Observed | None, policy: PolicyFacts | None) -> bool:

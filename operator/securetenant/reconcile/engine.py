@@ -543,6 +543,7 @@ class Engine:
             wanted=unit.wanted,
             settled=unit.settled,
             was_ready=unit.outcome.ready,
+            lost=unit.lost,
         )
         record.writing.add(key.namespace)
         try:

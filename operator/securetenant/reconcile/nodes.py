@@ -222,7 +222,7 @@ class Nodes:
         )
         known.problem = ""
         try:
-            await self._write(name, known, wanted)
+            await self._write_or_recognize(name, known, wanted)
         except MissingError:
             return 0.0, concerned, None
         except RefusedError as error:
@@ -291,6 +291,18 @@ class Nodes:
         waits = "NoExecute" in effects and all(each.effect != "NoExecute" for each in wanted.taints)
         known.evicted = tuple(sorted(evicted)) if waits else ()
         return wanted
+
+    async def _write_or_recognize(self, name: str, known: Known, wanted: Marks) -> None:
+        """Write what differs; of a refusal, see whether it is about the node that was judged.
+
+        Of another one that took its name meanwhile the API server says that the uid cannot be
+        changed (422). Raises a :class:`ConflictError` then.
+        """
+        try:
+            await self._write(name, known, wanted)
+        except RefusedError:
+            await self._read(name, known)
+            raise
 
     async def _write(self, name: str, known: Known, wanted: Marks) -> None:
         """Write what differs.

@@ -47,6 +47,8 @@ class Unit:
     """Whether what is not wanted was deleted once, ahead of all other work."""
     attempted: bool = False
     """Whether the outcome is that of work, and not only of a look."""
+    lost: set[Ref] = field(default_factory=set)
+    """What differs since it was ready last, by somebody else's doing."""
     unready_since: float = float("-inf")
     """When work on it began to fail, by the monotonic clock."""
     _wanted: Expected | None = None

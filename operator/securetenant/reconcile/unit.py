@@ -1,7 +1,7 @@
 """Make one namespace of one tenant what it should be: the smallest piece of work."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +44,9 @@ class Task:
     """Whether the share is the one that it will stay; if not, it waits for others to shrink."""
     was_ready: bool
     """Whether the namespace was ready: then what differs is somebody else's doing."""
+    lost: set[Ref] = field(default_factory=set)
+    """What somebody else changed or deleted since then, and is not put back yet. The unit keeps it
+    from one task to the next: a repair that works at the second attempt is announced too."""
 
 
 class _WaitError(Exception):
@@ -169,6 +172,8 @@ class Worker:
         if self._claim(scope, wanted).claim is not Claim.OWN:
             return
         manifests = {each.ref: each for each in unit.build(scope)}
+        if task.was_ready:
+            task.lost.update(each for each in self._pending(wanted))
         # One object that stays keeps neither others from going nor the walls from being right.
         failures = Failures()
         await self._revoke(wanted, failures)
@@ -332,7 +337,9 @@ class Worker:
         self._remember(body)
 
     async def _apply(self, manifest: Manifest, task: Task) -> None:
-        await self.apply(manifest, task.scope.tenant, task.scope.tenant_uid, stood=task.was_ready)
+        stood = task.was_ready or manifest.ref in task.lost
+        await self.apply(manifest, task.scope.tenant, task.scope.tenant_uid, stood=stood)
+        task.lost.discard(manifest.ref)
 
     async def apply(self, manifest: Manifest, tenant: str, uid: str, *, stood: bool) -> None:
         """Make one object what it should be; read the answer, and insist.
