@@ -1,4 +1,4 @@
-"""Annotations of Secrets, ConfigMaps, claims and ServiceAccounts: tools do what they say.
+"""Annotations of Secrets, ConfigMaps, claims, roles and others: tools do what they say.
 
 Two tenants, one of them in Audit mode: these rules protect others.
 """
@@ -20,7 +20,29 @@ CONTROLLERS = "system:serviceaccount:kube-system:"
 DASHBOARDS = "/tmp/dashboards"  # noqa: S108
 """Where the sidecar of Grafana's chart writes."""
 LISTED = "corp.example/note"
+ROOTS = {
+    "horizontalpodautoscalers": "/apis/autoscaling/v2",
+    "ingresses": "/apis/networking.k8s.io/v1",
+    "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
+    "roles": "/apis/rbac.authorization.k8s.io/v1",
+}
+"""Where kinds are that are not in the core group."""
 BODIES: dict[str, dict[str, Any]] = {
+    "horizontalpodautoscalers": {
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "maxReplicas": 2,
+        }
+    },
+    "rolebindings": {
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "securetenant:viewer",
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": "default"}],
+    },
+    "roles": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
     "configmaps": {},
     "secrets": {},
     "serviceaccounts": {},
@@ -35,17 +57,25 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 class Member(NamedTuple):
-    """A developer of one tenant."""
+    """An administrator of one tenant."""
 
     api: Api
     namespace: str
     other: str
 
+    def body(self, plural: str) -> dict[str, Any]:
+        """Return an object of a kind without its metadata."""
+        found = dict(BODIES.get(plural, {}))
+        if plural == "rolebindings":
+            (account,) = found["subjects"]
+            found["subjects"] = [{**account, "namespace": self.namespace}]
+        return found
+
     def make(self, plural: str, key: str, value: str, api: Api | None = None) -> Any:
         """Try to create an object with an annotation."""
         noted = {key: value.replace("OTHER", self.other)}
-        body = {"metadata": {"name": "new", "annotations": noted}, **BODIES[plural]}
-        path = f"/api/v1/namespaces/{self.namespace}/{plural}"
+        body = {"metadata": {"name": "new", "annotations": noted}, **self.body(plural)}
+        path = f"{ROOTS.get(plural, '/api/v1')}/namespaces/{self.namespace}/{plural}"
         return (api or self.api).call("POST", path, body, dryRun="All")
 
 
@@ -58,7 +88,7 @@ def two(admin: Api, operator: Operator) -> Iterator[None]:
         "hostnames": [".NAME.example"],
         "ingressClasses": ["nginx"],
     }
-    with standing.tenants(admin, MODES, role="Developer", workloads=workloads):
+    with standing.tenants(admin, MODES, role="Admin", workloads=workloads):
         yield
 
 
@@ -66,7 +96,7 @@ def two(admin: Api, operator: Operator) -> Iterator[None]:
     params=[("noted", "remarked"), ("remarked", "noted")], ids=lambda pair: MODES[pair[0]]
 )
 def member(request: pytest.FixtureRequest, two: None, sandbox: Instance) -> Member:
-    """A developer of each, and whom it is after."""
+    """An administrator of each, and whom it is after."""
     own, other = request.param
     return Member(standing.member(sandbox, own), f"{own}-1", other)
 
@@ -76,6 +106,12 @@ JUDGED = {
     "secrets": ("replicator.v1.mittwald.de/replicate-to-matching", "annotations"),
     "serviceaccounts": ("eks.amazonaws.com/role-arn", "annotations"),
     "persistentvolumeclaims": ("trident.netapp.io/cloneFromPVC", "annotations"),
+    "horizontalpodautoscalers": (
+        "metric-config.external.a.json-path/endpoint",
+        "annotations",
+    ),
+    "rolebindings": ("replicator.v1.mittwald.de/replicate-to-matching", "annotations"),
+    "roles": ("replicator.v1.mittwald.de/replicate-to-matching", "annotations"),
     "persistentvolumeclaims by how they are bound": ("pv.kubernetes.io/migrated-to", "volumes"),
     "pods": ("k8s.v1.cni.cncf.io/networks", "pods"),
     "services": ("external-dns.alpha.kubernetes.io/hostname", "services"),
@@ -89,9 +125,8 @@ def test_an_annotation_that_comes_later_and_is_empty_is_refused(title: str, memb
     """It looked like one that was not there: some tools ask only whether the key is set."""
     key, policy = JUDGED[title]
     plural, name = title.split(maxsplit=1)[0], f"later-{policy}"
-    root = "/apis/networking.k8s.io/v1" if plural == "ingresses" else "/api/v1"
-    path = f"{root}/namespaces/{member.namespace}/{plural}"
-    body: dict[str, Any] = {"metadata": {"name": name}, **BODIES.get(plural, {})}
+    path = f"{ROOTS.get(plural, '/api/v1')}/namespaces/{member.namespace}/{plural}"
+    body: dict[str, Any] = {"metadata": {"name": name}, **member.body(plural)}
     if plural == "pods":
         body["spec"] = factory.pod()["spec"]
     if plural == "services":
@@ -132,6 +167,20 @@ REACHING = [
     ("persistentvolumeclaims", "trident.netapp.io/cloneFromPVC", "data"),
     ("persistentvolumeclaims", "velero.io/csi-volumesnapshot-class", "of-OTHER"),
     ("serviceaccounts", "eks.amazonaws.com/role-arn", "arn:aws:iam::1:role/OTHER"),
+    ("serviceaccounts", "replicator.v1.mittwald.de/replicate-to", "OTHER-1"),
+    ("roles", "replicator.v1.mittwald.de/replicate-to", "OTHER-1"),
+    ("roles", "replicator.v1.mittwald.de/replicate-from", "OTHER-1/app"),
+    ("rolebindings", "replicator.v1.mittwald.de/replicate-to", "OTHER-1"),
+    (
+        "horizontalpodautoscalers",
+        "metric-config.external.a.json-path/endpoint",
+        "http://a.OTHER-1:9090",
+    ),
+    (
+        "horizontalpodautoscalers",
+        "metric-config.object.a.prometheus/query",
+        'sum(orders{namespace="OTHER-1"})',
+    ),
     ("serviceaccounts", "iam.gke.io/gcp-service-account", "OTHER@p.iam.gserviceaccount.com"),
     ("serviceaccounts", "azure.workload.identity/client-id", "of-OTHER"),
 ]
@@ -153,6 +202,15 @@ ORDINARY = [
     ("persistentvolumeclaims", "helm.sh/resource-policy", "keep"),
     ("persistentvolumeclaims", "velero.io/backup-name", "nightly"),
     ("serviceaccounts", "kubernetes.io/enforce-mountable-secrets", "true"),
+    ("roles", "meta.helm.sh/release-name", "a"),
+    ("roles", "rbac.authorization.kubernetes.io/autoupdate", "true"),
+    ("rolebindings", "argocd.argoproj.io/sync-wave", "1"),
+    ("horizontalpodautoscalers", "meta.helm.sh/release-name", "a"),
+    ("horizontalpodautoscalers", "autoscaling.alpha.kubernetes.io/conditions", "[]"),
+    ("horizontalpodautoscalers", "autoscaling.keda.sh/paused", "true"),
+    ("horizontalpodautoscalers", "scaledobject.keda.sh/transfer-hpa-ownership", "true"),
+    ("horizontalpodautoscalers", "validations.keda.sh/hpa-ownership", "true"),
+    ("horizontalpodautoscalers", LISTED, "a"),
 ]
 
 

@@ -69,7 +69,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-annotations",
-        "daedbabb7fd1e2f787532f34cb94f763",
+        "faaa995a184b4dbc0f91135d235cbe94",
     ),
     (
         "ValidatingAdmissionPolicy",
