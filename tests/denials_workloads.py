@@ -102,6 +102,8 @@ def _rules(policy: str, *rows: Denial, first: int = 0) -> dict[tuple[str, int], 
 
 _MANY = {f"a{number}": "x" for number in range(101)}
 """More annotations than are looked at one by one."""
+_OWNERS = [_owner("v1", "Secret", f"u{number}") for number in range(65)]
+"""More owners than are looked at one by one."""
 _CONTEXT = f"{CONTAINER}.securityContext"
 ROWS: dict[tuple[str, int], Denial] = {
     **_rules(
@@ -309,7 +311,7 @@ ROWS: dict[tuple[str, int], Denial] = {
         who="strict",
         method="POST",
         path=f"{_CORE}/configmaps",
-        body={"metadata": {"name": "new", "ownerReferences": [_owner("v1", "Secret", "u")] * 65}},
+        body={"metadata": {"name": "new", "ownerReferences": _OWNERS}},
     ),
     ("securetenant-owners", 5): Denial(
         who="strict",

@@ -163,8 +163,13 @@ PARTS: tuple[tuple[str, Reason], ...] = (
             r"|object\.spec\.\?selector\.orValue|object\.roleRef\.kind == 'Role'$"
             r"|variables\.added\.size\(\) == 0$|variables\.annotations\.size\(\) == 0$"
             r"|!variables\.tooMany$|!variables\.inUserNamespace$"
+            r"|variables\.references\.size\(\) <= 64$"
         ),
         Reason(_ANYBODY, "it is what the rule allows"),
+    ),
+    (
+        r"request\.userInfo\.username == 'system:kube-controller-manager'$",
+        Reason(_CLUSTER, "they copy no owners from templates; the garbage collector removes some"),
     ),
     (
         r"variables\.type == 'ExternalName'$",
