@@ -163,6 +163,7 @@ TOGETHER = frozenset(
 SLOWEST = (
     "test_memory.py",
     "test_bad_network.py",
+    *sorted(TOGETHER),
     "test_life.py",
     "test_killed.py",
     "test_installation.py",
@@ -174,7 +175,6 @@ SLOWEST = (
     "test_heartbeat.py",
     "test_brake.py",
     "test_credentials.py",
-    *sorted(TOGETHER),
 )
 """The files that take minutes, the slowest first: what begins last keeps a worker busy alone."""
 

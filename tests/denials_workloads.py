@@ -253,6 +253,7 @@ ROWS: dict[tuple[str, int], Denial] = {
         _ingress(rules=[_rule(path="/((x")]),
         _ingress(rules=[_rule(backend={"resource": {"kind": "Bucket", "name": "b"}})]),
         _ingress(annotations=_MANY),
+        _ingress(rules=[_rule(path=f"/{'a' * 1024}")]),
     ),
     **_rules(
         "volumes",

@@ -683,6 +683,34 @@ def test_e11_an_ordinary_value_is_admitted(name: str, value: str, attack: Attack
     attack.post(INGRESSES, _ingress("www.OWN.example", {f"{_NGINX}/{name}": value})).ok()
 
 
+_LONG = "a" * 1024
+
+
+@pytest.mark.parametrize(
+    ("annotations", "path"),
+    [
+        ({f"{_NGINX}/cors-allow-headers": f"{_LONG}a"}, "/"),
+        ({f"{_NGINX}/rewrite-target": f"/{_LONG}"}, "/"),
+        ({}, f"/{_LONG}"),
+        ({}, "/" + "(a)" * 1400),
+    ],
+    ids=["headers", "target", "path", "pattern"],
+)
+def test_a_value_longer_than_nginx_reads_is_refused(
+    annotations: dict[str, str], path: str, attack: Attack
+) -> None:
+    """F6: nginx takes no configuration with one, of nobody."""
+    answer = attack.post(INGRESSES, _ingress("www.OWN.example", annotations, path=path))
+    assert verdict(answer, INGRESS) == "Blocked"
+    assert "has more than 1024 characters; " in answer.message
+
+
+def test_a_long_list_of_networks_is_admitted(attack: Attack) -> None:
+    networks = ", ".join(f"10.{number}.0.0/16" for number in range(200))
+    annotations = {f"{_NGINX}/whitelist-source-range": networks}
+    attack.post(INGRESSES, _ingress("www.OWN.example", annotations, path=f"/{_LONG[1:]}")).ok()
+
+
 @pytest.mark.parametrize("path", ["/a\\", "/a\\.b", '/a"', "/a'"])
 def test_e11_a_path_that_escapes_the_quote_behind_it_is_refused(path: str, attack: Attack) -> None:
     answer = attack.post(INGRESSES, _ingress("www.OWN.example", path=path))

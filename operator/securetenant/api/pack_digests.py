@@ -104,7 +104,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "93bc170e6924bad8c96504d206cde993",
+        "67324c9d6c753e819d225ee6c636cb17",
     ),
     (
         "ValidatingAdmissionPolicy",
