@@ -33,10 +33,10 @@ class Reason(NamedTuple):
 _CLUSTER = "the cluster's own identities"
 _ANYBODY = "anybody"
 _CHANGES = Reason(_ANYBODY, "what is judged did not change; being deleted is no way past")
-_GLASS = Reason(
-    "break-glass, the operator, controllers that finish a deletion",
-    "needs the verb override and one of these identities; tenants hold neither",
-)
+_NEITHER = "needs the verb override and one of these identities; tenants hold neither"
+_GLASS = Reason("break-glass", _NEITHER)
+_OPERATOR = Reason("break-glass, the operator", _NEITHER)
+_CONTROLLERS = Reason("break-glass, the operator, controllers that finish a deletion", _NEITHER)
 _ONE_IDENTITY = Reason("everybody else", "the policy is about this one identity")
 _NEEDS_NOTHING = Reason(
     _ANYBODY, "lists what every rule looks at; tests hold it and the rules together"
@@ -44,7 +44,7 @@ _NEEDS_NOTHING = Reason(
 
 CONDITIONS: dict[tuple[str, str], Reason] = {
     ("access", "changes-something"): _CHANGES,
-    ("access", "not-exempt"): _GLASS,
+    ("access", "not-exempt"): _CONTROLLERS,
     ("access", "not-allowed-more-anyway"): Reason(
         "anyone who can create ClusterRoleBindings", "can give the same away cluster-wide"
     ),
@@ -61,8 +61,8 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ),
     ("canary", "the-canary"): _ONE_IDENTITY,
     ("crds", "ours"): Reason(_ANYBODY, "the CRD is of another group"),
-    ("crds", "not-exempt"): _GLASS,
-    ("settings", "not-exempt"): _GLASS,
+    ("crds", "deletes-or-not-breaking-the-glass"): _GLASS,
+    ("settings", "not-breaking-the-glass"): _GLASS,
     ("parameters", "is-read"): Reason(_ANYBODY, "policies read the name effective only"),
     ("finalizers", "concerns-deletion"): Reason(
         _ANYBODY, "no finalizer is new and no budget changed; taking one off is always possible"
@@ -77,7 +77,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("lockdown", "not-draining"): Reason(
         "whoever may patch nodes", "a node that is drained is drained of everybody's pods"
     ),
-    ("lockdown", "not-exempt"): _GLASS,
+    ("lockdown", "not-exempt-while-frozen"): _CONTROLLERS,
     ("ingress", "changes-something"): _CHANGES,
     ("routes", "changes-something"): _CHANGES,
     ("managed", "touches-managed"): Reason(
@@ -86,17 +86,17 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("managed", "changes-something"): Reason(
         _ANYBODY, "an update that changes nothing passes, for storage version migration"
     ),
-    ("managed", "not-exempt"): _GLASS,
+    ("managed", "not-exempt"): _CONTROLLERS,
     ("managed", "not-counting"): Reason(_CLUSTER, "the status of a quota is theirs to count"),
     ("mirror-pods", "by-a-node"): _ONE_IDENTITY,
     ("namespaces", "concerns-tenants"): Reason(_ANYBODY, "no label is ours, before or after"),
-    ("namespaces", "not-exempt"): _GLASS,
+    ("namespaces", "not-exempt"): _CONTROLLERS,
     ("network", "changes-something"): _CHANGES,
-    ("network", "not-exempt"): _GLASS,
+    ("network", "not-the-operator-nor-breaking-the-glass"): _OPERATOR,
     ("nodes", "concerns-tenants"): Reason(
         _ANYBODY, "no label and no taint is ours, before or after"
     ),
-    ("nodes", "not-exempt"): _GLASS,
+    ("nodes", "not-the-operator-nor-breaking-the-glass"): _OPERATOR,
     ("operator-bounds", "the-operator"): _ONE_IDENTITY,
     ("operator-fence", "the-operator"): _ONE_IDENTITY,
     ("operator-fence", "has-no-fence-of-its-own"): Reason(
@@ -110,11 +110,11 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
         _ANYBODY,
         "no owner is new or changed, or a new object of a built-in kind has owners of such kinds",
     ),
-    ("owners", "not-exempt"): _GLASS,
+    ("owners", "not-the-operator-nor-breaking-the-glass"): _OPERATOR,
     ("owners-uid", "names-such-an-owner"): Reason(
         _ANYBODY, "no such owner is new; one that was there can stop blocking"
     ),
-    ("owners-uid", "not-exempt"): _GLASS,
+    ("owners-uid", "not-the-operator-nor-breaking-the-glass"): _OPERATOR,
     ("pods", "asks-for-something"): _NEEDS_NOTHING,
     ("pods-hardening", "sets-something"): _NEEDS_NOTHING,
     ("pods-shared", "sets-something"): _NEEDS_NOTHING,
@@ -122,16 +122,16 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("endpoints", "not-a-controller"): Reason(_CLUSTER, "they write endpoints from selectors"),
     ("endpoints", "changes-something"): _CHANGES,
     ("snapshots", "names-content"): Reason(_ANYBODY, "no content is named, or nothing changed"),
-    ("snapshots", "not-exempt"): _GLASS,
+    ("snapshots", "not-breaking-the-glass"): _GLASS,
     ("terminating", "changes-something"): _CHANGES,
     ("terminating", "not-a-controller"): Reason(_CLUSTER, "they release volumes and addresses"),
-    ("terminating", "not-exempt"): _GLASS,
+    ("terminating", "not-the-operator-nor-breaking-the-glass"): _OPERATOR,
     ("tokens", "concerns-tokens"): Reason(_ANYBODY, "no token comes of it"),
     ("volumes", "changes-something"): _CHANGES,
     ("volumes", "not-binding"): Reason(
         _CLUSTER, "they bind claims to volumes; only updates, never the claim as it is made"
     ),
-    ("volumes", "not-exempt"): _GLASS,
+    ("volumes", "not-breaking-the-glass"): _GLASS,
     # The mutating half sets what is left out: a way past it changes nothing that is refused.
     ("debug-defaults", "pulls-always"): Reason(_ANYBODY, "TenantPolicy asks for no pull policy"),
     ("pod-defaults", "leaves-something-out"): Reason(_ANYBODY, "the validating half judges it"),

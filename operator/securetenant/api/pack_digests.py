@@ -84,7 +84,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-crds",
-        "41301ec5a5a265174d47d21a3f1d24d2",
+        "0600b2bff614c91edce8d9086c0df566",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -109,7 +109,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-lockdown",
-        "67f75fa5852e934d1e4f57fa7c2f3a16",
+        "2f86eb1279f3af90f953686b7f73b199",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -134,12 +134,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-network",
-        "084074c2131283aeb7d72420d8347611",
+        "6b4ddf55ff551d6517ba1de8d3acea85",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-nodes",
-        "0dfabd34322a3e2c6ac2f6617b82d5cf",
+        "245711310f93bad534f26d1c541fee16",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -179,12 +179,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-owners",
-        "8665671722d075a797aade466bf7b963",
+        "266e28cc5398962968c29f9154a7e485",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-owners-uid",
-        "9af51b7e467c35a7b898b33ff2328514",
+        "5b01856ad648616151cf10c13b366d02",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -224,17 +224,17 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-settings",
-        "829d4ea3fa827d99ea12bb9c2220dcb6",
+        "e01147692c6631c65e1a6bc0a6c626f7",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-snapshots",
-        "a08263db8683c9495b90cca0a6266008",
+        "99c1eb6e7de342170a3f85566c924a3b",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-terminating",
-        "11fbe441eda6902598f5bfb522ff3e97",
+        "45025391e1cd89d09034eb8d48a0cc75",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -249,7 +249,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-volumes",
-        "b854b12649ad00b1b3483dbe24ffcee2",
+        "6e5d6adbffe391de4444e811b9393fca",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
