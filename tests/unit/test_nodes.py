@@ -237,3 +237,27 @@ def test_a_node_that_registers_anew_between_look_and_write_is_looked_at_again() 
     known.seen("n", cluster.put({**body, "metadata": {**metadata, "labels": marked}}))
     asyncio.run(known.converge("n", SETTINGS))
     assert known._known["n"].problem == "no"
+
+
+def test_a_node_that_goes_while_its_pods_are_listed_concerns_nobody() -> None:
+    """Its tenant was told nothing any more: what was kept of the node named one that is gone."""
+    cluster = MemoryCluster("acme-1")
+    metadata = {"name": "n", "labels": {POOL: "own"}}
+    body = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}}
+    around = Surroundings(
+        owner_of=lambda _: "acme", is_retained=lambda _: False, is_held=lambda _: False
+    )
+    meter = cast("Any", SimpleNamespace(wrote=lambda *_: None))
+    known = Nodes(cluster=cluster, meter=meter, around=around)
+    asked = TenantNodes.model_validate({"dedication": "Dedicated", "names": ["n"]})
+    known.ask("acme", asked)
+    known.seen("n", cluster.put(body))
+
+    def go(verb: str, *_: Any) -> None:
+        if verb == "list":
+            known.gone("n", 10_000)
+
+    cluster.fault = go
+    asyncio.run(known.converge("n", SETTINGS))
+    assert known.of("acme") == set()
+    assert known.placement("acme", asked, SETTINGS).unknown == ("n",)

@@ -216,6 +216,9 @@ class Nodes:
         began = self._clock()
         wanted = self._wanted(known, await self._pods(name, verdict))
         rest = _REST * (self._clock() - began)
+        if self._known.get(name) is not known:
+            # It went meanwhile, and concerns nobody any more.
+            return 0.0, concerned, None
         concerned |= self._concern(name, known, everybody | known.strangers.keys())
         changed = nodes.taints_differ(wanted, known.facts) or nodes.label_differs(
             wanted, known.facts
