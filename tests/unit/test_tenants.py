@@ -57,6 +57,14 @@ def test_a_change_that_comes_while_the_status_is_written_is_not_lost() -> None:
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     told = Statuses(cluster=cluster, meter=silent, announcer=silent, now=lambda: now)
     asyncio.run(told.write("acme", record, Subject(generation=1, outcomes=[])))
-    metadata = {**first["metadata"], "generation": 2, "resourceVersion": "9"}
-    assert tenants.see("acme", {**first, "metadata": metadata, "status": record.status})
+    # The event of the change has the status of before, which is no news and no transition.
+    written = record.status
+    metadata = {**first["metadata"], "generation": 2, "resourceVersion": "8"}
+    assert tenants.see("acme", {**first, "metadata": metadata, "status": {}})
     assert record.stale
+    assert record.status == written
+    metadata = {**metadata, "resourceVersion": "9"}
+    assert not tenants.see("acme", {**first, "metadata": metadata, "status": written})
+    metadata = {**metadata, "resourceVersion": "10"}
+    assert tenants.see("acme", {**first, "metadata": metadata, "status": {}}), "somebody took it"
+    assert record.status == {}

@@ -92,9 +92,13 @@ class Statuses:
             record.status = previous
             raise
         self._meter.wrote("status", ref.kind)
+        version = int(body["metadata"]["resourceVersion"])
+        if record.version < version:
+            # A change by people that came meanwhile had the status of before.
+            record.status, record.written = document, version
         if what_people_change(body) == what_people_change(record.body):
             # Else people changed it meanwhile, and that is still to be seen.
-            record.version = max(record.version, int(body["metadata"]["resourceVersion"]))
+            record.version = max(record.version, version)
         before, after = _ready_condition(previous), _ready_condition(document)
         good = after["status"] == "True"
         worth = good or before.get("status") == "True" or conditions.is_stalled(after["reason"])

@@ -90,6 +90,8 @@ class Record:
     version: int = 0
     status: dict[str, Any] = field(default_factory=dict)
     """The status as last seen or written."""
+    written: int = 0
+    """The resourceVersion of our last status write: what is older says nothing about the status."""
     told_at: float = float("-inf")
     """When progress was last worth a status, by the monotonic clock."""
     stale: bool = True
@@ -188,9 +190,11 @@ class Tenants:
         if version <= record.version:
             return False
         news = what_people_change(body) != what_people_change(record.body)
-        foreign = (body.get("status") or {}) != record.status
+        found, foreign = body.get("status") or {}, False
+        if version >= record.written:
+            foreign = found != record.status
+            record.status = found
         record.body, record.version = body, version
-        record.status = body.get("status") or {}
         self._index(name, record)
         record.stale |= news
         record.asked |= news
