@@ -5,7 +5,7 @@ import datetime
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from factory import settings, settings_spec, tenant
+from factory import seen, settings, settings_spec, tenant
 from memory_cluster import MemoryCluster, Write
 from securetenant.api import kinds, names, status
 from securetenant.api.objects import Body, Manifest, Ref
@@ -504,13 +504,22 @@ def test_a_restart_in_peace_writes_nothing() -> None:
 def test_a_status_never_names_a_generation_that_was_not_seen() -> None:
     """The answer to a status write shows a newer one before the watch does."""
     platform = Platform()
-    body = settings()
-    old, new = (
-        {**body, "metadata": {**body["metadata"], "generation": number}} for number in (1, 2)
-    )
+    old, new = seen(settings(), 1), seen(settings(), 2)
     platform.take_settings(old)
     platform.take_status({**new, "status": {"observedGeneration": 1}})
     assert platform.settings_body == {**old, "status": {"observedGeneration": 1}}
+
+
+def test_an_older_body_of_the_settings_brings_no_older_status() -> None:
+    """A change that comes during a status write has the status of before."""
+    platform = Platform()
+    platform.take_settings(seen(settings(), 1))
+    platform.take_status({**seen(settings(), 3), "status": {"observedGeneration": 1}})
+    platform.take_settings({**seen(settings(), 2), "status": {}})
+    assert platform.settings_body is not None
+    assert platform.settings_body["status"] == {"observedGeneration": 1}
+    platform.take_settings({**seen(settings(), 4), "status": {}})
+    assert platform.settings_body["status"] == {}, "somebody took it"
 
 
 def test_a_tenant_whose_finalizer_fails_at_first_is_made_by_the_next_try() -> None:

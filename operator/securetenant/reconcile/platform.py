@@ -28,6 +28,8 @@ class Platform:
         """What was wrong with one of them first: objects may have been seen without a part."""
         self.settings_body: Body | None = None
         """The TenancySettings as last seen, for their status."""
+        self._written = 0
+        """The resourceVersion of our last status write: what is older has the status of before."""
         self.mutates = False
         """Whether the API server knows mutating policies (Kubernetes 1.36 or newer)."""
         self.level = Level.MISSING
@@ -92,6 +94,8 @@ class Platform:
         """Take the TenancySettings as they now are."""
         if not SETTINGS_NAME_RULE.holds(body["metadata"]["name"]):
             return False
+        if int(body["metadata"]["resourceVersion"]) < self._written:
+            body = {**body, "status": (self.settings_body or {}).get("status") or {}}
         self.settings_body = body
         before = (self.settings, self.settings_problem)
         try:
@@ -113,6 +117,7 @@ class Platform:
         names it would speak of what nobody has looked at.
         """
         if self.settings_body is not None:
+            self._written = int(answer["metadata"]["resourceVersion"])
             self.settings_body = {**self.settings_body, "status": answer.get("status") or {}}
 
     def lose_settings(self, ref: Ref) -> bool:
