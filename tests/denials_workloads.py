@@ -69,6 +69,11 @@ def _rule(**path: Any) -> dict[str, Any]:
     return {"host": "www.strict.example", "http": {"paths": [whole]}}
 
 
+def _paths(*paths: str) -> dict[str, Any]:
+    whole = [{"path": each, "pathType": "Prefix", "backend": _BACKEND} for each in paths]
+    return {"host": "www.strict.example", "http": {"paths": whole}}
+
+
 def _ingress(host: str = "www.strict.example", annotations: Any = None, **spec: Any) -> Denial:
     fields = {"ingressClassName": "nginx", "rules": [{"host": host, "http": _HTTP}], **spec}
     body = {"metadata": {"name": "new", "annotations": annotations or {}}, "spec": fields}
@@ -254,6 +259,8 @@ ROWS: dict[tuple[str, int], Denial] = {
         _ingress(rules=[_rule(backend={"resource": {"kind": "Bucket", "name": "b"}})]),
         _ingress(annotations=_MANY),
         _ingress(rules=[_rule(path=f"/{'a' * 1024}")]),
+        _ingress(rules=[_paths(*(f"/{number}" for number in range(101)))]),
+        _ingress(rules=[_paths("/a", "/a/")]),
     ),
     **_rules(
         "volumes",

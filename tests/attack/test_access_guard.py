@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import factory
-from attack_harness import Policy, verdict
+from attack_harness import Policy, mutate, verdict
 from harness import Api
 from securetenant.api import kinds
 
@@ -73,6 +73,33 @@ def test_what_gives_rights_has_a_name_by_which_it_can_be_deleted(
             assert verdict(who.call("POST", path, named, dryRun="All"), NAMES) == "Blocked"
             named["metadata"] = {"generateName": name[:1] + "é"}
             assert verdict(who.call("POST", path, named, dryRun="All"), NAMES) == "Blocked"
+
+
+@pytest.mark.parametrize("number", [12, 300])
+def test_a_role_does_not_multiply_until_the_api_server_has_no_memory_left(
+    number: int, attacker: str, members: dict[str, Api], admin: Api
+) -> None:
+    """It writes out each combination before any validating policy is asked, in a dry run too."""
+    each = [str(one) for one in range(number)]
+    rule = {"apiGroups": each, "resources": each, "verbs": each, "resourceNames": each}
+    path = f"/apis/{RBAC}/v1/namespaces/{attacker}-1/roles"
+    body = {"metadata": {"name": "many"}, "rules": [rule]}
+    for who in (members[attacker], admin):
+        answer = who.call("POST", path, body, dryRun="All")
+        assert "policy 'securetenant-roles' with binding" in answer.message
+        assert "securetenant: the rules hold more than 16384 combinations of" in answer.message
+    role = {"metadata": {"name": "few"}, "rules": []}
+    members[attacker].call("POST", path, role).ok()
+    answer = members[attacker].call("PUT", f"{path}/few", mutate(role, "rules", [rule]))
+    assert "policy 'securetenant-roles' with binding" in answer.message
+    members[attacker].call("DELETE", f"{path}/few").ok()
+
+
+def test_a_role_of_many_ordinary_rules_is_admitted(north: Api) -> None:
+    own = {"apiGroups": [""], "resources": ["configmaps", "pods"], "verbs": ["get", "list"]}
+    path = f"/apis/{RBAC}/v1/namespaces/north-1/roles"
+    body = {"metadata": {"name": "operator"}, "rules": [own] * 500}
+    north.call("POST", path, body, dryRun="All").ok()
 
 
 @pytest.mark.parametrize("name", ["system:a", "me@corp.example", "A b_c.d~e+f"])

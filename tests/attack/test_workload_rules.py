@@ -730,6 +730,12 @@ def test_e11_a_path_that_escapes_the_quote_behind_it_is_refused(path: str, attac
         ("proxy-http-version", "9"),
         ("proxy-read-timeout", "1x"),
         ("limit-rps", "many"),
+        ("limit-connections", "65536"),
+        # What follows is the memory of a controller that all share.
+        ("proxy-buffers-number", "17"),
+        ("proxy-buffer-size", "99m"),
+        ("client-body-buffer-size", "99m"),
+        ("rewrite-target", "/a, b"),
         ("proxy-buffering", "yes"),
     ],
 )
@@ -741,9 +747,29 @@ def test_e11_a_value_that_nginx_refuses_for_everybody_is_refused(
     assert f"annotation {_NGINX}/{name} is {value}; " in answer.message
 
 
+@pytest.mark.parametrize("more", [{}, {"pathType": "ImplementationSpecific"}], ids=str)
+def test_two_paths_that_nginx_writes_as_one_are_refused(
+    more: dict[str, str], attack: Attack
+) -> None:
+    """A location that is there twice stops all configuration, of everybody."""
+    body = _ingress("www.OWN.example", path="/foo")
+    (first,) = body["spec"]["rules"][0]["http"]["paths"]
+    exact = {**first, "path": "/foo/", "pathType": "Exact"}
+    body["spec"]["rules"][0]["http"]["paths"] = [first, {**first, "path": "/foo/", **more}]
+    answer = attack.post(INGRESSES, body)
+    assert verdict(answer, INGRESS) == "Blocked"
+    assert "path is /foo/ and another one is the same without the slash" in answer.message
+    body["spec"]["rules"][0]["http"]["paths"] = [first, exact, {**first, "path": "/foo/bar/"}]
+    attack.post(INGRESSES, body).ok()
+
+
 @pytest.mark.parametrize(
     "path",
-    ["/((x", "/[x", "/**", "/x)", "/a++", "/(*)", "/[z-a]", "/[:a:]", "/[.a.]", "/(?<n", "/]"],
+    [
+        *("/((x", "/[x", "/**", "/x)", "/a++", "/(*)", "/[z-a]", "/[:a:]", "/[.a.]", "/(?<n", "/]"),
+        # These take a worker that all share a second for each request.
+        *("/(a+)+b", "/((a*)*)*b", "/(a|a)*b", "/(.*)(.*)(.*)(.*)(.*)x", "/a*b+c*d+e*"),
+    ],
 )
 def test_e11_a_path_that_is_no_pattern_is_refused(path: str, attack: Attack) -> None:
     """Another Ingress of the host makes patterns of all its paths, whatever their type."""
@@ -762,7 +788,7 @@ def test_e11_a_path_that_is_no_pattern_is_refused(path: str, attack: Attack) -> 
         "/(v1|v2)/users/([a-zA-Z0-9_-]+)/?$",
         "/(?!api)(.*)",
         "/(?i)images/(.*)[.](png|jpe?g)$",
-        "/((a|b(c|d)*)+)/[^/]+",
+        "/((a|b(c|d)?)?)/[^/]+",
         "/.well-known/acme-challenge/abc_DEF-1",
         "/a%20b/~x/@y:z,w=1&2",
     ],

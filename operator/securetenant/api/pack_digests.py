@@ -23,6 +23,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "MutatingAdmissionPolicy",
+        "securetenant-roles",
+        "fa7bd7eabe52e84af4888161bf64073e",
+    ),
+    (
+        "MutatingAdmissionPolicy",
         "securetenant-service-accounts",
         "f193ef6d36c5fcf11084c48365cb274c",
     ),
@@ -50,6 +55,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "MutatingAdmissionPolicyBinding",
         "securetenant-pull-policy",
         "03b5f61f171827d6617482e0b17fbbeb",
+    ),
+    (
+        "MutatingAdmissionPolicyBinding",
+        "securetenant-roles",
+        "bc4cce32c8b30f712dd848324b8f2eb7",
     ),
     (
         "MutatingAdmissionPolicyBinding",
@@ -104,7 +114,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "67324c9d6c753e819d225ee6c636cb17",
+        "6a0341742b5e20d8284f3b24dacc7d83",
     ),
     (
         "ValidatingAdmissionPolicy",
