@@ -240,6 +240,7 @@ ROWS: dict[tuple[str, int], Denial] = {
             metadata={"name": "new", "annotations": _MANY},
             spec={"selector": {"app": "a"}, "ports": [{"port": 80}]},
         ),
+        _service(ports=[{"name": f"p{port}", "port": port} for port in range(1, 252)]),
     ),
     **_rules(
         "endpoints",
@@ -333,6 +334,15 @@ ROWS: dict[tuple[str, int], Denial] = {
                     _owner("foo.example/v1", "Foo", "v"),
                 ],
             }
+        },
+    ),
+    ("securetenant-replicas", 0): Denial(
+        who="strict",
+        method="POST",
+        path="/apis/apps/v1/namespaces/strict-1/statefulsets",
+        body={
+            "metadata": {"name": "new"},
+            "spec": {**factory.deployment("new")["spec"], "serviceName": "new", "replicas": 1001},
         },
     ),
     ("securetenant-names", 0): Denial(

@@ -165,6 +165,7 @@ PARTS: tuple[tuple[str, Reason], ...] = (
             r"|variables\.added\.size\(\) == 0$|variables\.annotations\.size\(\) == 0$"
             r"|!variables\.tooMany$|!variables\.inUserNamespace$"
             r"|variables\.references\.size\(\) <= 64$"
+            r"|object\.spec\.\?(replicas|ports)\.orValue\(\S+\)\S* <= \d+$"
         ),
         Reason(_ANYBODY, "it is what the rule allows"),
     ),

@@ -570,3 +570,23 @@ def test_a_pod_that_a_job_tracks_gets_no_other_controller(
     member.api.call("DELETE", f"{pods}/{name}", {"gracePeriodSeconds": 0})
     wait_for(lambda: member.api.call("GET", f"{pods}/{name}").status == 404, what="the pod to go")
     wait_for(lambda: not made(), what="the pods of the Job to go")
+
+
+def test_a_stateful_set_of_more_replicas_than_its_controller_can_hold_is_refused(
+    member: Member, admin: Api
+) -> None:
+    """It made a pod in memory for each, and ended with all other controllers of the cluster."""
+    replicas = Policy("securetenant-replicas")
+    body = _selecting(**_SET, replicas=2**31 - 1)
+    assert verdict(member.post("apps/v1/statefulsets", body), replicas) == "Blocked"
+    path = f"/apis/apps/v1/namespaces/{member.namespace}/statefulsets"
+    small = mutate(_selecting(**_SET, replicas=0), "metadata.name", "grows")
+    member.api.call("POST", path, small).ok()
+    for who, part in ((member.api, ""), (member.api, "/scale"), (admin, "/scale")):
+        for number, expected in ((1001, "Blocked"), (1000, "Open")):
+            change = {"spec": {"replicas": number}}
+            answer = who.call(
+                "PATCH", f"{path}/grows{part}", change, content_type=MERGE, dryRun="All"
+            )
+            assert verdict(answer, replicas) == expected
+    member.api.call("DELETE", f"{path}/grows").ok()

@@ -134,7 +134,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-names",
-        "64213ce406c39bd11a71bcf91771ec50",
+        "e392f34b5164d6aa5648f2433378dcce",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -223,13 +223,18 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ValidatingAdmissionPolicy",
+        "securetenant-replicas",
+        "0b198c8c226a9e33d39d0f998b1f416c",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
         "securetenant-routes",
         "5a9032f80fa4421adc7cd4a3161676e8",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-services",
-        "9554f24511ce473cdf81aae692db61cc",
+        "54e052a42e42bf5607b1499a0b35c9b2",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -450,6 +455,11 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
         "ValidatingAdmissionPolicyBinding",
         "securetenant-pods-updates",
         "fd83ddcc5e6b1b4f903bf48c7337563a",
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "securetenant-replicas",
+        "1caab8baf0c5a652fc32a2f155dc00f6",
     ),
     (
         "ValidatingAdmissionPolicyBinding",
