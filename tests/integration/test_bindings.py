@@ -295,17 +295,19 @@ def test_a_foreign_role_binding_that_cannot_be_deleted_is_named_and_keeps_nothin
             " refused to delete it: " in found["message"]
         )
         # Nobody gets the name while its ServiceAccounts would have rights elsewhere.
-        heir = factory.tenant("heir", namespaces=[{"name": "barred-left"}])
+        heir = factory.tenant("successor-of-barred", namespaces=[{"name": "barred-left"}])
         admin.create(kinds.SECURE_TENANT, heir).ok()
         wait_for(
             lambda: (
-                conditions(admin.get(kinds.SECURE_TENANT, "heir")).get("Ready", {}).get("reason")
+                conditions(admin.get(kinds.SECURE_TENANT, "successor-of-barred"))
+                .get("Ready", {})
+                .get("reason")
                 == "ForeignBindings"
             ),
             what="the heir to say what it waits for",
         )
         assert admin.get(kinds.NAMESPACE, "barred-left") is None
-    settled(admin, "heir", seconds=60)
+    settled(admin, "successor-of-barred", seconds=60)
     assert is_closed(admin, "barred-prod")
     settled(admin, "barred", seconds=30)
 
