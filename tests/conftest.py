@@ -28,7 +28,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("securetenant")
 
-# Go's programs here are small and many: collect less often, for a tenth of their CPU time.
+# Go's programs here are small and many, and memory is there: collect garbage less often.
 os.environ.setdefault("GOGC", "400")
 
 
