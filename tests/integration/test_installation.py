@@ -28,7 +28,7 @@ def installed() -> Iterator[Instance]:
 
 @pytest.fixture
 def removed_from() -> Iterator[Instance]:
-    """Another, for whoever removes everything."""
+    """Another control plane, from which everything is removed."""
     with control_plane(f"test-{os.getpid()}-remove") as instance:
         yield instance
 

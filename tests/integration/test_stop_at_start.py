@@ -1,4 +1,4 @@
-"""kopf is told to end while it still starts."""
+"""The operator stops while kopf still starts."""
 
 import asyncio
 import gc

@@ -363,7 +363,7 @@ def test_a_tenant_that_fills_its_count_does_not_keep_a_deleted_default_deny_away
     wait_for(counted, what="the limit to be there again", seconds=60)
     wait_for(lambda: word() == "True True", what="the tenant to be ready", seconds=60)
     assert label()
-    # Its repair is told, although it took more than one attempt, and the quota was ours to change.
+    # An event reports the repair, although it took several attempts; the quota was ours to change.
     repairs = [
         each["note"]
         for each in admin.list(kinds.EVENT, "default")

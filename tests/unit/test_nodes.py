@@ -37,6 +37,15 @@ def node(*, pool: str = "own", owner: str = "", taints: Any = ()) -> dict[str, A
     return {"metadata": metadata, "spec": {"taints": spelled} if spelled else {}}
 
 
+def watching(cluster: MemoryCluster) -> Nodes:
+    """Return the nodes of a cluster in which every namespace is acme's."""
+    around = Surroundings(
+        owner_of=lambda _: "acme", is_retained=lambda _: False, is_held=lambda _: False
+    )
+    meter = cast("Any", SimpleNamespace(wrote=lambda *_: None))
+    return Nodes(cluster=cluster, meter=meter, around=around)
+
+
 def judge(
     body: dict[str, Any], *claimants: str, retained: Any = (), settings: Any = SETTINGS
 ) -> nodes.Verdict:
@@ -201,27 +210,23 @@ def test_a_shared_tenant_is_told_of_its_pods_on_nodes_of_others() -> None:
     )
 
 
-def test_a_node_that_registers_anew_between_look_and_write_is_looked_at_again() -> None:
+def test_a_node_that_registers_again_between_read_and_write_is_read_again() -> None:
     """The refusal of the uid was shown as the problem of the node until it was seen again."""
     cluster = MemoryCluster()
     ref = Ref(kinds.NODE.name, "", "n")
     metadata = {"name": "n", "labels": {POOL: "shared"}}
     body = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}}
-    around = Surroundings(
-        owner_of=lambda _: "", is_retained=lambda _: False, is_held=lambda _: False
-    )
-    meter = cast("Any", SimpleNamespace(wrote=lambda *_: None))
-    known = Nodes(cluster=cluster, meter=meter, around=around)
+    known = watching(cluster)
     known.seen("n", cluster.put(body))
 
-    def register_anew(verb: str, *_: Any) -> None:
+    def register_again(verb: str, *_: Any) -> None:
         if verb == "apply":
             cluster.fault = lambda *_: None
             cluster.remove(ref)
             cluster.put(body)
 
-    cluster.fault = register_anew
-    with pytest.raises(ConflictError, match="registered anew"):
+    cluster.fault = register_again
+    with pytest.raises(ConflictError, match="registered again"):
         asyncio.run(known.converge("n", SETTINGS))
     known.seen("n", cluster.objects[ref])
     asyncio.run(known.converge("n", SETTINGS))
@@ -244,11 +249,7 @@ def test_a_node_that_goes_while_its_pods_are_listed_concerns_nobody() -> None:
     cluster = MemoryCluster("acme-1")
     metadata = {"name": "n", "labels": {POOL: "own"}}
     body = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}}
-    around = Surroundings(
-        owner_of=lambda _: "acme", is_retained=lambda _: False, is_held=lambda _: False
-    )
-    meter = cast("Any", SimpleNamespace(wrote=lambda *_: None))
-    known = Nodes(cluster=cluster, meter=meter, around=around)
+    known = watching(cluster)
     asked = TenantNodes.model_validate({"dedication": "Dedicated", "names": ["n"]})
     known.ask("acme", asked)
     known.seen("n", cluster.put(body))

@@ -1,6 +1,7 @@
 """Objects of others that have to go: each is tried, whatever became of the one before."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -66,6 +67,16 @@ def world() -> tuple[MemoryCluster, Store, Worker]:
     return cluster, store, worker
 
 
+def keeping_the_first(error: type[ClusterError]) -> Callable[[str, Ref, Any], None]:
+    """Return a fault: the object ``first`` cannot be deleted."""
+
+    def fault(verb: str, ref: Ref, _: Any) -> None:
+        if verb == "delete" and ref.name == "first":
+            raise error("no")
+
+    return fault
+
+
 @pytest.mark.parametrize("error", [RefusedError, UnavailableError, ConflictError])
 def test_a_role_binding_that_cannot_be_deleted_does_not_keep_the_next_one(
     error: type[ClusterError],
@@ -76,11 +87,7 @@ def test_a_role_binding_that_cannot_be_deleted_does_not_keep_the_next_one(
     for each in (first, second):
         found.seen(ownership.ref_of(each), each)
 
-    def fault(verb: str, ref: Ref, _: Any) -> None:
-        if verb == "delete" and ref.name == "first":
-            raise error("no")
-
-    cluster.fault = fault
+    cluster.fault = keeping_the_first(error)
     assert asyncio.run(found.close("left", "")) == [ownership.ref_of(second)]
     assert found.is_open("acme")
     assert found.is_named("left", "heir")
@@ -107,11 +114,7 @@ def test_a_network_policy_that_cannot_be_deleted_does_not_keep_the_next_one(
     for each in (first, second):
         found.seen(ownership.ref_of(each), each)
 
-    def fault(verb: str, ref: Ref, _: Any) -> None:
-        if verb == "delete" and ref.name == "first":
-            raise error("no")
-
-    cluster.fault = fault
+    cluster.fault = keeping_the_first(error)
     closed = asyncio.run(found.close("left", ""))
     assert [each.ref for each in closed] == [ownership.ref_of(second)]
     reach = Reach("acme", {"acme-a"}.__contains__, apart=False)

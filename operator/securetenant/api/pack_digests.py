@@ -189,7 +189,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-owners",
-        "266e28cc5398962968c29f9154a7e485",
+        "5f75a24b76250f20af05ae6de5096b37",
     ),
     (
         "ValidatingAdmissionPolicy",

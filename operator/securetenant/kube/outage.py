@@ -24,7 +24,7 @@ class Outage:
         self._told = float("-inf")
 
     def begins(self, watch: object) -> bool:
-        """Take note that a watch has no answer; tell whether that is worth a line of the log."""
+        """Record that a watch has no answer; return whether that is worth a line of the log."""
         if watch in self._failing:
             return False
         now = self._clock()
@@ -37,7 +37,7 @@ class Outage:
         return is_first
 
     def ends(self, watch: object) -> None:
-        """Take note that a watch is heard; say so once it is the last one."""
+        """Record that a watch has an answer; log it once it is the last one."""
         if watch not in self._failing:
             return
         self._failing.discard(watch)

@@ -238,7 +238,7 @@ class Departures:
         return [each for each in namespaces if not self.is_let_go(each) or self._keeps_access(each)]
 
     def _keeps_access(self, namespace: str) -> bool:
-        """Tell whether a RoleBinding of ours is left in a namespace that is being deleted."""
+        """Return whether a RoleBinding of the operator is left in a terminating namespace."""
         facts = self._facts(namespace)
         return (
             facts is not None

@@ -120,7 +120,7 @@ class Nodes:
             return False
         changed = facts != known.facts
         if facts.uid != known.facts.uid:
-            # Registered anew: nothing that was seen of the other one holds.
+            # Registered again: nothing that was seen of the other one holds.
             known.stood = None
         known.facts, known.version = facts, version
         return changed
@@ -344,7 +344,7 @@ class Nodes:
         if body is None:
             raise MissingError(f"Node {name} is gone")
         if body["metadata"]["uid"] != known.facts.uid:
-            raise ConflictError(f"Node {name} was registered anew")
+            raise ConflictError(f"Node {name} was registered again")
         self.seen(name, body)
         return body
 

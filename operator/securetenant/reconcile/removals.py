@@ -28,7 +28,7 @@ class Removals:
     """What was asked for, and what came of it."""
 
     def __init__(self, worker: Worker, seen: Callable[[Ref, Body], object]) -> None:
-        """``seen`` is told of an object that is still there after its deletion was accepted."""
+        """``seen`` takes an object that is still there after its deletion was accepted."""
         self._worker = worker
         self._seen = seen
         self._asked: set[str] = set()

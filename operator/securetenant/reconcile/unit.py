@@ -480,7 +480,7 @@ class Worker:
         self.meter.wrote("amend", ref.kind)
 
     async def withdraw(self, ref: Ref, uid: str) -> None:
-        """Delete one object of ours that must not be there any more.
+        """Delete one object of the operator that must not be there any more.
 
         A RoleBinding that stays gives no rights: its subjects are taken out. Raises a
         :class:`ClusterError` while the object is there.
