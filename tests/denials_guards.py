@@ -69,6 +69,12 @@ ROWS: dict[tuple[str, int], Denial] = {
         # Everybody holds what is in it, so RBAC lets everybody bind it.
         body=factory.binding(_OWN, role="system:discovery"),
     ),
+    ("securetenant-access", 2): Denial(
+        who="north",
+        method="POST",
+        path=BINDINGS.format("north-1"),
+        body=factory.binding(*[_OWN] * 201, role=_VIEWER),
+    ),
     ("securetenant-token-requests", 0): Denial(
         method="POST", path=f"{_NORTH}/serviceaccounts/default/token", body=_TOKEN, dry_run=False
     ),

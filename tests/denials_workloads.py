@@ -107,6 +107,7 @@ def _rules(policy: str, *rows: Denial, first: int = 0) -> dict[tuple[str, int], 
 
 _MANY = {f"a{number}": "x" for number in range(101)}
 """More annotations than are looked at one by one."""
+_UNDER_PRESSURE = {"key": "node.kubernetes.io/memory-pressure", "operator": "Exists"}
 _OWNERS = [_owner("v1", "Secret", f"u{number}") for number in range(65)]
 """More owners than are looked at one by one."""
 _CONTEXT = f"{CONTAINER}.securityContext"
@@ -143,6 +144,8 @@ ROWS: dict[tuple[str, int], Denial] = {
             body=mutate(factory.pod(), "spec.nodeSelector", {names.pids_label(1024): "false"}),
         ),
         _pod("metadata", {"name": "new", "annotations": _MANY}),
+        _pod("spec.tolerations", [_UNDER_PRESSURE] * 101),
+        _pod("spec.imagePullSecrets", [{"name": f"s{number}"} for number in range(501)]),
     ),
     **_rules(
         "pods-deletion",
@@ -278,6 +281,7 @@ ROWS: dict[tuple[str, int], Denial] = {
         _opening(),
         _opening({"ipBlock": {"cidr": "0.0.0.0/0"}}),
         _opening({"namespaceSelector": {}}),
+        _opening(*[{"podSelector": {}}] * 1000),
     ),
     **_rules(
         "annotations",
@@ -313,6 +317,10 @@ ROWS: dict[tuple[str, int], Denial] = {
                 ["example.com/never"],
             ),
         ),
+    ),
+    ("securetenant-finalizers", 4): _core(
+        "configmaps",
+        metadata={"name": "new", "finalizers": [f"example.com/{number}" for number in range(33)]},
     ),
     ("securetenant-owners", 0): _owned("SecureTenant", names.API_VERSION, "of-nobody"),
     ("securetenant-owners", 1): _owned("Foo", "foo.example/v1", "of-nobody", blocks=True),
@@ -355,11 +363,12 @@ ROWS: dict[tuple[str, int], Denial] = {
 }
 
 ELSEWHERE = {
-    *(("securetenant-pods-shared", index) for index in range(6)),
+    *(("securetenant-pods-shared", index) for index in range(7)),
     ("securetenant-finalizers", 3),
     ("securetenant-owners", 2),
     ("securetenant-owners", 3),
     ("securetenant-pods-hardening", 11),
+    ("securetenant-pods-hardening", 16),
     ("securetenant-routes", 0),
     ("securetenant-routes", 1),
     *(("securetenant-routes", index) for index in range(2, 6)),
@@ -368,4 +377,5 @@ ELSEWHERE = {
 }
 """Rules that cannot refuse anything here: about fields that defaults fill first, kinds that are
 not served, namespaces that are being deleted, objects that a controller made
-(`test_never_goes.py`), or Audit mode (`test_audit_mode.py`)."""
+(`test_never_goes.py`), Audit mode (`test_audit_mode.py`), or long lists that two policies refuse
+(`test_long_lists.py`)."""

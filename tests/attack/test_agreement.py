@@ -33,7 +33,7 @@ def refusing(answer: Answer) -> str:
     assume(found is not None)
     assert found is not None
     assert "securetenant: " in answer.message
-    assert "expression" not in answer.message, answer.message
+    assert "failed expression" not in answer.message, answer.message
     return found[1]
 
 

@@ -212,10 +212,13 @@ def test_a_role_binding_that_cannot_be_deleted_keeps_no_rights_of_a_deleted_tena
         )
         for role in ("Admin", "Viewer"):
             assert not lists_pods(admin, "nailed-a", f"nailed-{role}")
-        events = [each["note"] for each in admin.list(kinds.EVENT, "default")]
-        assert any(
-            "RoleBinding securetenant-admin in nailed-a" in each and "kept here" in each
-            for each in events
+        wait_for(
+            lambda: any(
+                "RoleBinding securetenant-admin in nailed-a" in each["note"]
+                and "kept here" in each["note"]
+                for each in admin.list(kinds.EVENT, "default")
+            ),
+            what="an event that names what stays",
         )
     wait_for(lambda: admin.get(kinds.SECURE_TENANT, "nailed") is None, what="the end", seconds=60)
 

@@ -28,7 +28,7 @@ NODES = {
     "dedicable": {"matchLabels": {TENANCY: "dedicated"}},
 }
 HOSTILE, CALM = "hostile-1", "calm-1"
-PODS = 10
+PODS = 16
 """As many as must be, so that all at once are more than the limit: each takes seconds to make."""
 REPAIR_SECONDS = 10
 """Ten times the second that docs/operations.md promises."""
@@ -131,7 +131,9 @@ def fill(tenant: Api) -> None:
     """Make the largest objects that are accepted, of each kind that the operator reads."""
     large = pod(requests={"cpu": "10m"})["spec"]
     # What Kubernetes keeps in seven bytes is two hundred in Python.
-    large["containers"][0]["env"] = [{"name": "a"}] * 200_000
+    container = large["containers"][0]
+    container["env"] = [{"name": "a"}] * 1_000
+    large["initContainers"] = [{**container, "name": f"i{number}"} for number in range(100)]
     for _ in range(PODS):
         tenant.create_pod(HOSTILE, {"metadata": {"generateName": "p-"}, "spec": large}).ok()
     labels = {"app": "d"}
@@ -144,16 +146,23 @@ def fill(tenant: Api) -> None:
     }
     tenant.create(kinds.DAEMON_SET, daemon, HOSTILE).ok()
     account = {"kind": "ServiceAccount", "name": "a", "namespace": HOSTILE}
-    # Each rule asks for more of the API server than its bytes: these are answered in time.
-    bound = binding(*[account] * 20_000, role="securetenant:viewer")
-    rules: list[Any] = [{"from": [{"podSelector": {}}]}] * 10_000
+    bound = binding(*[account] * 200, role="securetenant:viewer")
+    rules: list[Any] = [{"from": [{"podSelector": {}}] * 999}] * 100
     policy = {"spec": {"podSelector": {"matchLabels": labels}, "ingress": rules}}
     for number in range(2):
         bound["metadata"] = policy["metadata"] = {"name": f"large-{number}"}
         tenant.create(kinds.ROLE_BINDING, bound, HOSTILE).ok()
         tenant.create(kinds.NETWORK_POLICY, policy, HOSTILE).ok()
         noted = {"name": f"large-{number}", "annotations": {"a": "<" * 260_000}}
-        hosts = [{"host": f"{each}.{number}.memory.test"} for each in range(4_000)]
+        backend = {"service": {"name": "s", "port": {"number": 80}}}
+        paths = [
+            {"path": f"/{each}{'a' * 25}", "pathType": "Exact", "backend": backend}
+            for each in range(5)
+        ]
+        hosts = [
+            {"host": f"{each}.{number}.memory.test", "http": {"paths": paths}}
+            for each in range(200)
+        ]
         ingress = {
             "metadata": {"name": f"large-{number}"},
             "spec": {"ingressClassName": "public", "rules": hosts},

@@ -4,27 +4,27 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "MutatingAdmissionPolicy",
         "securetenant-debug-defaults",
-        "2674d6c1471ec6adba4853c4edbeb8d9",
+        "7a9ddde33e1eb1de91e8cad5bd059d38",
     ),
     (
         "MutatingAdmissionPolicy",
         "securetenant-pod-defaults",
-        "03e2e2213b05a951a260b5ba34d0491b",
+        "31ba1653635f9212d429db58bf415250",
     ),
     (
         "MutatingAdmissionPolicy",
         "securetenant-pod-placement",
-        "85a397d86a128706b3635fc67ced843c",
+        "f57d11d01c8c3ce42275bb5ec6a9fa1d",
     ),
     (
         "MutatingAdmissionPolicy",
         "securetenant-pull-policy",
-        "f0c5b2163c08968ea68e29d27bdc22ae",
+        "aa37e3f584451baba68984c3d6bd31f8",
     ),
     (
         "MutatingAdmissionPolicy",
         "securetenant-roles",
-        "fa7bd7eabe52e84af4888161bf64073e",
+        "d54c6424245d20d8648f8406bd94ea5a",
     ),
     (
         "MutatingAdmissionPolicy",
@@ -74,7 +74,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-access",
-        "05474d19f76a569989a7b2bf56aa83f4",
+        "4cdc45b5f093e81ac52b0174145e277f",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -104,7 +104,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-finalizers",
-        "7f3d3517e0f3b4b8af34c68d2b3205ec",
+        "600b09f20cbe84e5ee211d8e3a8cfdfd",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -114,7 +114,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "6a0341742b5e20d8284f3b24dacc7d83",
+        "7bc6d35e73461181385adc14bec40ca0",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -144,7 +144,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-network",
-        "6b4ddf55ff551d6517ba1de8d3acea85",
+        "a9987fb07e2efa5b9692e8cc861f6be4",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -189,7 +189,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-owners",
-        "5f75a24b76250f20af05ae6de5096b37",
+        "59a2d877422e0683ca6eaa121ba726b6",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -204,7 +204,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods",
-        "1e6e94c7386e31e499b5946f437d4e00",
+        "bd7defd256b2fe1bd19874d42ad446d3",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -214,12 +214,12 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods-hardening",
-        "92c74c27230863d6baa18e89a0df50ee",
+        "d4f0550cbfae256d84658eada20a9cb5",
     ),
     (
         "ValidatingAdmissionPolicy",
         "securetenant-pods-shared",
-        "07c8657e55ce9a0051c16f34955c5df9",
+        "b1df7ff32f8bc4a7cc74578a01a67561",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -234,7 +234,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-services",
-        "54e052a42e42bf5607b1499a0b35c9b2",
+        "7e18c0e48c4bc5931cd449c9dd90415a",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -264,7 +264,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-volumes",
-        "6e5d6adbffe391de4444e811b9393fca",
+        "9c11d201fc8ca246ff6d145f25ad1369",
     ),
     (
         "ValidatingAdmissionPolicyBinding",

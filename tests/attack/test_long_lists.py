@@ -1,0 +1,359 @@
+"""Objects with lists of thousands: a policy that looks at each entry takes the API server a minute.
+
+Each was answered by a timeout, or after seconds, while a dry run counts against no quota. They are
+refused by their size now, which takes no longer than to read them.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+import factory
+import standing
+from attack_harness import Policy, mutate, verdict
+from harness import JSON_PATCH, Api, Operator
+from securetenant.sandbox.instances import Instance
+
+MODES = {"lengthy": "Enforce", "longish": "Audit"}
+CONTAINER = factory.pod()["spec"]["containers"][0]
+SMALL = {"limits": {"cpu": "1m", "memory": "4Mi", "ephemeral-storage": "1Mi"}}
+_RBAC = "rbac.authorization.k8s.io/v1"
+_NETWORKING = "networking.k8s.io/v1"
+
+
+class Row(NamedTuple):
+    """An object of a tenant, and how many entries its list may have."""
+
+    policy: str
+    path: str
+    """Group, version and plural."""
+    body: dict[str, Any]
+    at: str
+    """Where the list is."""
+    entry: Any
+    """``#`` in it is the number of the entry."""
+    most: int
+    """None, where each entry is refused by itself. Two tolerations are Kubernetes' own."""
+    many: int = 20_000
+
+
+def _numbered(value: Any, number: int) -> Any:
+    if isinstance(value, str):
+        return value.replace("#", str(number))
+    if isinstance(value, dict):
+        return {key: _numbered(each, number) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_numbered(each, number) for each in value]
+    return value
+
+
+def _whole(row: Row, entries: int) -> dict[str, Any]:
+    whole: dict[str, Any] = mutate(
+        row.body, row.at, [_numbered(row.entry, each) for each in range(entries)]
+    )
+    return whole
+
+
+_POD = {**factory.pod(), "metadata": {"name": "x"}}
+_ENV = "spec.containers.0.env"
+_BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
+_INGRESS = {
+    "metadata": {"name": "x"},
+    "spec": {"ingressClassName": "nginx", "rules": [{"host": "a.long.example"}]},
+}
+_PATH = {"path": "/#", "pathType": "Exact", "backend": _BACKEND}
+_WALL = {"metadata": {"name": "x"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}
+_TERM = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"a": "b"}}}
+_PREFERRED = "spec.affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution"
+_SET = {
+    "metadata": {"name": "x"},
+    "spec": {**factory.deployment("x")["spec"], "serviceName": "x"},
+}
+_CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+_KEY = {"secretKeyRef": {"name": "s#", "key": "k", "optional": True}}
+_SECRET = {"secret": {"name": "s#"}}
+_WAITING = {"key": "node.kubernetes.io/memory-pressure", "operator": "Exists"}
+_OWN = {"kind": "ServiceAccount", "name": "a#"}
+
+ROWS = {
+    "volumes": Row(
+        "pods", "v1/pods", _POD, "spec.volumes", {"name": "v#", "emptyDir": {}}, 100, 15_000
+    ),
+    "CSI volumes": Row(
+        "pods", "v1/pods", _POD, "spec.volumes", {"name": "v#", "csi": {"driver": "no"}}, 0, 15_000
+    ),
+    "sources of a volume": Row(
+        "pods",
+        "v1/pods",
+        mutate(_POD, "spec.volumes", [{"name": "v", "projected": {}}]),
+        "spec.volumes.0.projected.sources",
+        _SECRET,
+        100,
+        15_000,
+    ),
+    "containers": Row(
+        "pods",
+        "v1/pods",
+        _POD,
+        "spec.containers",
+        {**CONTAINER, "name": "c#", "resources": SMALL},
+        100,
+        1_000,
+    ),
+    "init containers": Row(
+        "pods", "v1/pods", _POD, "spec.initContainers", {**CONTAINER, "name": "i#"}, 100, 1_000
+    ),
+    "tolerations": Row("pods", "v1/pods", _POD, "spec.tolerations", _WAITING, 98, 14_000),
+    "foreign tolerations": Row(
+        "pods", "v1/pods", _POD, "spec.tolerations", {"key": "k#", "operator": "Exists"}, 0, 14_000
+    ),
+    "affinity": Row(
+        "pods", "v1/pods", _POD, _PREFERRED, {"weight": 1, "podAffinityTerm": _TERM}, 100, 9_000
+    ),
+    "mounts": Row(
+        "pods-hardening",
+        "v1/pods",
+        mutate(_POD, "spec.volumes", [{"name": "v", "emptyDir": {}}]),
+        "spec.containers.0.volumeMounts",
+        {"name": "v", "mountPath": "/#"},
+        500,
+        10_000,
+    ),
+    "env": Row("pods", "v1/pods", _POD, _ENV, {"name": "e#", "value": "x"}, 1_000),
+    "references of env": Row(
+        "pods", "v1/pods", _POD, _ENV, {"name": "e#", "valueFrom": _KEY}, 500, 10_000
+    ),
+    "references of envFrom": Row(
+        "pods",
+        "v1/pods",
+        _POD,
+        "spec.containers.0.envFrom",
+        {"secretRef": {"name": "s#", "optional": True}},
+        500,
+        15_000,
+    ),
+    "references to pull": Row(
+        "pods", "v1/pods", _POD, "spec.imagePullSecrets", {"name": "s#"}, 500, 15_000
+    ),
+    "rules of an Ingress": Row(
+        "ingress",
+        f"{_NETWORKING}/ingresses",
+        _INGRESS,
+        "spec.rules",
+        {"host": "h#.long.example"},
+        200,
+        30_000,
+    ),
+    "foreign hosts of an Ingress": Row(
+        "ingress",
+        f"{_NETWORKING}/ingresses",
+        _INGRESS,
+        "spec.rules",
+        {"host": "h#.example"},
+        0,
+        30_000,
+    ),
+    "tls of an Ingress": Row(
+        "ingress",
+        f"{_NETWORKING}/ingresses",
+        _INGRESS,
+        "spec.tls",
+        {"hosts": ["h#.long.example"], "secretName": "s"},
+        200,
+        30_000,
+    ),
+    "hosts of a tls": Row(
+        "ingress",
+        f"{_NETWORKING}/ingresses",
+        mutate(_INGRESS, "spec.tls", [{"secretName": "s"}]),
+        "spec.tls.0.hosts",
+        "h#.long.example",
+        200,
+    ),
+    "paths of a host": Row(
+        "ingress",
+        f"{_NETWORKING}/ingresses",
+        _INGRESS,
+        "spec.rules.0.http.paths",
+        _PATH,
+        100,
+        6_000,
+    ),
+    "paths of all hosts": Row(
+        "ingress",
+        f"{_NETWORKING}/ingresses",
+        _INGRESS,
+        "spec.rules",
+        {"host": "h#.long.example", "http": {"paths": [_PATH] * 50}},
+        20,
+        180,
+    ),
+    "characters of paths": Row(
+        "ingress",
+        f"{_NETWORKING}/ingresses",
+        _INGRESS,
+        "spec.rules.0.http.paths",
+        {**_PATH, "path": f"/#{'a' * 997}"},
+        30,
+        100,
+    ),
+    "rules of a NetworkPolicy": Row(
+        "network",
+        f"{_NETWORKING}/networkpolicies",
+        _WALL,
+        "spec.ingress",
+        {"from": [{"podSelector": {}}]},
+        100,
+        15_000,
+    ),
+    "peers of a NetworkPolicy": Row(
+        "network",
+        f"{_NETWORKING}/networkpolicies",
+        mutate(_WALL, "spec.ingress", [{"ports": [{"port": 80}]}]),
+        "spec.ingress.0.from",
+        {"podSelector": {"matchLabels": {"a": "b#"}}},
+        499,
+        10_000,
+    ),
+    "peers that go out": Row(
+        "network",
+        f"{_NETWORKING}/networkpolicies",
+        mutate(mutate(_WALL, "spec.policyTypes", ["Egress"]), "spec.egress", [{}]),
+        "spec.egress.0.to",
+        {"podSelector": {"matchLabels": {"a": "b#"}}},
+        999,
+        10_000,
+    ),
+    "subjects": Row(
+        "access",
+        f"{_RBAC}/rolebindings",
+        factory.binding(role="securetenant:viewer"),
+        "subjects",
+        _OWN,
+        200,
+        15_000,
+    ),
+    "foreign subjects": Row(
+        "access",
+        f"{_RBAC}/rolebindings",
+        factory.binding(role="securetenant:viewer"),
+        "subjects",
+        {**_OWN, "namespace": "kube-system"},
+        0,
+        15_000,
+    ),
+    "external addresses": Row(
+        "services",
+        "v1/services",
+        {"metadata": {"name": "x"}, "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}},
+        "spec.externalIPs",
+        "203.0.113.7",
+        0,
+    ),
+    "finalizers": Row(
+        "finalizers",
+        "v1/configmaps",
+        {"metadata": {"name": "x"}},
+        "metadata.finalizers",
+        "example.com/f#",
+        0,
+        15_000,
+    ),
+    "protections of a claim": Row(
+        "finalizers",
+        "v1/persistentvolumeclaims",
+        {"metadata": {"name": "x"}, "spec": {**_CLAIM, "storageClassName": "fast"}},
+        "metadata.finalizers",
+        "kubernetes.io/pvc-protection",
+        32,
+        15_000,
+    ),
+    "finalizers of a template": Row(
+        "finalizers",
+        "apps/v1/statefulsets",
+        _SET,
+        "spec.template.metadata.finalizers",
+        "example.com/f#",
+        0,
+        15_000,
+    ),
+    "templates of claims": Row(
+        "finalizers",
+        "apps/v1/statefulsets",
+        _SET,
+        "spec.volumeClaimTemplates",
+        {"metadata": {"name": "c#"}, "spec": _CLAIM},
+        100,
+        5_000,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def two(admin: Api, operator: Operator) -> Iterator[None]:
+    """Two tenants, one of them in Audit mode."""
+    workloads = {
+        "storageClasses": ["fast"],
+        "ingressClasses": ["nginx"],
+        "hostnames": [".long.example"],
+    }
+    with standing.tenants(admin, MODES, role="Admin", workloads=workloads):
+        yield
+
+
+@pytest.fixture(params=MODES, ids=lambda name: MODES[name])
+def tenant(request: pytest.FixtureRequest, two: None) -> str:
+    """Return the name of each."""
+    name: str = request.param
+    return name
+
+
+def _sent(row: Row, entries: int, api: Api, namespace: str) -> Any:
+    group, _, plural = row.path.rpartition("/")
+    root = f"/apis/{group}" if "/" in group else f"/api/{group}"
+    path = f"{root}/namespaces/{namespace}/{plural}"
+    return api.call("POST", path, _whole(row, entries), dryRun="All")
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=title) for title, row in ROWS.items()])
+def test_s4_a_list_of_thousands_is_refused_by_its_size(
+    row: Row, tenant: str, sandbox: Instance
+) -> None:
+    answer = _sent(row, row.many, standing.member(sandbox, tenant), f"{tenant}-1")
+    others = tuple(f"securetenant-{each}" for each in ("pods-hardening", "pods-shared"))
+    assert verdict(answer, Policy(f"securetenant-{row.policy}", also=others)) == "Blocked", answer
+
+
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=title) for title, row in ROWS.items() if row.most]
+)
+def test_a_list_of_usual_length_is_no_reason(row: Row, two: None, sandbox: Instance) -> None:
+    """As long as is allowed; one more is refused."""
+    tenant, *_ = MODES
+    member = standing.member(sandbox, tenant)
+    _sent(row, row.most, member, f"{tenant}-1").ok()
+    answer = _sent(row, row.most + 1, member, f"{tenant}-1")
+    assert "securetenant: the number of " in answer.message
+
+
+def test_s4_containers_to_debug_are_as_many_as_others(
+    tenant: str, admin: Api, sandbox: Instance
+) -> None:
+    """One is added to a pod as often as somebody asks: nothing else counts them."""
+    member = standing.member(sandbox, tenant)
+    path = f"/api/v1/namespaces/{tenant}-1/pods"
+    admin.create_pod(f"{tenant}-1", {**factory.pod(), "metadata": {"name": "debugged"}}).ok()
+    policy = {"lengthy": "securetenant-pods-hardening", "longish": "securetenant-pods-shared"}
+    for entries, expected in ((100, "Open"), (101, "Blocked"), (4_000, "Blocked")):
+        added = [{**CONTAINER, "name": f"d{number}"} for number in range(entries)]
+        patch = [{"op": "add", "path": "/spec/ephemeralContainers", "value": added}]
+        answer = member.call(
+            "PATCH",
+            f"{path}/debugged/ephemeralcontainers",
+            patch,
+            content_type=JSON_PATCH,
+            dryRun="All",
+        )
+        assert verdict(answer, Policy(policy[tenant])) == expected, answer
+    member.call("DELETE", f"{path}/debugged").ok()
