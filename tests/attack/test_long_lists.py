@@ -163,7 +163,7 @@ ROWS = {
         200,
         30_000,
     ),
-    "hosts of a tls": Row(
+    "hosts of all tls": Row(
         "ingress",
         f"{_NETWORKING}/ingresses",
         mutate(_INGRESS, "spec.tls", [{"secretName": "s"}]),

@@ -1,5 +1,7 @@
 """Managed objects in ways that are not plain edits: migration, status, prepared names."""
 
+from typing import Any
+
 import pytest
 
 import factory
@@ -87,6 +89,52 @@ def test_the_label_of_a_managed_object_is_not_taken_off(
     """A16: without it the operator would not watch the object, and the next edit would pass."""
     labels = {"metadata": {"labels": {names.MANAGED_BY_LABEL: None}}}
     answer = admin.patch(kind, name, labels, victim, dryRun="All")
+    assert verdict(answer, MANAGED) == "Blocked"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param([{}], id="emptied"),
+        pytest.param(
+            [
+                {
+                    "manager": "kubectl; everything as specified",
+                    "operation": "Update",
+                    "time": "2027-01-01T00:00:00Z",
+                    "fieldsType": "FieldsV1",
+                    "fieldsV1": {"f:spec": {}},
+                }
+            ],
+            id="forged",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "name"), MANAGED_OBJECTS, ids=lambda each: getattr(each, "name", "")
+)
+def test_nobody_writes_down_who_changed_a_managed_object(
+    kind: kinds.Kind, name: str, fields: Any, victim: str, admin: Api
+) -> None:
+    """It is the author that an event names, and it can be made as long as an object may be."""
+    version = admin.get(kind, name, victim)["apiVersion"]
+    told = [{**each, "apiVersion": version} if each else each for each in fields]
+    patch = {"metadata": {"managedFields": told}}
+    answer = admin.patch(kind, name, patch, victim, dryRun="All")
+    assert verdict(answer, MANAGED) == "Blocked"
+
+
+def test_nobody_becomes_an_owner_of_fields_by_applying_what_is_there(
+    victim: str, admin: Api
+) -> None:
+    body = admin.get(kinds.NETWORK_POLICY, names.DEFAULT_DENY, victim)
+    applied = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": names.DEFAULT_DENY, "namespace": victim},
+        "spec": body["spec"],
+    }
+    answer = admin.apply(kinds.NETWORK_POLICY, applied, manager="mallory")
     assert verdict(answer, MANAGED) == "Blocked"
 
 

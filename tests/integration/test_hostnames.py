@@ -131,9 +131,9 @@ def test_an_ingress_that_moves_along_with_its_namespace_is_named(
     found = wait_for(lambda: policies(admin, "mover-taker"), what="the condition to name it")
     assert found["status"] == "False"
     assert found["message"] == (
-        "Ingresses from before serve host names that spec.workloads.hostnames do not cover: Ingress"
-        " web in mover-left (shop.mover.test (tenant mover)). The operator does not delete them."
-        " Delete them, or change their hosts."
+        "Ingresses from before serve host names that spec.workloads.hostnames do not cover, or more"
+        " than are looked at: Ingress web in mover-left (shop.mover.test (tenant mover)). The"
+        " operator does not delete them. Delete them, or change their hosts."
     )
     settled(admin, "mover-taker", expected="Failed")
     events = admin.list(kinds.EVENT, "default")

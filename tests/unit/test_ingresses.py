@@ -4,8 +4,13 @@ from typing import Any
 
 import pytest
 
-from securetenant.plan import ingresses
+import factory
+from securetenant.api import kinds, names
+from securetenant.api.objects import Ref
+from securetenant.plan import ingresses, ownership
 from securetenant.plan.hostnames import Hostnames
+from securetenant.reconcile.ingresses import Ingresses
+from securetenant.reconcile.store import Store
 
 BACKEND = {"service": {"name": "web", "port": {"number": 80}}}
 
@@ -34,7 +39,7 @@ def test_an_ingress_with_very_many_names_is_remembered_in_part() -> None:
     rules = [{"host": f"h{number}.acme.test"} for number in range(1000)]
     body = {"metadata": {"uid": "u", "resourceVersion": "1"}, "spec": {"rules": rules}}
     found = ingresses.observe(body)
-    assert (len(found.hosts), found.has_more) == (200, True)
+    assert (len(found.hosts), found.has_more) == (ingresses.MOST, True)
 
 
 def test_a_name_is_held_by_the_tenant_that_has_an_end_of_it() -> None:
@@ -43,3 +48,33 @@ def test_a_name_is_held_by_the_tenant_that_has_an_end_of_it() -> None:
     assert found.holders("shop.acme.test") == {"acme"}
     assert found.holders("acme.test") == set()
     assert found.holders("shop.test") == set()
+
+
+def test_an_ingress_with_more_names_than_are_looked_at_is_not_called_covered() -> None:
+    """One name of another tenant behind hundreds of own ones was not seen."""
+    store = Store()
+    metadata = {
+        "name": names.POLICY_NAME,
+        "namespace": "acme-prod",
+        "uid": "p",
+        "resourceVersion": "1",
+        "generation": 1,
+    }
+    policy = {
+        "apiVersion": names.API_VERSION,
+        "kind": kinds.TENANT_POLICY.name,
+        "metadata": metadata,
+        "spec": {"tenant": "acme", "workloads": {"hostnames": [".acme.test"]}},
+    }
+    for each in (factory.namespace("acme-prod", "acme"), policy):
+        store.put(ownership.ref_of(each), ownership.observe(each))
+    seen = Ingresses(store=store, holders=lambda _: set())
+    rules = [{"host": f"h{number}.acme.test"} for number in range(ingresses.MOST)]
+    body = {
+        "metadata": {"uid": "u", "resourceVersion": "1"},
+        "spec": {"rules": [*rules, {"host": "z.beta.test"}]},
+    }
+    seen.seen(Ref(kinds.INGRESS.name, "acme-prod", "web"), body)
+    (finding,) = seen.findings("acme")
+    assert not finding.informs
+    assert f"Ingress web in acme-prod (more than {ingresses.MOST} names)" in finding.message

@@ -115,3 +115,22 @@ def test_consent_that_was_used_is_removed() -> None:
     assert [each["path"] for each in drift.surplus(desired, body)[1:]] == [
         "/metadata/annotations/securetenant.io~1adopt"
     ]
+
+
+@pytest.mark.parametrize(
+    ("manager", "told"),
+    [
+        ("kubectl-edit", "kubectl-edit"),
+        ("argocd.argoproj.io/controller", "argocd.argoproj.io/controller"),
+        ("kubectl; everything as specified", '"kubectl; everything as specified"'),
+        ('a "b"', '"a \\"b\\""'),
+        (names.FIELD_MANAGER, ""),
+    ],
+)
+def test_who_changed_an_object_is_named_so_that_no_name_reads_as_ours(
+    manager: str, told: str
+) -> None:
+    """Anybody chooses the name of the own field manager."""
+    body = wall()
+    body["metadata"]["managedFields"] = [{"manager": manager, "time": "2026-01-01T00:00:00Z"}]
+    assert drift.last_author(body) == told

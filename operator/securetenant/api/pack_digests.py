@@ -114,7 +114,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-ingress",
-        "7bc6d35e73461181385adc14bec40ca0",
+        "708845b596eb012a6eb9d6fe823581bb",
     ),
     (
         "ValidatingAdmissionPolicy",
@@ -124,7 +124,7 @@ DIGESTS: tuple[tuple[str, str, str], ...] = (
     (
         "ValidatingAdmissionPolicy",
         "securetenant-managed",
-        "cb55696069d97bbda8d9e55428ea35b6",
+        "4131cfe6588fa8d650e53e5e086e1dee",
     ),
     (
         "ValidatingAdmissionPolicy",

@@ -1,5 +1,7 @@
 """How an object differs from what it should be, and the patch that removes what was added."""
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +12,8 @@ from securetenant.plan.ownership import NamespaceFacts
 
 Patch = list[dict[str, Any]]
 """A JSON Patch (RFC 6902)."""
+_PLAIN = re.compile(r"[\w.:/@+-]*")
+"""A name that nobody takes for anything but one."""
 
 
 class Marks(NamedTuple):
@@ -90,14 +94,18 @@ def differences(desired: Body, observed: Body) -> tuple[str, ...]:
 
 
 def last_author(observed: Body) -> str:
-    """Return the field manager that changed the object last and is not ours, if there is one."""
+    """Return the field manager that changed the object last and is not ours, if there is one.
+
+    Anybody chooses the own name: one that could be taken for words of ours is in quotes.
+    """
     others = [
         (entry.get("time", ""), entry["manager"])
         for entry in observed["metadata"].get("managedFields", ())
         if entry.get("manager") not in (names.FIELD_MANAGER, names.STATUS_MANAGER)
         and not entry.get("subresource")
     ]
-    return max(others, default=("", ""))[1]
+    author = max(others, default=("", ""))[1]
+    return author if _PLAIN.fullmatch(author) else json.dumps(author)
 
 
 def _our_labels(desired: Body, body: Body) -> dict[str, Any]:

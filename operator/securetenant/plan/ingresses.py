@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from securetenant.api.objects import Body
 
-_MOST = 200
-"""How many names of one Ingress are remembered."""
+MOST = 401
+"""How many names of one Ingress are remembered: as many as securetenant-ingress admits."""
 
 
 class Served(NamedTuple):
@@ -29,7 +29,7 @@ def observe(body: Body) -> Served:
     hosts: set[str] = set()
     has_more = False
     for host in _hosts(body.get("spec") or {}):
-        if len(hosts) == _MOST and host not in hosts:
+        if len(hosts) == MOST and host not in hosts:
             has_more = True
             break
         hosts.add(host)

@@ -50,16 +50,17 @@ class Ingresses:
             if ends is None:
                 continue  # Nothing is decided there yet, and its tenant is not ready.
             if hosts := self._describe(tenant, served, ends):
-                is_anothers |= any("(tenant " in each for each in hosts)
+                # Who knows what the others are.
+                is_anothers |= served.has_more or any("(tenant " in each for each in hosts)
                 more = f" and {len(hosts) - _TOLD} more" if len(hosts) > _TOLD else ""
                 told.append(f"{ref} ({', '.join(hosts[:_TOLD])}{more})")
         if not told:
             return ()
         more = f" and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
         message = (
-            "Ingresses from before serve host names that spec.workloads.hostnames do not cover:"
-            f" {'; '.join(told[:_TOLD])}{more}. The operator does not delete them. Delete them, or"
-            " change their hosts."
+            "Ingresses from before serve host names that spec.workloads.hostnames do not cover, or"
+            f" more than are looked at: {'; '.join(told[:_TOLD])}{more}. The operator does not"
+            " delete them. Delete them, or change their hosts."
         )
         return (
             Finding(
@@ -89,7 +90,7 @@ class Ingresses:
             whose = f" (tenant {others[0]})" if others else ""
             found.append(f"{host or 'every host'}{whose}")
         if served.has_more:
-            found.append("more names than are looked at")
+            found.append(f"more than {ingresses.MOST} names")
         # What is another tenant's comes first.
         return sorted(found, key=lambda each: "(tenant " not in each)
 
