@@ -28,11 +28,11 @@ NODES = {
     "dedicable": {"matchLabels": {TENANCY: "dedicated"}},
 }
 HOSTILE, CALM = "hostile-1", "calm-1"
-PODS = 16
+PODS = 11
 """As many as must be, so that all at once are more than the limit: each takes seconds to make."""
 REPAIR_SECONDS = 10
 """Ten times the second that docs/operations.md promises."""
-ROUNDS_SECONDS = 45
+ROUNDS_SECONDS = 20
 """In which pods are looked at some times."""
 BETWEEN_SECONDS = 0.5
 """From one repair to the next: a drift now and then, not a flood."""
