@@ -167,7 +167,7 @@ def test_kopf_is_started_again_when_it_dies(
     try:
         proxy.hang_up()
         wait_for(
-            lambda: "The watch on SecureTenants died" in operator.log.read_text(),
+            lambda: "The watch on SecureTenants and settings died" in operator.log.read_text(),
             what="kopf to die",
             seconds=60,
         )

@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from securetenant.app.tenants_watch import TenantsWatch
+from securetenant.api import kinds
+from securetenant.app.specs_watch import Source, SpecsWatch
 from securetenant.kube import credentials
 from securetenant.sandbox.instances import Instance
 
@@ -24,9 +25,8 @@ def test_the_watch_ends_at_every_moment_of_its_start(
         login = await credentials.load(sandbox.admin_kubeconfig)
         left = []
         for hundredths in range(12):
-            watch = TenantsWatch(
-                login, seen=lambda *_: None, gone=lambda _: None, restarted=lambda: None
-            )
+            source = Source(lambda *_: None, lambda _: None)
+            watch = SpecsWatch(login, sources={kinds.SECURE_TENANT: source}, restarted=lambda: None)
             watch.start()
             await asyncio.sleep(hundredths / 100)  # The moment is what is varied.
             await watch.stop()

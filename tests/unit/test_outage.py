@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from securetenant.api import kinds
-from securetenant.app import operator, tenants_watch
+from securetenant.app import operator, specs_watch
 from securetenant.kube import informer
 from securetenant.kube.client import Client
 from securetenant.kube.informer import Informer
@@ -19,7 +19,7 @@ def test_a_watch_is_not_given_up_before_its_bookmark_is_due() -> None:
     """Quiet kinds had 75 s, as long as the longest pause: a warning a minute, and a new watch."""
     bookmark, room = 75, 15
     assert bookmark + room <= informer._SILENCE_SECONDS
-    timeout = tenants_watch._settings().watching.inactivity_timeout
+    timeout = specs_watch._settings().watching.inactivity_timeout
     assert timeout is not None
     assert bookmark + room <= timeout
     # One watch may die quietly, and the next one be opened at the second attempt.

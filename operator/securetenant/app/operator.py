@@ -16,7 +16,7 @@ from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Ref
 from securetenant.app import health
-from securetenant.app.tenants_watch import TenantsWatch
+from securetenant.app.specs_watch import Source, SpecsWatch
 from securetenant.kube import credentials
 from securetenant.kube.client import Client
 from securetenant.kube.events import Events
@@ -31,7 +31,7 @@ from securetenant.reconcile.store import Store
 from securetenant.telemetry.metrics import Metrics
 
 _SWEEP_SECONDS = 600.0
-"""How often SecureTenants are listed to find those that vanished unseen."""
+"""How often SecureTenants and settings are listed to find those that vanished unseen."""
 _CRD_POLL_SECONDS = 2.0
 _CRD_SETTLE_SECONDS = 5.0
 """How long API servers may take until they read and write by a CRD that was just changed."""
@@ -120,15 +120,6 @@ class Operator:
                 gone=self.engine.node_gone,
                 known=self.engine.nodes.refs,
             ),
-            Informer(
-                client,
-                kinds.TENANCY_SETTINGS,
-                selector="",
-                seen=self.engine.settings_seen,
-                gone=self.engine.settings_gone,
-                # There is one object: what a list does not show is gone.
-                known=lambda kind: [Ref(kind, "", names.SETTINGS_NAME)],
-            ),
         ]
         self._informers += [
             Informer(
@@ -154,9 +145,20 @@ class Operator:
             ),
             self._platform_informer(kinds.PRIORITY_LEVEL, names.PACK_SELECTOR),
         )
-        self._watch: TenantsWatch | None = None
+        # Settings first: without them no tenant can be read.
+        self._sources = {
+            kinds.TENANCY_SETTINGS: Source(self._settings_seen, self._settings_gone),
+            kinds.SECURE_TENANT: Source(self.engine.tenant_seen, self.engine.tenant_gone),
+        }
+        self._watch: SpecsWatch | None = None
         self._work: asyncio.Task[None] | None = None
         self._begin_again = asyncio.Event()
+
+    def _settings_seen(self, name: str, body: Body) -> None:
+        self.engine.settings_seen(Ref(kinds.TENANCY_SETTINGS.name, "", name), body)
+
+    def _settings_gone(self, name: str) -> None:
+        self.engine.settings_gone(Ref(kinds.TENANCY_SETTINGS.name, "", name), 0)
 
     def _crd_seen(self, ref: Ref, body: Body) -> None:
         """Take a CRD of ours; once all are right again, everything has to be seen again."""
@@ -239,14 +241,9 @@ class Operator:
             await looked.wait()
             flows = group.create_task(self._begin_flows(group))
             await asyncio.wait((flows,), timeout=_FLOWS_SECONDS)
-            await self._look_at_tenants()
+            await self._look_at_specs()
             sweep = asyncio.Event()
-            self._watch = TenantsWatch(
-                login,
-                seen=self.engine.tenant_seen,
-                gone=self.engine.tenant_gone,
-                restarted=sweep.set,
-            )
+            self._watch = SpecsWatch(login, sources=self._sources, restarted=sweep.set)
             self._watch.start()
             group.create_task(self._sweep(sweep))
             if not mutates:
@@ -271,7 +268,7 @@ class Operator:
     def liveness_problem(self) -> str:
         """Say why the process should be restarted, or nothing."""
         if self._watch is not None and not self._watch.is_alive():
-            return "the watch on SecureTenants ended"
+            return "the watch on SecureTenants and settings ended"
         return ""
 
     def readiness_problem(self) -> str:
@@ -387,40 +384,48 @@ class Operator:
         self._informers += self._fairness
         self.engine.flows_seen()
 
-    async def _look_at_tenants(self) -> None:
-        """See every SecureTenant once: a peer that is not known yet looks like one that is gone."""
-        while True:
-            try:
-                async for _ in self._client.pages(kinds.SECURE_TENANT, take=self._take_tenant):
-                    pass
-            except ClusterError as error:
-                _log.warning("Cannot list SecureTenants", error=str(error))
-                await asyncio.sleep(_CRD_POLL_SECONDS)
-            else:
-                return
+    async def _look_at_specs(self) -> None:
+        """See all that people wrote once: a peer not known yet looks like one that is gone."""
+        for kind, source in self._sources.items():
 
-    def _take_tenant(self, body: Body) -> None:
-        self.engine.tenant_seen(body["metadata"]["name"], body)
+            def take(body: Body, source: Source = source) -> None:
+                source.seen(body["metadata"]["name"], body)
+
+            while True:
+                try:
+                    async for _ in self._client.pages(kind, take=take):
+                        pass
+                except ClusterError as error:
+                    _log.warning("Cannot list", kind=kind.name, error=str(error))
+                    await asyncio.sleep(_CRD_POLL_SECONDS)
+                else:
+                    break
 
     async def _sweep(self, asked: asyncio.Event) -> None:
-        """List SecureTenants now and then, and whenever asked; forget those that are gone."""
+        """List now and then, and whenever asked, what people wrote; forget what is gone."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_SWEEP_SECONDS):
                     await asked.wait()
             asked.clear()
-            present: set[str] = set()
-            before = set(self.engine.tenants.names())
-            try:
-                async for page in self._client.pages(
-                    kinds.SECURE_TENANT, take=lambda body: str(body["metadata"]["name"])
-                ):
-                    present.update(page.items)
-            except ClusterError as error:
-                _log.warning("Cannot list SecureTenants", error=str(error))
-                continue
-            for name in before - present:
-                self.engine.tenant_gone(name)
+            for kind, source in self._sources.items():
+                present: set[str] = set()
+                before = self._known(kind)
+                try:
+                    async for page in self._client.pages(
+                        kind, take=lambda body: str(body["metadata"]["name"])
+                    ):
+                        present.update(page.items)
+                except ClusterError as error:
+                    _log.warning("Cannot list", kind=kind.name, error=str(error))
+                    continue
+                for name in before - present:
+                    source.gone(name)
+
+    def _known(self, kind: Kind) -> set[str]:
+        if kind is kinds.SECURE_TENANT:
+            return set(self.engine.tenants.names())
+        return {names.SETTINGS_NAME} if self.engine.platform.settings_body else set()
 
 
 def _only(name: str, kind: str) -> list[Ref]:

@@ -1,4 +1,7 @@
-"""The watch on SecureTenants, by kopf, in a thread and an event loop of its own.
+"""What people write comes by kopf, in a thread and an event loop of its own.
+
+These are SecureTenants and TenancySettings; what the cluster holds comes by our informers
+(docs/decisions/20261129-what-comes-by-kopf.md).
 
 At its exit kopf cancels every task that was made after it in its loop, and it exits on
 conditions that we must survive (410, long outages): so it gets a loop to itself and is
@@ -11,13 +14,14 @@ import asyncio
 import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import kopf
 import structlog
 
 from securetenant.api import names
+from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body
 from securetenant.kube import credentials
 from securetenant.kube.client import USER_AGENT
@@ -50,24 +54,29 @@ class _NoDiffBase(kopf.DiffBaseStorage):
         pass
 
 
-class TenantsWatch:
-    """Tells the main loop about every SecureTenant that is there, changes or goes."""
+class Source(NamedTuple):
+    """Who takes what is seen of one kind; both get the name."""
+
+    seen: Callable[[str, Body], None]
+    gone: Callable[[str], None]
+
+
+class SpecsWatch:
+    """Reports to the main loop every object of these kinds that is there, changes or goes."""
 
     def __init__(
         self,
         login: Credentials,
         *,
-        seen: Callable[[str, Body], None],
-        gone: Callable[[str], None],
+        sources: Mapping[Kind, Source],
         restarted: Callable[[], None],
     ) -> None:
         """``restarted`` is called whenever kopf starts: deletions may have been missed."""
         self._login = login
-        self._seen = seen
-        self._gone = gone
+        self._sources = sources
         self._restarted = restarted
         self._main = asyncio.get_running_loop()
-        self._latest: dict[str, Body | None] = {}
+        self._latest: dict[tuple[Kind, str], Body | None] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -99,7 +108,7 @@ class TenantsWatch:
             try:
                 asyncio.run(self._operate())
             except Exception as error:  # noqa: BLE001 - whatever kills kopf, it is started again.
-                _log.warning("The watch on SecureTenants died", error=repr(error))
+                _log.warning("The watch on SecureTenants and settings died", error=repr(error))
             if not self._stopping.is_set():
                 self._stopping.wait(next(pauses))
 
@@ -137,17 +146,20 @@ class TenantsWatch:
                 ),
             )
 
-        @kopf.on.event(names.GROUP, names.VERSION, "securetenants", registry=registry)
-        async def tenant(event: kopf.RawEvent, name: str, **_: Any) -> None:
-            gone = event["type"] == "DELETED"
-            self._hand_over(name, None if gone else dict(event["object"]))
-
+        for kind in self._sources:
+            self._register(registry, kind)
         return registry
 
-    def _hand_over(self, name: str, body: Body | None) -> None:
+    def _register(self, registry: kopf.OperatorRegistry, kind: Kind) -> None:
+        @kopf.on.event(names.GROUP, names.VERSION, kind.plural, registry=registry)
+        async def event(event: kopf.RawEvent, name: str, **_: Any) -> None:
+            gone = event["type"] == "DELETED"
+            self._hand_over(kind, name, None if gone else dict(event["object"]))
+
+    def _hand_over(self, kind: Kind, name: str, body: Body | None) -> None:
         with self._lock:
             idle = not self._latest
-            self._latest[name] = body
+            self._latest[kind, name] = body
         if idle:
             self._main.call_soon_threadsafe(self._deliver)
 
@@ -156,11 +168,12 @@ class TenantsWatch:
     def _deliver(self) -> None:
         with self._lock:
             latest, self._latest = self._latest, {}
-        for name, body in latest.items():
+        for (kind, name), body in latest.items():
+            source = self._sources[kind]
             if body is None:
-                self._gone(name)
+                source.gone(name)
             else:
-                self._seen(name, body)
+                source.seen(name, body)
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -174,7 +187,7 @@ def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def _settings() -> kopf.OperatorSettings:
-    """Return settings for watching one kind and writing nothing."""
+    """Return settings for watching and writing nothing."""
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True
     settings.posting.enabled = False
