@@ -1,16 +1,17 @@
 """The admission policies: whether those in the cluster are the ones that belong to this version.
 
-Digests of the pack are generated (:mod:`securetenant.api.pack_digests`). A policy that is missing,
-weakened or extended is named: the operator neither writes policies nor may it.
+Digests of the pack are in ``pack.sums``. A policy that is missing, weakened or extended is named:
+the operator does not write policies, and has no right to.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from typing import Any
 
-from securetenant.api import kinds, pack_digests
+from securetenant.api import kinds
 from securetenant.api.objects import Body, Ref
 
 _DEFAULTS: Mapping[str, Any] = {
@@ -26,6 +27,8 @@ WITHOUT_MUTATION = (
     " where they would be mended"
 )
 _MUTATING = (kinds.MUTATING_POLICY.name, kinds.MUTATING_BINDING.name)
+_KINDS = frozenset({*_MUTATING, kinds.VALIDATING_POLICY.name, kinds.VALIDATING_BINDING.name})
+_LINE = re.compile(r"(?P<digest>[0-9a-f]{32})  (?P<kind>\w+) (?P<name>[a-z0-9.-]+)\n")
 
 
 class Level(Enum):
@@ -54,19 +57,46 @@ def digest(body: Body) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def problem(seen: Mapping[Ref, str], *, mutates: bool) -> str:
+def write(bodies: Iterable[Body]) -> str:
+    """Return the digests of the policies and bindings among these objects, one line for each."""
+    rows = sorted(
+        (body["kind"], body["metadata"]["name"], digest(body))
+        for body in bodies
+        if body["kind"] in _KINDS
+    )
+    return "".join(f"{text}  {kind} {name}\n" for kind, name, text in rows)
+
+
+def read(text: str) -> dict[Ref, str]:
+    """Return what :func:`write` wrote. Raises ValueError if the text is anything else.
+
+    A line that is lost is a policy that nobody would miss.
+    """
+    found: dict[Ref, str] = {}
+    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+        match = _LINE.fullmatch(line)
+        if not match or match["kind"] not in _KINDS:
+            raise ValueError(f"line {number} is not a digest, a kind and a name")
+        found[Ref(match["kind"], "", match["name"])] = match["digest"]
+    if missing := _KINDS - {ref.kind for ref in found}:
+        raise ValueError(f"no line has the kind {', '.join(sorted(missing))}")
+    return found
+
+
+def problem(seen: Mapping[Ref, str], expected: Mapping[Ref, str], *, mutates: bool) -> str:
     """Say which policies are not in force as installed, with the remedy; nothing if all are.
 
     ``mutates`` says whether the API server knows mutating policies.
     """
     wrong, folders = [], set()
-    for kind, name, expected in pack_digests.DIGESTS:
-        if kind in _MUTATING and not mutates:
+    for ref, shipped in expected.items():
+        mutating = ref.kind in _MUTATING
+        if mutating and not mutates:
             continue
-        found = seen.get(Ref(kind, "", name))
-        if found != expected:
-            wrong.append(f"{kind} {name} {'is missing' if found is None else 'was changed'}")
-            folders.add("manifests/policies" + ("/mutating" if kind in _MUTATING else ""))
+        found = seen.get(ref)
+        if found != shipped:
+            wrong.append(f"{ref} {'is missing' if found is None else 'was changed'}")
+            folders.add("manifests/policies" + ("/mutating" if mutating else ""))
     if not wrong:
         return ""
     more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004 - enough to read.

@@ -1,15 +1,15 @@
 """The ClusterRoles that come with this version: whether they allow what they allowed.
 
-What they allow is generated (:mod:`securetenant.api.pack_roles`). The RoleBindings of tenants, and
-the bindings of our own identities, give them by name: a role that somebody widened acts at once, in
-every namespace. Bindings are not compared: anyone who may write them can give anything to anybody
-under any other name.
+What they allow is in ``roles.tsv``. The RoleBindings of tenants, and the bindings of our own
+identities, give them by name: a role that somebody widened acts at once, in every namespace.
+Bindings are not compared: anyone who may write them can give anything to anybody under any other
+name.
 """
 
 import itertools
 from collections.abc import Iterable, Mapping
 
-from securetenant.api import names, pack_roles
+from securetenant.api import names
 from securetenant.api.objects import Body
 
 Allowed = Mapping[str, frozenset[str]]
@@ -29,10 +29,7 @@ OWN = (
 COMPARED = frozenset({*TENANTS, *OWN})
 """The others are for people, to whom the platform team binds and fits them."""
 
-_EXPECTED: dict[str, dict[str, frozenset[str]]] = {}
-for _name, _what, _verbs in pack_roles.ROLES:
-    _EXPECTED.setdefault(_name, {})[_what] = frozenset(_verbs.split())
-
+_COLUMNS = 3
 _SHOWN = 3
 _AGGREGATION = "aggregationRule"
 
@@ -49,11 +46,41 @@ def allowed(role: Body) -> dict[str, frozenset[str]]:
     return {what: frozenset(verbs) for what, verbs in sorted(found.items())}
 
 
-def problem(seen: Mapping[str, Allowed], compared: Iterable[str]) -> str:
+def write(bodies: Iterable[Body]) -> str:
+    """Return what the ClusterRoles among these objects allow that are compared.
+
+    One line for each subject, in three columns: the role, the subject, the verbs.
+    """
+    rows = sorted(
+        (body["metadata"]["name"], what, " ".join(sorted(verbs)))
+        for body in bodies
+        if body["kind"] == "ClusterRole" and body["metadata"]["name"] in COMPARED
+        for what, verbs in allowed(body).items()
+    )
+    return "".join("\t".join(row) + "\n" for row in rows)
+
+
+def read(text: str) -> dict[str, Allowed]:
+    """Return what :func:`write` wrote. Raises ValueError if the text is anything else."""
+    found: dict[str, dict[str, frozenset[str]]] = {}
+    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+        columns = line.split("\t")
+        if len(columns) != _COLUMNS or not all(columns) or not line.endswith("\n"):
+            raise ValueError(f"line {number} is not a role, a subject and verbs")
+        name, what, verbs = columns
+        found.setdefault(name, {})[what] = frozenset(verbs.split())
+    if missing := COMPARED - found.keys():
+        raise ValueError(f"no line has the role {', '.join(sorted(missing))}")
+    return dict(found)
+
+
+def problem(
+    seen: Mapping[str, Allowed], expected: Mapping[str, Allowed], compared: Iterable[str]
+) -> str:
     """Say which of these roles allow something else than they should, with the remedy."""
     wrong, folders = [], set()
     for name in compared:
-        told = _difference(seen.get(name), _EXPECTED[name])
+        told = _difference(seen.get(name), expected[name])
         if told:
             wrong.append(f"ClusterRole {name} {told}")
             folders.add("manifests/roles" if name in TENANTS else "your overlay of manifests")

@@ -3,7 +3,7 @@
 from securetenant.api import kinds, names
 from securetenant.api.objects import Body, Ref
 from securetenant.api.tenancysettings import SETTINGS_NAME_RULE, SettingsSpec
-from securetenant.plan import override, pack, roles, schemas
+from securetenant.plan import override, pack, roles, schemas, shipped
 from securetenant.plan.override import Binding
 from securetenant.plan.pack import Level
 from securetenant.plan.roles import Allowed
@@ -63,22 +63,22 @@ class Platform:
     @property
     def policies_problem(self) -> str:
         """Say which admission policies are not in force as installed, or nothing."""
-        return pack.problem(self._policies, mutates=self.mutates)
+        return pack.problem(self._policies, shipped.DIGESTS, mutates=self.mutates)
 
     @property
     def roles_problem(self) -> str:
         """Say which roles in tenants' namespaces allow something else than this version's."""
-        return roles.problem(self._roles, roles.TENANTS)
+        return roles.problem(self._roles, shipped.ROLES, roles.TENANTS)
 
     @property
     def access_problem(self) -> str:
         """Say the same of those that tenants' members hold."""
-        return roles.problem(self._roles, roles.ACCESS)
+        return roles.problem(self._roles, shipped.ROLES, roles.ACCESS)
 
     @property
     def own_roles_problem(self) -> str:
         """Say the same of those of our own identities."""
-        return roles.problem(self._roles, roles.OWN)
+        return roles.problem(self._roles, shipped.ROLES, roles.OWN)
 
     @property
     def remark(self) -> str:
