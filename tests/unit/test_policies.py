@@ -22,3 +22,14 @@ def test_exemptions_of_one_name_exempt_the_same() -> None:
                     found[each["name"]].add(re.sub(r"\s+", " ", each["expression"]))
     several = {name for name, texts in found.items() if name.startswith("not-") and len(texts) > 1}
     assert several == DIFFERENT
+
+
+def test_lines_can_be_read_without_scrolling() -> None:
+    """A regular expression has no place to break it."""
+    long = [
+        f"{file.name}:{number}"
+        for file in POLICIES.rglob("*.yaml")
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+        if len(line) > 118 and " " in line.strip()
+    ]
+    assert long == []
