@@ -1,27 +1,153 @@
-"""What repeats itself in the policies means the same wherever it stands."""
+"""What repeats itself in the policies means the same wherever it stands.
+
+CEL includes nothing from elsewhere, so policies copy. Who has read one copy believes the others.
+"""
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any
 
 import yaml
 
 from harness import ROOT
 
 POLICIES = ROOT / "manifests" / "policies"
-DIFFERENT = frozenset({"not-a-controller", "not-allowed-more-anyway"})
-"""Exemptions that each policy words for what it is about: `early_exits.py` has the reasons."""
+PREFIX = "securetenant-"
+
+VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "each kind keeps what is judged in other fields": {
+        "addresses": ("network", "services"),
+        "annotations": ("ingress", "pods", "routes"),
+        "changes-something": (
+            "access",
+            "annotations",
+            "endpoints",
+            "ingress",
+            "managed",
+            "network",
+            "services",
+            "terminating",
+        ),
+        "class": ("ingress", "volumes"),
+        "concerns-tenants": ("namespaces", "nodes"),
+        "foreign": ("ingress", "pods-hardening"),
+        "hosts": ("ingress", "routes"),
+        "isProtected": ("operator-fence-namespaces", "operator-fence-walls"),
+        "references": ("owners", "pods"),
+        "rules": ("ingress", "network", "operator-bounds", "operator-fence-walls"),
+        "sources": ("pods-hardening", "volumes"),
+        "strangers": ("access", "network", "operator-fence-flows"),
+        "templates": ("finalizers", "owners"),
+        "tenant": ("operator-fence-tiers", "operator-fence-walls"),
+        "touched": ("namespaces", "nodes"),
+    },
+    "each policy looks only at lists of its own, and only at what it could find there": {
+        "fresh": ("annotations", "ingress", "owners", "pods-hardening"),
+        "leaves-something-out": ("pod-defaults", "pod-placement"),
+        "lists": ("pods", "pods-hardening"),
+        "pulls-always": ("debug-defaults", "pull-policy"),
+        "tooLong": ("access", "finalizers", "ingress", "network", "pods", "pods-hardening"),
+    },
+    "an owner is found by its kind, or by its uid": {
+        "names-such-an-owner": ("owners", "owners-uid"),
+    },
+    "the operator is kept within its job, or within what the platform team allows": {
+        "isBinding": ("operator-bounds", "operator-fence-walls"),
+        "queueing": ("operator-bounds", "operator-fence-flows"),
+        "roles": ("operator-bounds", "operator-fence-walls"),
+        "subjects": ("operator-bounds", "operator-fence-walls"),
+    },
+    "other annotations are harmless on other kinds": {
+        "harmless": ("annotations", "ingress", "pods"),
+        "refused": ("annotations", "ingress", "services"),
+    },
+    "paths in annotations of dashboards, or of an Ingress": {
+        "escaping": ("annotations", "ingress"),
+    },
+    "groups of a regular expression, of an API, or of people": {
+        "group": ("ingress", "owners"),
+        "groups": ("ingress", "operator-bounds"),
+    },
+    "early_exits.py says of each policy why these are exempt": {
+        "not-a-controller": ("annotations", "endpoints", "finalizers", "terminating"),
+        "not-allowed-more-anyway": ("access", "annotations"),
+    },
+    "the command shows where the limit is written": {
+        "see": ("annotations", "operator-bounds", "operator-fence"),
+    },
+}
+"""Names that mean several things: why, and one policy for each of the texts that they stand for."""
 
 
-def test_exemptions_of_one_name_exempt_the_same() -> None:
-    """Who checks one believes the others."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for file in POLICIES.rglob("*.yaml"):
+def policies() -> Iterator[Mapping[str, Any]]:
+    for file in sorted(POLICIES.rglob("*.yaml")):
         for body in yaml.safe_load_all(file.read_text(encoding="utf-8")):
             if body["kind"].endswith("AdmissionPolicy"):
-                for each in body["spec"].get("matchConditions", ()):
-                    found[each["name"]].add(re.sub(r"\s+", " ", each["expression"]))
-    several = {name for name, texts in found.items() if name.startswith("not-") and len(texts) > 1}
-    assert several == DIFFERENT
+                yield body
+
+
+def named() -> dict[str, dict[str, str]]:
+    """Return the texts of each name, by policy; a policy's own name is left out of them."""
+    found: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for body in policies():
+        spec, policy = body["spec"], body["metadata"]["name"]
+        for each in (*spec.get("matchConditions", ()), *spec.get("variables", ())):
+            text = re.sub(r"\s+", " ", each["expression"]).strip()
+            text = text.replace(f" {policy}'", " THIS'")
+            found[each["name"]][policy.removeprefix(PREFIX)] = text
+    return found
+
+
+def test_what_has_one_name_is_the_same_text_or_one_of_the_listed() -> None:
+    """Each long list of annotations was copied by hand, and nothing held the copies together."""
+    listed = {name: anchors for names in VARIANTS.values() for name, anchors in names.items()}
+    found = named()
+    assert {name for name, texts in found.items() if len(set(texts.values())) > 1} == listed.keys()
+    for name, anchors in listed.items():
+        known = {found[name][each] for each in anchors}
+        assert len(known) == len(anchors), f"{name}: two of {anchors} became the same"
+        others = [policy for policy, text in found[name].items() if text not in known]
+        assert others == [], f"{name}: these have a text of their own"
+
+
+LONG = 8
+"""Shorter lists repeat by chance: containers, initContainers, volumes."""
+PART_OF = {("annotations", "routes"), ("ingress", "routes"), ("routes", "services")}
+"""Routes need no annotations of controllers of Ingresses: theirs are what all lists begin with."""
+
+
+def long_lists() -> Iterator[tuple[str, list[str]]]:
+    """Yield each list of many words that a policy holds."""
+    for body in policies():
+        spec = body["spec"]
+        for each in (
+            *spec.get("matchConditions", ()),
+            *spec.get("variables", ()),
+            *spec.get("validations", ()),
+        ):
+            for found in re.findall(r"\[((?:\s*'[^']*',)+\s*'[^']*')\s*\]", each["expression"]):
+                words = re.findall(r"'([^']*)'", found)
+                if len(words) >= LONG:
+                    yield body["metadata"]["name"].removeprefix(PREFIX), words
+
+
+def test_long_lists_that_share_half_of_their_words_are_the_same() -> None:
+    """Annotations of Services and Ingresses, and kinds that are built in: three times in owners."""
+    different = {
+        tuple(sorted((one, other)))
+        for (one, words), (other, others) in combinations(long_lists(), 2)
+        if words != others and len(set(words) & set(others)) * 2 >= min(len(words), len(others))
+    }
+    assert different == PART_OF
+
+
+def test_what_protects_others_is_repeated_word_for_word() -> None:
+    """In Audit mode pods-shared.yaml refuses what pods-hardening.yaml only warns of."""
+    rules = {body["metadata"]["name"]: body["spec"].get("validations", ()) for body in policies()}
+    shared, hardening = rules[f"{PREFIX}pods-shared"], rules[f"{PREFIX}pods-hardening"]
+    assert [each for each in shared if each not in hardening] == []
 
 
 def test_lines_can_be_read_without_scrolling() -> None:
