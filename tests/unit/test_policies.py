@@ -159,3 +159,19 @@ def test_lines_can_be_read_without_scrolling() -> None:
         if len(line) > 118 and " " in line.strip()
     ]
     assert long == []
+
+
+def test_each_policy_begins_with_what_it_does_and_which_attacks_it_answers() -> None:
+    """The page on the guards says that one can read it there."""
+    unexplained = []
+    for file in sorted(POLICIES.rglob("*.yaml")):
+        for text in re.split(r"^---\n", file.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            body = yaml.safe_load(text)
+            if not body["kind"].endswith("AdmissionPolicy"):
+                continue
+            head = text[: text.index("apiVersion:")]
+            refuses = head.startswith("# Refuses") and "\n# Answers: " in head
+            sets = head.startswith("# Sets") and body["kind"] == "MutatingAdmissionPolicy"
+            if not refuses and not sets:
+                unexplained.append(body["metadata"]["name"])
+    assert unexplained == []
