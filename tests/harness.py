@@ -148,11 +148,15 @@ class Api:
 
     def watch(self, kind: kinds.Kind) -> Iterator[Any]:
         """Yield the events of a kind, from now until the server goes."""
+        yield from self.follow(f"{kind.path()}?watch=true")
+
+    def follow(self, target: str) -> Iterator[Any]:
+        """Yield the events of a watch until the server ends it."""
         connection = http.client.HTTPSConnection(
             "127.0.0.1", self._port, timeout=None, context=self._context
         )
         with contextlib.closing(connection):
-            connection.request("GET", f"{kind.path()}?watch=true")
+            connection.request("GET", target, headers=self._headers)
             response = connection.getresponse()
             if response.status == 429:  # A kind that was just installed asks for a second.
                 time.sleep(1)

@@ -1,11 +1,14 @@
 """Whose namespace it is: the table of all cases."""
 
+import datetime
+
 import pytest
 
 from securetenant.api import names
 from securetenant.plan import claim
 from securetenant.plan.claim import Claim
 from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts
+from securetenant.plan.resting import Rest
 
 OURS = {names.TENANT_LABEL: "acme", names.STATE_LABEL: names.ACTIVE}
 RETAINED = {names.TENANT_LABEL: "acme", names.STATE_LABEL: names.RETAINED}
@@ -68,15 +71,16 @@ def test_a_namespace_on_its_way_out_is_waited_for() -> None:
             False,
             "Namespace space belongs to tenant mova. Choose another name, or remove it from"
             " SecureTenant mova; where spec.deletionPolicy of that is Retain, then delete it with"
-            ' all it holds: kubectl --as "$USER" --as-group securetenant:break-glass delete'
-            " namespace space",
+            " all it holds, after which its name rests (TenancySettings, namesRestDays): kubectl"
+            ' --as "$USER" --as-group securetenant:break-glass delete namespace space',
             id="in its spec",
         ),
         pytest.param(
             {names.TENANT_LABEL: "mova", names.STATE_LABEL: names.RETAINED},
             False,
             "Namespace space belongs to tenant mova, which let go of it, and was retained. Choose"
-            ' another name, or delete it with all it holds: kubectl --as "$USER" --as-group'
+            " another name, or delete it with all it holds, after which its name rests"
+            ' (TenancySettings, namesRestDays): kubectl --as "$USER" --as-group'
             " securetenant:break-glass delete namespace space",
             id="removed already",
         ),
@@ -102,3 +106,36 @@ def test_nothing_is_advised_that_was_done_already(
     """E11: "remove it from SecureTenant mova first" was said of what had been removed."""
     observed = Observed(1, "u", b"", NamespaceFacts(labels, {}, terminating))
     assert claim.judge("acme", "uid", "space", observed, None).message == told
+
+
+GONE = datetime.datetime(2026, 11, 29, 12, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("former", "told"),
+    [("beta", "tenant beta"), ("acme", "an earlier SecureTenant acme")],
+)
+def test_a_name_that_rests_is_not_given_and_not_the_tenants_own(former: str, told: str) -> None:
+    """F11: who had access to the former namespace reads the new one by a watch that is open."""
+    verdict = claim.judge("acme", "uid", "space", None, None, Rest(former, 30, GONE))
+    assert verdict.claim is Claim.RESTING
+    assert not claim.is_owned(verdict, is_protected=False)
+    assert verdict.message == (
+        f"Namespace space belonged to {told} and was gone at 2026-11-29T12:00:00Z. Its name rests,"
+        " because anyone who had access to it can still have a watch open. Choose another name,"
+        " wait until 2026-12-29T12:00:00Z, or, once every API server was restarted after"
+        " 2026-11-29T12:10:00Z: kubectl annotate securetenant acme --overwrite"
+        " securetenant.io/reuse-names=space"
+    )
+
+
+def test_it_is_not_promised_that_a_name_is_given_once_its_namespace_is_gone() -> None:
+    labels = {names.TENANT_LABEL: "beta"}
+    observed = Observed(1, "u", b"", NamespaceFacts(labels, {}, True))
+    verdict = claim.judge("acme", "uid", "space", observed, None, Rest("beta", 7, None))
+    assert verdict.claim is Claim.FOREIGN
+    assert verdict.message == (
+        "Namespace space belongs to tenant beta and is being deleted. Its name rests for 7 days"
+        " from then on. Choose another name, or see whether nobody can still watch it before you"
+        " run: kubectl annotate securetenant acme --overwrite securetenant.io/reuse-names=space"
+    )

@@ -14,6 +14,7 @@ from securetenant.plan import claim, ownership, termination
 from securetenant.plan.claim import Claim
 from securetenant.plan.ownership import NamespaceFacts, Observed
 from securetenant.reconcile.departures import Departures
+from securetenant.reconcile.resting import Resting
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
 from securetenant.status.outcome import Outcome
@@ -98,6 +99,7 @@ def departures(store: Store) -> Departures:
         statuses=unused,
         bindings=unused,
         traffic=unused,
+        resting=Resting(store=store, tenants=Tenants, settings=settings_spec, now=lambda: NOW),
         now=lambda: NOW,
     )
 

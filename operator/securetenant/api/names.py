@@ -33,6 +33,10 @@ ADOPT_ANNOTATION = f"{GROUP}/adopt"
 REQUESTED_ANNOTATION = f"{GROUP}/requested-at"
 """On a SecureTenant: any new value asks for another look at everything. On TenancySettings: any new
 value lets a roll-out go on that was halted."""
+REUSE_ANNOTATION = f"{GROUP}/reuse-names"
+"""On a SecureTenant: names of namespaces, separated by commas, that it gets although they rest."""
+REST_DAYS = 30
+"""For how long a name rests, where TenancySettings do not say."""
 FINALIZER = f"{GROUP}/teardown"
 """Makes deletion visible: nothing is torn down that was not seen to be deleted."""
 

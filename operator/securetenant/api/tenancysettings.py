@@ -311,6 +311,11 @@ class SettingsSpec(Model):
     """How many SecureTenants with deletionPolicy Delete may lose namespaces within an hour, because
     they are deleted or because namespaces leave their list; the next ones wait. A tenant counts
     once, however many namespaces it loses. 0 stops every deletion of a namespace."""
+    names_rest_days: (
+        Annotated[int, Field(ge=0, le=365, json_schema_extra={"format": "int32"})] | None
+    ) = None
+    """For how many days no other SecureTenant gets a namespace's name that one had. Absent: 30.
+    0: at once, also while a member of the former tenant still watches it."""
 
     rules = (
         _networks_rule("metadataAddresses"),
@@ -346,6 +351,11 @@ class SettingsSpec(Model):
             path=".defaultQuota",
         ),
     )
+
+    @property
+    def rest_days(self) -> int:
+        """Return for how many days names rest."""
+        return names.REST_DAYS if self.names_rest_days is None else self.names_rest_days
 
     @functools.cached_property
     def kept_networks(self) -> tuple[addresses.Network, ...]:
@@ -393,6 +403,21 @@ class Teardown(Model):
     """When the first of its namespaces was about to be deleted."""
 
 
+class FormerName(Model):
+    """A namespace's name that a SecureTenant let go, or lost."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    """The name of the namespace."""
+    tenant: Annotated[str, Field(max_length=63)]
+    """The name of the SecureTenant."""
+    uid: Annotated[str, Field(max_length=64)]
+    """The uid of the SecureTenant; empty where it is not known."""
+    since: (
+        Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None
+    ) = None
+    """When the namespace was seen to be gone. Absent while it is there."""
+
+
 class SettingsStatus(Standing):
     """What the operator has seen, and what it deleted."""
 
@@ -405,6 +430,15 @@ class SettingsStatus(Standing):
     ) = None
     """Tenants whose namespaces were deleted within the last hour, for spec.teardownsPerHour. The
     operator reads it when it starts."""
+    former_names: (
+        Annotated[
+            tuple[FormerName, ...],
+            Field(max_length=2000, json_schema_extra=listed("map", "name")),
+        ]
+        | None
+    ) = None
+    """Names of namespaces that no other SecureTenant gets yet, for spec.namesRestDays; of more than
+    2000, the oldest is forgotten. The operator reads it when it starts."""
 
 
 class TenancySettings(Model):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from securetenant.api import names
 from securetenant.plan import termination
 from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts
+from securetenant.plan.resting import Rest
 
 
 class Claim(Enum):
@@ -21,6 +22,8 @@ class Claim(Enum):
     """It was the tenant's, was let go with its walls, and waits for consent."""
     TERMINATING = auto()
     """It is the tenant's and on its way out: it is made again afterwards."""
+    RESTING = auto()
+    """It does not exist, and was another SecureTenant's: it is not created yet."""
 
 
 class Verdict(NamedTuple):
@@ -33,21 +36,30 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    tenant: str, uid: str, namespace: str, observed: Observed | None, policy: PolicyFacts | None
+    tenant: str,
+    uid: str,
+    namespace: str,
+    observed: Observed | None,
+    policy: PolicyFacts | None,
+    rest: Rest | None = None,
 ) -> Verdict:
     """Decide by the namespace's labels and the TenantPolicy in it.
 
     The operator alone writes TenantPolicies, so a namespace that holds one of the tenant and
     has no label has lost its label. ``uid`` is that of the SecureTenant: another one of the
-    same name takes namespaces over only with consent.
+    same name takes namespaces over only with consent. ``rest`` says why the tenant does not get the
+    name once the namespace is gone.
     """
     if observed is None or not isinstance(observed.facts, NamespaceFacts):
+        if rest is not None:
+            return Verdict(Claim.RESTING, _resting(tenant, namespace, rest))
         return Verdict(Claim.ABSENT)
     labels = observed.facts.labels
     owner = labels.get(names.TENANT_LABEL) or (policy.tenant if policy else "")
     if not owner:
         if observed.facts.terminating:
-            return Verdict(Claim.FOREIGN, _going(namespace, "belongs to no tenant"))
+            going = _going(tenant, namespace, "belongs to no tenant", rest)
+            return Verdict(Claim.FOREIGN, going)
         return Verdict(
             Claim.FOREIGN,
             f"Namespace {namespace} exists and belongs to no tenant. Choose another name, or"
@@ -55,7 +67,10 @@ def judge(
         )
     let_go = labels.get(names.STATE_LABEL) == names.RETAINED
     if owner != tenant:
-        return Verdict(Claim.FOREIGN, _foreign(namespace, owner, observed.facts, let_go=let_go))
+        if observed.facts.terminating:
+            going = _going(tenant, namespace, f"belongs to tenant {owner}", rest)
+            return Verdict(Claim.FOREIGN, going)
+        return Verdict(Claim.FOREIGN, _foreign(namespace, owner, let_go=let_go))
     is_anothers = policy is not None and policy.tenant_uid != uid
     consent = observed.facts.annotations.get(names.ADOPT_ANNOTATION) == tenant
     needs_consent = (let_go or is_anothers) and not consent
@@ -76,12 +91,11 @@ def judge(
     return Verdict(Claim.OWN, is_owned=True)
 
 
-def _foreign(namespace: str, owner: str, facts: NamespaceFacts, *, let_go: bool) -> str:
+def _foreign(namespace: str, owner: str, *, let_go: bool) -> str:
     """Say what to do about another tenant's namespace: what was done already is not advised."""
-    if facts.terminating:
-        return _going(namespace, f"belongs to tenant {owner}")
     delete = (
-        'delete it with all it holds: kubectl --as "$USER" --as-group securetenant:break-glass'
+        "delete it with all it holds, after which its name rests (TenancySettings, namesRestDays):"
+        ' kubectl --as "$USER" --as-group securetenant:break-glass'
         f" delete namespace {namespace}"
     )
     if let_go:
@@ -95,8 +109,32 @@ def _foreign(namespace: str, owner: str, facts: NamespaceFacts, *, let_go: bool)
     )
 
 
-def _going(namespace: str, whose: str) -> str:
-    return f"Namespace {namespace} {whose} and is being deleted. It is created once it is gone."
+def _going(tenant: str, namespace: str, whose: str, rest: Rest | None) -> str:
+    going = f"Namespace {namespace} {whose} and is being deleted."
+    if rest is None:
+        return f"{going} It is created once it is gone."
+    return (
+        f"{going} Its name rests for {rest.days} days from then on. Choose another name, or see"
+        f" whether nobody can still watch it before you run: {_reuse(tenant, namespace)}"
+    )
+
+
+def _resting(tenant: str, namespace: str, rest: Rest) -> str:
+    whose = (
+        f"an earlier SecureTenant {tenant}" if rest.tenant == tenant else f"tenant {rest.tenant}"
+    )
+    return (
+        f"Namespace {namespace} belonged to {whose} and was gone at {rest.gone}. Its name rests,"
+        " because anyone who had access to it can still have a watch open. Choose another name,"
+        f" wait until {rest.until}, or, once every API server was restarted after {rest.compacted}:"
+        f" {_reuse(tenant, namespace)}"
+    )
+
+
+def _reuse(tenant: str, namespace: str) -> str:
+    return (
+        f"kubectl annotate securetenant {tenant} --overwrite {names.REUSE_ANNOTATION}={namespace}"
+    )
 
 
 def is_anothers(uid: str, observed: Observed | None, policy: PolicyFacts | None) -> bool:

@@ -13,6 +13,7 @@ from securetenant.plan.ownership import NamespaceFacts, PolicyFacts
 from securetenant.reconcile.bindings import Bindings, removed
 from securetenant.reconcile.errors import ConflictError, MissingError
 from securetenant.reconcile.ports import Cluster, Meter
+from securetenant.reconcile.resting import Resting
 from securetenant.reconcile.statuses import Statuses
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record
@@ -61,6 +62,7 @@ class Departures:
         statuses: Statuses,
         bindings: Bindings,
         traffic: Traffic,
+        resting: Resting,
         now: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
@@ -71,6 +73,7 @@ class Departures:
         self._statuses = statuses
         self._bindings = bindings
         self._traffic = traffic
+        self._resting = resting
         self._now = now
         self.brake = Brake()
 
@@ -121,12 +124,18 @@ class Departures:
     ) -> Decision:
         """Retain or delete one namespace, unless its deletion waits.
 
-        The one place that deletes a namespace. Raises a :class:`ClusterError`.
+        The one place that deletes a namespace. Its name rests first. Raises a
+        :class:`ClusterError`.
         """
-        if self._dooms(record, namespace):
+        is_doomed = self._dooms(record, namespace)
+        unsaved = self._resting.leave((namespace,), must=is_doomed)
+        if is_doomed:
             decision = self._decide(name, record, settings)
             if decision != Decision():
                 return decision
+        if unsaved:
+            return Decision(is_unsaved=True)
+        if is_doomed:
             # Somebody else may make a namespace of that name afterwards.
             for ref in await self._bindings.close(namespace, ""):
                 self._statuses.announce(
@@ -164,6 +173,8 @@ class Departures:
         Raises a :class:`ClusterError`.
         """
         owned = self._store.owned_by(name)
+        # In one write, with the entry of the brake.
+        unsaved = self._resting.leave(owned)
         if any(self._dooms(record, each) for each in self._left(owned)):
             decision = self._decide(name, record, bounds)
             if decision.is_unsaved:
@@ -178,6 +189,8 @@ class Departures:
         left = sorted(each for each in owned if not self._is_over(each))
         if left:
             return self._waiting(left)
+        if unsaved or self._resting.book.waits(name):
+            return Step(leftovers=[], is_unsaved=True)
         if not owned:
             # What was retained keeps it: the walls stay.
             await self._tiers.delete(name)

@@ -14,6 +14,7 @@ from securetenant.api.nodes import TenantNodes
 from securetenant.api.objects import Body, Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import expected, ownership, pids
+from securetenant.plan.resting import Owner
 from securetenant.plan.traffic import Reach
 from securetenant.reconcile import keys, statuses, tiers
 from securetenant.reconcile.bindings import Bindings, removed
@@ -34,6 +35,7 @@ from securetenant.reconcile.pids import Pids
 from securetenant.reconcile.platform import Platform
 from securetenant.reconcile.ports import Announcer, Cluster, Kubelets, Meter
 from securetenant.reconcile.queue import Queue
+from securetenant.reconcile.resting import Resting
 from securetenant.reconcile.rollout import Rollout
 from securetenant.reconcile.statuses import Statuses
 from securetenant.reconcile.store import Store
@@ -76,7 +78,14 @@ class Engine:
         workers: int = 32,
     ) -> None:
         self.store = store
-        self.tenants = Tenants()
+        self.platform = Platform()
+        self.resting = Resting(
+            store=store,
+            tenants=lambda: self.tenants,
+            settings=lambda: self.platform.settings,
+            now=now,
+        )
+        self.tenants = Tenants(self.resting.gives)
         self.queue = Queue[Key](
             clock=time.monotonic,
             chance=random.Random(),  # noqa: S311 - jitter.
@@ -88,10 +97,14 @@ class Engine:
         self._now = now
         self._workers = workers
         self._worker = Worker(
-            cluster=cluster, store=store, meter=meter, announcer=announcer, now=now
+            cluster=cluster,
+            store=store,
+            meter=meter,
+            announcer=announcer,
+            now=now,
+            gives=self.resting.gives,
         )
         self.heartbeat = Heartbeat(cluster=cluster, holder=holder, now=now)
-        self.platform = Platform()
         self.rollout = Rollout()
         self.nodes = Nodes(
             cluster=cluster,
@@ -117,6 +130,7 @@ class Engine:
             statuses=self._statuses,
             bindings=self.bindings,
             traffic=self.traffic,
+            resting=self.resting,
             now=now,
         )
         self.unkept = Unkept(cluster=cluster, meter=meter, store=store, worker=self._worker)
@@ -146,6 +160,9 @@ class Engine:
     def tenant_gone(self, name: str) -> None:
         """Take note that a SecureTenant is gone: its walls stay, nobody keeps them any more."""
         concerned = self.tenants.concerned(name)
+        if self.tenants.get(name) is not None and self.resting.leave(self.store.owned_by(name)):
+            # It went without waiting for us.
+            self.queue.add(keys.Settings())
         record = self.tenants.forget(name)
         if record is None:
             return
@@ -178,6 +195,7 @@ class Engine:
         if body["metadata"]["name"] == names.SETTINGS_NAME:
             self.rollout.take_request(body)
             self.departures.brake.load(body.get("status") or {}, self._now())
+            self.resting.book.load(body.get("status") or {}, self._now())
         self.queue.add(keys.Settings())
 
     def settings_gone(self, ref: Ref, _: int) -> None:
@@ -281,22 +299,33 @@ class Engine:
 
     def object_seen(self, ref: Ref, body: Body) -> None:
         """Take an object as it now is."""
+        whose = self._whose(ref)
         if self.store.put(ref, ownership.observe(body)):
+            self._follow_names(ref, whose)
             self._wake(ref)
             self._follow_moves()
             self._follow_hostnames()
 
     def object_gone(self, ref: Ref, version: int) -> None:
         """Take note that an object was deleted."""
-        owner = self.store.owner_of(ref.name) if ref.kind == kinds.NAMESPACE.name else ""
+        whose = self._whose(ref)
         if self.store.drop(ref, version):
+            self._follow_names(ref, whose)
             self._wake(ref)
             self._follow_moves()
             self._follow_hostnames()
-            if owner:
-                self._wake_tenant(owner)
-                self._wake_tier(tiers.ref_of(owner))
-                self._wake_nodes(self.nodes.of(owner))
+            if whose is not None:
+                self._wake_tenant(whose.tenant)
+                self._wake_tier(tiers.ref_of(whose.tenant))
+                self._wake_nodes(self.nodes.of(whose.tenant))
+
+    def _whose(self, ref: Ref) -> Owner | None:
+        return self.resting.whose(ref.name) if ref.kind == kinds.NAMESPACE.name else None
+
+    def _follow_names(self, ref: Ref, before: Owner | None) -> None:
+        """Let the name of a namespace that goes rest."""
+        if ref.kind == kinds.NAMESPACE.name and self.resting.follow(ref.name, before):
+            self.queue.add(keys.Settings())
 
     def foreign_seen(self, watched: Watched, ref: Ref, body: Body) -> None:
         """Record an object in a tenant's namespace that the operator did not make."""
@@ -461,6 +490,7 @@ class Engine:
 
     async def run(self) -> None:
         """Work until cancelled, or until :meth:`stop` and what was begun is done."""
+        self.resting.begin()
         async with asyncio.TaskGroup() as group:
             for number in range(self._workers):
                 group.create_task(self._work(), name=f"worker {number}")
@@ -837,6 +867,7 @@ class Engine:
                 len(self.tenants.records), self.platform.settings_problem
             ),
             teardowns=self.departures.brake.stored(),
+            former_names=self.resting.stored(),
             previous=previous,
             now=self._now(),
         )
@@ -848,7 +879,7 @@ class Engine:
                 self.platform.take_status(answer)
         # The body as it was when this began may be an older one by now.
         stored = (self.platform.settings_body or {}).get("status") or {}
-        for tenant in self.departures.brake.saved(stored):
+        for tenant in {*self.departures.brake.saved(stored), *self.resting.book.saved(stored)}:
             self._wake_tenant(tenant)
         return False
 
@@ -879,6 +910,9 @@ class Engine:
         """Queue the namespaces that the spec does not name any more, each when its turn is."""
         if record.spec is None or record.is_suspended:
             return
+        left = self.store.owned_by(name) - record.units.keys()
+        if self.resting.leave(left) or self.resting.take(record):
+            self.queue.add(keys.Settings())
         for namespace in self.departures.leftovers(name, record):
             leftover = keys.Leftover(name, namespace)
             if delay is not None and namespace in delay.namespaces:

@@ -22,6 +22,7 @@ from securetenant.plan.expected import Expected, Known
 from securetenant.plan.hostnames import Claim, Hostnames
 from securetenant.plan.ledger import Part
 from securetenant.plan.ownership import Observed, PolicyFacts, QuotaFacts
+from securetenant.plan.resting import Gives, given
 from securetenant.plan.shares import TooSmall
 from securetenant.reconcile.store import Store
 from securetenant.status import conditions
@@ -141,6 +142,13 @@ class Record:
         return str(self.body["metadata"]["uid"])
 
     @property
+    def reused(self) -> frozenset[str]:
+        """Return the names that it gets although they rest, as the platform team says."""
+        annotations = self.body["metadata"].get("annotations") or {}
+        listed = str(annotations.get(names.REUSE_ANNOTATION, "")).split(",")
+        return frozenset(map(str.strip, listed))
+
+    @property
     def is_deleted(self) -> bool:
         """Tell whether its deletion was asked for and waits for us."""
         return "deletionTimestamp" in self.body["metadata"]
@@ -161,7 +169,8 @@ class Record:
 class Tenants:
     """All tenants, and which of them claim a namespace."""
 
-    def __init__(self) -> None:
+    def __init__(self, gives: Gives = given) -> None:
+        self._gives = gives
         self._records: dict[str, Record] = {}
         self._claims: defaultdict[str, set[str]] = defaultdict(set)
         self._naming: defaultdict[str, set[str]] = defaultdict(set)
@@ -270,7 +279,7 @@ class Tenants:
             spec = restrictions.reduce(record.good, asked, settings.bounds)
             followed = record.follows or followed
         record.spec = spec
-        record.own = owned(name, record.uid, spec, followed or settings, store)
+        record.own = owned(name, record.uid, spec, followed or settings, store, self._gives)
         agreements, lacking = self._agree(name, record, settings, store)
         settings = record.follows = followed or settings
         book = _share(record, spec, settings, store, name)
@@ -319,7 +328,7 @@ class Tenants:
         unit = record.units.get(namespace) if record else None
         if record is None or unit is None:
             return False
-        now = _is_owned(name, record.uid, namespace, unit.scope.settings, store)
+        now = _is_owned(name, record.uid, namespace, unit.scope.settings, store, self._gives)
         return now != (namespace in record.own)
 
     def holders(self, host: str) -> set[str]:
@@ -432,7 +441,8 @@ class Tenants:
             return _declaration(name, record)
         try:
             spec = _judge(name, record, settings)
-            own = owned(name, record.uid, spec, record.follows or settings, store)
+            follows = record.follows or settings
+            own = owned(name, record.uid, spec, follows, store, self._gives)
             return _declared(name, spec, own)
         except RefusedSpecError:
             return _declaration(name, record)
@@ -544,7 +554,12 @@ def _declared(name: str, spec: TenantSpec, own: frozenset[str]) -> Declaration:
 
 
 def owned(
-    tenant: str, uid: str, spec: TenantSpec, settings: SettingsSpec, store: Store
+    tenant: str,
+    uid: str,
+    spec: TenantSpec,
+    settings: SettingsSpec,
+    store: Store,
+    gives: Gives,
 ) -> frozenset[str]:
     """Return the namespaces that a spec names and that are the tenant's own.
 
@@ -553,12 +568,15 @@ def owned(
     return frozenset(
         entry.name
         for entry in spec.namespaces
-        if _is_owned(tenant, uid, entry.name, settings, store)
+        if _is_owned(tenant, uid, entry.name, settings, store, gives)
     )
 
 
-def _is_owned(tenant: str, uid: str, namespace: str, settings: SettingsSpec, store: Store) -> bool:
-    verdict = claim.judge(tenant, uid, namespace, *_seen(namespace, store))
+def _is_owned(
+    tenant: str, uid: str, namespace: str, settings: SettingsSpec, store: Store, gives: Gives
+) -> bool:
+    rest = gives(tenant, uid, namespace)
+    verdict = claim.judge(tenant, uid, namespace, *_seen(namespace, store), rest)
     return claim.is_owned(verdict, is_protected=settings.protects(namespace))
 
 
@@ -622,6 +640,7 @@ def what_people_change(body: Body) -> tuple[Any, ...]:
         metadata.get("deletionTimestamp"),
         metadata.get("finalizers"),
         metadata.get("annotations", {}).get(names.REQUESTED_ANNOTATION),
+        metadata.get("annotations", {}).get(names.REUSE_ANNOTATION),
     )
 
 

@@ -14,6 +14,7 @@ from securetenant.plan import claim, drift, expected, ownership, termination
 from securetenant.plan.claim import Claim, Verdict
 from securetenant.plan.expected import Expected, Inside
 from securetenant.plan.ownership import NamespaceFacts, PolicyFacts, QuotaFacts
+from securetenant.plan.resting import Gives, given
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
@@ -31,6 +32,7 @@ _REASONS = {
     Claim.FOREIGN: status.CONFLICT,
     Claim.RETAINED: status.CONSENT_NEEDED,
     Claim.TERMINATING: status.PROGRESSING,
+    Claim.RESTING: status.NAME_RESTING,
 }
 
 
@@ -66,6 +68,7 @@ class Worker:
     meter: Meter
     announcer: Announcer
     now: Callable[[], datetime]
+    gives: Gives = given
 
     async def converge(self, task: Task) -> Outcome:
         """Write what differs, in order, and say how the namespace stands. Raises nothing."""
@@ -309,6 +312,7 @@ class Worker:
             scope.namespace.name,
             self.store.get(wanted.namespace),
             expected.policy_facts(wanted, self._inside(wanted)),
+            self.gives(scope.tenant, scope.tenant_uid, scope.namespace.name),
         )
 
     def _is_stuck(self, wanted: Expected) -> bool:

@@ -47,6 +47,7 @@ def summarize(
     fairness: Finding | None,
     progress: Progress,
     teardowns: Sequence[Mapping[str, str]] = (),
+    former_names: Sequence[Mapping[str, str]] = (),
     previous: Mapping[str, Any],
     now: datetime.datetime,
 ) -> dict[str, Any]:
@@ -79,6 +80,7 @@ def summarize(
         "observedGeneration": generation,
         "conditions": conditions.timed(verdicts, generation, conditions.transitions(previous), now),
         **({"teardowns": list(teardowns)} if teardowns else {}),
+        **({"formerNames": list(former_names)} if former_names else {}),
     }
 
 
