@@ -166,6 +166,17 @@ def test_what_is_stored_is_told_once() -> None:
     assert book.is_unsaved("beta-two")
 
 
+def test_a_teardown_does_not_wait_for_a_name_that_never_rests() -> None:
+    """The entry goes with the write that would store it."""
+    book = Book()
+    book.gone("beta-two", BETA, NOW)
+    assert book.waits("beta")
+    status = {"formerNames": book.stored(0, NOW)}
+    assert status == {"formerNames": []}
+    assert book.saved(status) == {"beta"}
+    assert not book.waits("beta")
+
+
 def test_the_status_holds_them_only_where_there_are_some() -> None:
     facts: dict[str, Any] = {
         "generation": 1,

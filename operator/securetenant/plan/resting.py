@@ -73,6 +73,8 @@ class Book:
     def __init__(self) -> None:
         self._entries: dict[str, Former] = {}
         self._saved: dict[str, Former] = {}
+        self._waiting: set[str] = set()
+        """Tenants that wait until what is remembered of them is stored."""
         self._is_loaded = False
 
     def load(self, status: Mapping[str, Any], now: datetime.datetime) -> None:
@@ -157,6 +159,9 @@ class Book:
         Those whose time is over leave with the next change, so that time alone writes nothing.
         """
         if self._entries != self._saved:
+            self._waiting |= {
+                entry.owner.tenant for name, entry in self._entries.items() if self.is_unsaved(name)
+            }
             self._entries = {
                 name: entry for name, entry in self._entries.items() if _is_kept(entry, days, now)
             }
@@ -171,13 +176,11 @@ class Book:
         ]
 
     def saved(self, status: Mapping[str, Any]) -> set[str]:
-        """Take the status as it now is; return the tenants of which something was stored by it."""
-        before, self._saved = self._saved, _read(status)
-        return {
-            entry.owner.tenant
-            for name, entry in self._entries.items()
-            if before.get(name) != entry == self._saved.get(name)
-        }
+        """Take the status as it now is; return the tenants that wait for nothing any more."""
+        self._saved = _read(status)
+        done = {tenant for tenant in self._waiting if not self.waits(tenant)}
+        self._waiting -= done
+        return done
 
     @property
     def _is_full(self) -> bool:
