@@ -3,6 +3,7 @@
 import itertools
 from typing import Any
 
+from securetenant.api import names
 from securetenant.api.tenancysettings import SettingsSpec
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -35,6 +36,16 @@ def enough(namespaces: int) -> dict[str, Any]:
         "requests.memory": each,
         "requests.ephemeral-storage": each,
     }
+
+
+def reusing(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a SecureTenant that gets its names although they were another tenant's.
+
+    For tests of what such a tenant meets then: else their names rest for 30 days.
+    """
+    listed = ",".join(each["name"] for each in body["spec"]["namespaces"])
+    annotations = {**body["metadata"].get("annotations", {}), names.REUSE_ANNOTATION: listed}
+    return {**body, "metadata": {**body["metadata"], "annotations": annotations}}
 
 
 def seen(body: dict[str, Any], version: int = 1) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def test_a_namespace_that_is_deleted_keeps_no_rights_in_its_tenant(
         seconds=30,
     )
     wait_for(lambda: admin.get(kinds.NAMESPACE, left) is None, what=f"{left} to go", seconds=60)
-    ready(factory.tenant(next_one, namespaces=[{"name": left}]))
+    ready(factory.reusing(factory.tenant(next_one, namespaces=[{"name": left}])))
     assert not reads_secrets(admin, f"{former}-prod", left)
 
     def told() -> bool:
@@ -299,7 +299,7 @@ def test_a_foreign_role_binding_that_cannot_be_deleted_is_named_and_keeps_nothin
         )
         # Nobody gets the name while its ServiceAccounts would have rights elsewhere.
         heir = factory.tenant("successor-of-barred", namespaces=[{"name": "barred-left"}])
-        admin.create(kinds.SECURE_TENANT, heir).ok()
+        admin.create(kinds.SECURE_TENANT, factory.reusing(heir)).ok()
         wait_for(
             lambda: (
                 conditions(admin.get(kinds.SECURE_TENANT, "successor-of-barred"))

@@ -76,7 +76,7 @@ def test_a_namespace_that_is_deleted_keeps_no_traffic_with_its_tenant(
         admin, "NetworkPolicy by-name in exit-prod reached beyond its tenant (namespace exit-left)"
     )
     wait_for(lambda: admin.get(kinds.NAMESPACE, "exit-left") is None, what="the end", seconds=60)
-    ready(factory.tenant("entrant", namespaces=[{"name": "exit-left"}]))
+    ready(factory.reusing(factory.tenant("entrant", namespaces=[{"name": "exit-left"}])))
     refused = member(sandbox, "exit").create(
         kinds.NETWORK_POLICY, policy("by-name", named("exit-left")), "exit-prod"
     )

@@ -136,6 +136,9 @@ def test_it_is_not_promised_that_a_name_is_given_once_its_namespace_is_gone() ->
     assert verdict.claim is Claim.FOREIGN
     assert verdict.message == (
         "Namespace space belongs to tenant beta and is being deleted. Its name rests for 7 days"
-        " from then on. Choose another name, or see whether nobody can still watch it before you"
-        " run: kubectl annotate securetenant acme --overwrite securetenant.io/reuse-names=space"
+        " from then on. Choose another name, or, once nobody can still have a watch of it open:"
+        " kubectl annotate securetenant acme --overwrite securetenant.io/reuse-names=space"
     )
+    made_by_hand = Observed(1, "u", b"", NamespaceFacts({}, {}, True))
+    verdict = claim.judge("acme", "uid", "space", made_by_hand, None, Rest("beta", 7, GONE))
+    assert "Its name rests until 2026-12-06T12:00:00Z." in verdict.message

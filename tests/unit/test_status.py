@@ -46,6 +46,7 @@ def test_everything_in_place_is_current() -> None:
         (status.PROGRESSING, "InProgress"),
         (status.UNAVAILABLE, "InProgress"),
         (status.CONFLICT, "Failed"),
+        (status.NAME_RESTING, "Failed"),
         (status.REFUSED, "Failed"),
     ],
 )

@@ -113,9 +113,10 @@ def _going(tenant: str, namespace: str, whose: str, rest: Rest | None) -> str:
     going = f"Namespace {namespace} {whose} and is being deleted."
     if rest is None:
         return f"{going} It is created once it is gone."
+    rests = f"until {rest.until}" if rest.since else f"for {rest.days} days from then on"
     return (
-        f"{going} Its name rests for {rest.days} days from then on. Choose another name, or see"
-        f" whether nobody can still watch it before you run: {_reuse(tenant, namespace)}"
+        f"{going} Its name rests {rests}. Choose another name, or, once nobody can still have a"
+        f" watch of it open: {_reuse(tenant, namespace)}"
     )
 
 
