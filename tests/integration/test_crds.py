@@ -141,3 +141,47 @@ def test_a_newer_crd_is_right(admin: Api, operator: Operator) -> None:
     )
     found = conditions(admin.get(kinds.TENANCY_SETTINGS, "default"))
     assert found["PoliciesInForce"]["status"] == "True"
+
+
+def test_what_a_crd_drops_from_the_status_is_not_forgotten(
+    bound: Instance, admin: Api, operator: Operator
+) -> None:
+    """The operator reads everything again once the CRD is right, and the status had lost them."""
+    fields = {"formerNames": "dropped-b", "teardowns": "dropped"}
+
+    def stored() -> dict[str, list[str]]:
+        status = admin.get(kinds.TENANCY_SETTINGS, "default")["status"]
+        return {
+            "formerNames": [each["name"] for each in status.get("formerNames", ())],
+            "teardowns": [each["tenant"] for each in status.get("teardowns", ())],
+        }
+
+    def is_stored() -> bool:
+        return all(fields[field] in found for field, found in stored().items())
+
+    body = tenant("dropped", deletionPolicy="Delete")
+    admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
+    wait_for(lambda: admin.get(kinds.TENANT_POLICY, "effective", "dropped-b"), what="the tenant")
+    body["spec"]["namespaces"].pop()
+    admin.apply(kinds.SECURE_TENANT, body, manager="test").ok()
+    wait_for(
+        lambda: admin.get(kinds.NAMESPACE, "dropped-b") is None and is_stored(),
+        what="the namespace to go",
+        seconds=60,
+    )
+    older = copy.deepcopy(schemas.expected()["tenancysettings.securetenant.io"])
+    (version,) = older["spec"]["versions"]
+    for field in fields:
+        del version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"][field]
+    install(admin, older)
+    try:
+        wait_for(lambda: stored() == {"formerNames": [], "teardowns": []}, what="the loss")
+
+        def is_told() -> bool:
+            found = conditions(admin.get(kinds.TENANCY_SETTINGS, "default"))
+            return bool(found.get("Stalled", {}).get("reason") == "CRDsChanged")
+
+        wait_for(is_told, what="the settings to say so", seconds=30)
+    finally:
+        install(admin, schemas.expected()["tenancysettings.securetenant.io"])
+    wait_for(is_stored, what="both to be stored again", seconds=60)

@@ -23,6 +23,8 @@ from securetenant.kube.events import Events
 from securetenant.kube.informer import Informer
 from securetenant.kube.kubelet import Kubelets
 from securetenant.plan import schemas
+from securetenant.plan.brake import Brake
+from securetenant.plan.resting import Book
 from securetenant.reconcile import heartbeat, keys
 from securetenant.reconcile.engine import Engine
 from securetenant.reconcile.errors import ClusterError, MissingError
@@ -88,8 +90,15 @@ class Operator:
     """Everything that runs, and what it knows of its own health."""
 
     def __init__(
-        self, client: Client, metrics: Metrics, events: Events, kubelets: Kubelets
+        self,
+        client: Client,
+        metrics: Metrics,
+        events: Events,
+        kubelets: Kubelets,
+        book: Book,
+        brake: Brake,
     ) -> None:
+        """``book`` and ``brake`` outlive it: a CRD that is not right drops them from the status."""
         self._client = client
         self._served = False
         self.engine = Engine(
@@ -100,6 +109,8 @@ class Operator:
             store=Store(),
             kubelets=kubelets,
             holder=socket.gethostname(),
+            book=book,
+            brake=brake,
         )
         self._informers = [
             self._informer(kinds.NAMESPACE, ""),
@@ -439,9 +450,10 @@ async def run(settings: Settings) -> None:
     async with Client(login, requested=metrics.requested) as client:
         events = Events(client)
         kubelets = Kubelets(client, server=login.server, authority=login.certificate_authority)
+        book, brake = Book(), Brake()
 
         def begin() -> Operator:
-            return Operator(client, metrics, events, kubelets)
+            return Operator(client, metrics, events, kubelets, book, brake)
 
         operator = begin()
 

@@ -64,6 +64,7 @@ class Departures:
         traffic: Traffic,
         resting: Resting,
         now: Callable[[], datetime],
+        brake: Brake | None = None,
     ) -> None:
         self._cluster = cluster
         self._meter = meter
@@ -75,7 +76,7 @@ class Departures:
         self._traffic = traffic
         self._resting = resting
         self._now = now
-        self.brake = Brake()
+        self.brake = brake or Brake()
 
     async def hold(self, name: str, record: Record) -> Body | None:
         """Put our finalizer on the SecureTenant, before anything else is made for it.

@@ -14,7 +14,8 @@ from securetenant.api.nodes import TenantNodes
 from securetenant.api.objects import Body, Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import expected, ownership, pids
-from securetenant.plan.resting import Owner
+from securetenant.plan.brake import Brake
+from securetenant.plan.resting import Book, Owner
 from securetenant.plan.traffic import Reach
 from securetenant.reconcile import keys, statuses, tiers
 from securetenant.reconcile.bindings import Bindings, removed
@@ -76,7 +77,10 @@ class Engine:
         kubelets: Kubelets,
         holder: str = "",
         workers: int = 32,
+        book: Book | None = None,
+        brake: Brake | None = None,
     ) -> None:
+        """``book`` and ``brake`` are what an earlier engine of this process remembered."""
         self.store = store
         self.platform = Platform()
         self.resting = Resting(
@@ -84,6 +88,7 @@ class Engine:
             tenants=lambda: self.tenants,
             settings=lambda: self.platform.settings,
             now=now,
+            book=book,
         )
         self.tenants = Tenants(self.resting.gives)
         self.queue = Queue[Key](
@@ -132,6 +137,7 @@ class Engine:
             traffic=self.traffic,
             resting=self.resting,
             now=now,
+            brake=brake,
         )
         self.unkept = Unkept(cluster=cluster, meter=meter, store=store, worker=self._worker)
         self.pids = Pids(

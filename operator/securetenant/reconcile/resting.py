@@ -22,13 +22,15 @@ class Resting:
         tenants: Callable[[], Tenants],
         settings: Callable[[], SettingsSpec | None],
         now: Callable[[], datetime],
+        book: Book | None = None,
     ) -> None:
+        """``book`` is what an earlier engine of this process remembered."""
         self._store = store
         self._tenants = tenants
         self._settings = settings
         self._now = now
         self._has_begun = False
-        self.book = Book()
+        self.book = book or Book()
 
     def begin(self) -> None:
         """Follow from now on: every namespace and every tenant was seen once.
