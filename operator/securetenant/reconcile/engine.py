@@ -24,6 +24,7 @@ from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
     MissingError,
+    RefusedError,
     UnavailableError,
 )
 from securetenant.reconcile.flows import Flows
@@ -59,6 +60,8 @@ _DAEMON_SETS_SECONDS = 600.0
 """How often DaemonSets are looked at while tenants have nodes of their own."""
 _SLICE_SECONDS = 0.01
 """How long namespaces of a tenant are looked at before other work gets its turn."""
+_KEPT = frozenset({"formerNames", "teardowns"})
+"""What of the status of TenancySettings the operator remembers by it."""
 
 _log = logging.getLogger(__name__)
 
@@ -880,7 +883,14 @@ class Engine:
         if document != previous:
             ref = Ref(kinds.TENANCY_SETTINGS.name, "", names.SETTINGS_NAME)
             with contextlib.suppress(MissingError):
-                answer = await self._cluster.apply_status(ref, document)
+                try:
+                    answer = await self._cluster.apply_status(ref, document)
+                except (RefusedError, UnavailableError):
+                    if not self.platform.crds_problem:
+                        raise
+                    # A CRD that does not know the lists has every write with them refused.
+                    rest = {key: each for key, each in document.items() if key not in _KEPT}
+                    answer = await self._cluster.apply_status(ref, rest)
                 self._meter.wrote("status", ref.kind)
                 self.platform.take_status(answer)
         # The body as it was when this began may be an older one by now.
