@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Each runs whole files of tests, on a control plane of its own (about 0.6 GB).
-WORKERS ?= 3
+WORKERS ?= 4
 SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Python keeps what it compiled, whatever the shell says: programs start in a third of the time.
