@@ -1,5 +1,6 @@
 """Our ClusterRoles: whether they allow what the manifests of this version allow."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from securetenant.plan.pack import Level
 from securetenant.reconcile.platform import Platform
 
 
+@functools.cache
 def shipped(folder: Path = ROOT / "manifests") -> dict[str, Any]:
     """Return the ClusterRoles of the manifests by name."""
     return {

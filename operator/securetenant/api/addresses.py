@@ -1,5 +1,6 @@
 """Networks as specs write them: an address and a mask, in one spelling for each meaning."""
 
+import functools
 import ipaddress
 from collections.abc import Iterable
 from typing import Annotated
@@ -27,6 +28,8 @@ like 255.0.0.0 (Kubernetes, "CEL options, language features and libraries"). Tex
 since the API server cannot estimate what comparing networks costs."""
 
 
+# The same few addresses are read with every look at every tenant.
+@functools.lru_cache(maxsize=4096)
 def network(text: str) -> Network | None:
     """Return the network, or nothing for a text that is none, or not the shortest for it."""
     try:

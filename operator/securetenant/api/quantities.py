@@ -5,6 +5,7 @@ to rounding, and written as the API server would write them back: else every com
 would see a difference. (Source: apimachinery, resource.Quantity, canonical form.)
 """
 
+import functools
 import re
 from decimal import Decimal
 from typing import Annotated, Any
@@ -27,6 +28,8 @@ def is_quantity(value: int | str) -> bool:
     return len(text) <= _LONGEST and _FORMAT.fullmatch(text) is not None
 
 
+# Totals and shares are made of few values, and each look at a tenant reads all of them.
+@functools.lru_cache(maxsize=4096)
 def parse(value: int | str) -> Decimal:
     """Return the exact value; raises ValueError for what is no quantity."""
     if not is_quantity(value):
