@@ -135,6 +135,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     # The mutating half sets what is left out: a way past it changes nothing that is refused.
     ("debug-defaults", "pulls-always"): Reason(_ANYBODY, "TenantPolicy asks for no pull policy"),
     ("pod-defaults", "leaves-something-out"): Reason(_ANYBODY, "the validating half judges it"),
+    ("sizes", "is-too-long"): Reason(_ANYBODY, "it is what the rule allows"),
     ("roles", "multiplies"): Reason(_ANYBODY, "it is what the rule allows"),
     ("pull-policy", "pulls-always"): Reason(_ANYBODY, "TenantPolicy asks for no pull policy"),
     ("pod-placement", "is-placed"): Reason(_ANYBODY, "TenantPolicy asks for no selector"),
