@@ -1,10 +1,12 @@
 """The factories of what tests need: valid by default, changed by the test that needs it."""
 
+import datetime
 import itertools
 from typing import Any
 
 from securetenant.api import names
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.status.settings import Progress
 
 _RBAC = "rbac.authorization.k8s.io"
 _numbers = itertools.count(1)
@@ -135,6 +137,22 @@ def settings(**spec: Any) -> dict[str, Any]:
 def settings_spec(**spec: Any) -> SettingsSpec:
     """Return the model of TenancySettings."""
     return SettingsSpec.model_validate(settings(**spec)["spec"])
+
+
+def settings_facts(now: datetime.datetime) -> dict[str, Any]:
+    """Return what the status of TenancySettings is made of where nothing is wrong."""
+    return {
+        "generation": 1,
+        "crds_problem": "",
+        "policies_problem": "",
+        "roles_problem": "",
+        "remark": "",
+        "holders": (),
+        "fairness": None,
+        "progress": Progress(),
+        "previous": {},
+        "now": now,
+    }
 
 
 def binding(*subjects: dict[str, str], role: str = "") -> dict[str, Any]:

@@ -341,6 +341,23 @@ def test_a_list_of_usual_length_is_no_reason(row: Row, two: None, sandbox: Insta
     assert "securetenant: the number of " in answer.message
 
 
+def _debug(member: Api, pod: str, added: list[Any]) -> Any:
+    """Try to add containers to a pod."""
+    patch = [{"op": "add", "path": "/spec/ephemeralContainers", "value": added}]
+    path = f"{pod}/ephemeralcontainers"
+    return member.call("PATCH", path, patch, content_type=JSON_PATCH, dryRun="All")
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=title) for title, row in ROWS.items()])
+def test_s4_the_validating_half_refuses_thousands_without_the_mutating_one(
+    row: Row, half_member: Api
+) -> None:
+    """Kubernetes 1.34 and 1.35 have only this one."""
+    answer = _sent(row, row.many, half_member, "roomy-a")
+    others = ("securetenant-pods-hardening",)
+    assert verdict(answer, Policy(f"securetenant-{row.policy}", also=others)) == "Blocked", answer
+
+
 def test_s4_containers_to_debug_are_as_many_as_others(
     tenant: str, admin: Api, sandbox: Instance
 ) -> None:
@@ -351,14 +368,7 @@ def test_s4_containers_to_debug_are_as_many_as_others(
     policy = {"lengthy": "securetenant-pods-hardening", "longish": "securetenant-pods-shared"}
     for entries, expected in ((100, "Open"), (101, "Blocked"), (900, "Blocked")):
         added = [{**CONTAINER, "name": f"d{number}"} for number in range(entries)]
-        patch = [{"op": "add", "path": "/spec/ephemeralContainers", "value": added}]
-        answer = member.call(
-            "PATCH",
-            f"{path}/debugged/ephemeralcontainers",
-            patch,
-            content_type=JSON_PATCH,
-            dryRun="All",
-        )
+        answer = _debug(member, f"{path}/debugged", added)
         assert verdict(answer, Policy(policy[tenant])) == expected, answer
     member.call("DELETE", f"{path}/debugged").ok()
 
@@ -411,14 +421,7 @@ def test_s4_containers_to_debug_name_no_more_secrets_than_others(
     admin.create_pod(f"{tenant}-1", {**factory.pod(), "metadata": {"name": "referring"}}).ok()
     source = [{"secretRef": {"name": "s", "optional": True}}] * 200
     added = [{**CONTAINER, "name": f"d{number}", "envFrom": source} for number in range(6)]
-    patch = [{"op": "add", "path": "/spec/ephemeralContainers", "value": added}]
-    answer = member.call(
-        "PATCH",
-        f"{pods}/referring/ephemeralcontainers",
-        patch,
-        content_type=JSON_PATCH,
-        dryRun="All",
-    )
+    answer = _debug(member, f"{pods}/referring", added)
     assert "policy 'securetenant-sizes' with binding" in answer.message
     member.call("DELETE", f"{pods}/referring").ok()
 

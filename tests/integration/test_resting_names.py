@@ -41,7 +41,7 @@ def retained(admin: Api, namespace: str) -> None:
 
 
 def refused(admin: Api, name: str, namespace: str) -> str:
-    """Wait until a tenant does not get a name; return what is told."""
+    """Wait until a tenant does not get a name; return the message."""
 
     def probe() -> str:
         found = conditions(settled(admin, name, expected="Failed", seconds=30))
@@ -147,18 +147,18 @@ def test_a_name_that_left_rests_though_the_operator_did_not_see_its_namespace_go
 
 
 def test_a_securetenant_made_again_under_one_name_is_another_one(admin: Api, ready: Ready) -> None:
-    body = tenant("anew", namespaces=spaces("anew-a", "anew-b"), deletionPolicy="Delete")
+    body = tenant("remade", namespaces=spaces("remade-a", "remade-b"), deletionPolicy="Delete")
     ready(body)
-    admin.delete(kinds.SECURE_TENANT, "anew").ok()
-    resting(admin, "anew-a")
-    wait_for(lambda: admin.get(kinds.SECURE_TENANT, "anew") is None, what="it to go", seconds=60)
+    admin.delete(kinds.SECURE_TENANT, "remade").ok()
+    resting(admin, "remade-a")
+    wait_for(lambda: admin.get(kinds.SECURE_TENANT, "remade") is None, what="it to go", seconds=60)
     admin.create(kinds.SECURE_TENANT, body).ok()
-    assert "belonged to an earlier SecureTenant anew and" in refused(admin, "anew", "anew-a")
-    allow(admin, "anew", "anew-a")
-    wait_for(lambda: admin.get(kinds.NAMESPACE, "anew-a"), what="what is allowed", seconds=30)
-    refused(admin, "anew", "anew-b")
-    allow(admin, "anew", "anew-a", "anew-b")
-    settled(admin, "anew", seconds=30)
+    assert "belonged to an earlier SecureTenant remade and" in refused(admin, "remade", "remade-a")
+    allow(admin, "remade", "remade-a")
+    wait_for(lambda: admin.get(kinds.NAMESPACE, "remade-a"), what="what is allowed", seconds=30)
+    refused(admin, "remade", "remade-b")
+    allow(admin, "remade", "remade-a", "remade-b")
+    settled(admin, "remade", seconds=30)
 
 
 def test_a_namespace_deleted_under_its_tenant_is_made_again_and_rests_for_others(

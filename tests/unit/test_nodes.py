@@ -245,7 +245,7 @@ def test_a_node_that_registers_again_between_read_and_write_is_read_again() -> N
 
 
 def test_a_node_that_goes_while_its_pods_are_listed_concerns_nobody() -> None:
-    """Its tenant was told nothing any more: what was kept of the node named one that is gone."""
+    """Its tenant got no status any more: what was kept of the node named one that is gone."""
     cluster = MemoryCluster("acme-1")
     metadata = {"name": "n", "labels": {POOL: "own"}}
     body = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from factory import namespace, seen, settings_spec, tenant
+from factory import namespace, seen, settings_facts, settings_spec, tenant
 from securetenant.api import kinds, names
 from securetenant.api.objects import Ref
 from securetenant.api.tenancysettings import SettingsStatus
@@ -178,21 +178,9 @@ def test_a_teardown_does_not_wait_for_a_name_that_never_rests() -> None:
 
 
 def test_the_status_holds_them_only_where_there_are_some() -> None:
-    facts: dict[str, Any] = {
-        "generation": 1,
-        "crds_problem": "",
-        "policies_problem": "",
-        "roles_problem": "",
-        "remark": "",
-        "holders": (),
-        "fairness": None,
-        "progress": settings.Progress(),
-        "previous": {},
-        "now": NOW,
-    }
-    assert "formerNames" not in settings.summarize(**facts)
+    assert "formerNames" not in settings.summarize(**settings_facts(NOW))
     entry = {"name": "beta-two", "tenant": "beta", "uid": "u"}
-    assert settings.summarize(**facts, former_names=[entry])["formerNames"] == [entry]
+    assert settings.summarize(**settings_facts(NOW), former_names=[entry])["formerNames"] == [entry]
 
 
 class World:

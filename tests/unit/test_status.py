@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from factory import settings_facts
 from kstatus import compute
 from securetenant.api import status
 from securetenant.api.objects import Ref
@@ -180,16 +181,7 @@ def test_settings_that_wait_for_a_person_are_stalled(
     changes: dict[str, Any], word: str, reason: str
 ) -> None:
     """T8: RollOutHalted and PoliciesChanged were InProgress for ever."""
-    facts: dict[str, Any] = {
-        "crds_problem": "",
-        "policies_problem": "",
-        "roles_problem": "",
-        "remark": "",
-        "holders": (),
-        "fairness": None,
-        "progress": Progress(),
-    }
-    told = settings.summarize(generation=3, previous={}, now=NOW, **{**facts, **changes})
+    told = settings.summarize(**{**settings_facts(NOW), "generation": 3, **changes})
     assert compute({"metadata": {"generation": 3}, "status": told}) == word
     (ready,) = (each for each in told["conditions"] if each["type"] == "Ready")
     assert ready["reason"] == reason

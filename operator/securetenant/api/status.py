@@ -170,9 +170,9 @@ CONSENT_NEEDED = "ConsentNeeded"
 made for a new SecureTenant of the name. On NetworkIsolated: namespaces of an earlier one are there,
 and this one had begun."""
 NAME_RESTING = "NameResting"
-"""The name was another SecureTenant's namespace, and nobody gets it for a while: whoever had access
-then may still watch a namespace of that name. The message says for how long, and how to allow it
-earlier."""
+"""The name was another SecureTenant's namespace, and nobody gets it for a while: anyone who had
+access then may still watch a namespace of that name. The message says for how long, and how to
+allow it earlier."""
 POLICIES_CHANGED = "PoliciesChanged"
 """An admission policy is missing or not the one of this version: the platform team installs it."""
 CRDS_CHANGED = "CRDsChanged"

@@ -63,7 +63,7 @@ Gives = Callable[[str, str, str], Rest | None]
 
 
 def given(tenant: str, uid: str, namespace: str) -> Rest | None:  # noqa: ARG001
-    """Give every name: for whoever has nothing to remember."""
+    """Give every name: for callers that have nothing to remember."""
     return None
 
 
@@ -119,7 +119,7 @@ class Book:
         """Forget a name whose namespace is a tenant's and stays; tell whether that is new.
 
         A name that rested for this very tenant is left as it is, until it leaves again: that saves
-        whoever makes and deletes a namespace in turns one write of two.
+        one write of two where a namespace is made and deleted in turns.
         """
         known = self._entries.get(name)
         if known is None or (known.owner.uid == uid and known.since is not None):
