@@ -203,13 +203,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, Any, Any]:
-    """Show with a failure what the operators had to say."""
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Show with a failure what the operators and the controllers had to say."""
     report = yield
     if report.failed:
-        for each in Operator.at_work:
-            lines = each.log.read_text(encoding="utf-8").splitlines()
-            report.sections.append((str(each.log), "\n".join(lines[-LINES:])))
+        logs = [each.log for each in Operator.at_work]
+        if plane := getattr(item, "funcargs", {}).get("sandbox"):
+            logs.append(plane.logs / "kube-controller-manager.log")
+        for log in logs:
+            lines = log.read_text(encoding="utf-8").splitlines()
+            report.sections.append((str(log), "\n".join(lines[-LINES:])))
     return report
 
 

@@ -1,5 +1,6 @@
 """The walls of a tenant as its members meet them: quota, limits, access, the gate."""
 
+import itertools
 import os
 import re
 import signal
@@ -428,11 +429,19 @@ def test_what_the_cluster_puts_into_every_namespace_comes_with_a_share_of_zero(
     before = uids()
     for path in paths:
         admin.call("DELETE", path).ok()
-    wait_for(
-        lambda: len(uids()) == 2 and not {*uids()} & {*before},
-        what="what the cluster makes, a second time",
-        seconds=30,
-    )
+    attempts = itertools.count()
+
+    def again() -> bool:
+        # The controller-manager counts after a deletion and forgets one that comes before it knows
+        # the limits. After a refusal it waits twice as long, or until the namespace changes.
+        secrets = "/api/v1/namespaces/nothing-c/secrets"
+        admin.call("POST", secrets, {"metadata": {"name": "counted"}})
+        admin.call("DELETE", f"{secrets}/counted")
+        changed = {"metadata": {"annotations": {"example.com/attempt": str(next(attempts))}}}
+        admin.patch(kinds.NAMESPACE, "nothing-c", changed).ok()
+        return len(uids()) == 2 and not {*uids()} & {*before}
+
+    wait_for(again, what="what the cluster makes, a second time", seconds=30)
 
 
 def test_a_share_in_which_no_pod_fits_is_said_and_not_ready(admin: Api, operator: Operator) -> None:
