@@ -6,7 +6,7 @@ from typing import Any
 
 from securetenant.api import names
 from securetenant.api.tenancysettings import SettingsSpec
-from securetenant.status.settings import Progress
+from securetenant.status.settings import Progress, Report
 
 _RBAC = "rbac.authorization.k8s.io"
 _numbers = itertools.count(1)
@@ -142,13 +142,8 @@ def settings_spec(**spec: Any) -> SettingsSpec:
 def settings_facts(now: datetime.datetime) -> dict[str, Any]:
     """Return what the status of TenancySettings is made of where nothing is wrong."""
     return {
+        "report": Report(),
         "generation": 1,
-        "crds_problem": "",
-        "policies_problem": "",
-        "roles_problem": "",
-        "remark": "",
-        "holders": (),
-        "fairness": None,
         "progress": Progress(),
         "previous": {},
         "now": now,

@@ -11,10 +11,10 @@ from memory_cluster import MemoryCluster, Write
 from securetenant.api import kinds, names
 from securetenant.api.nodes import SettingsNodes, TenantNodes
 from securetenant.api.objects import Ref
+from securetenant.concerns.nodes.nodes import Nodes, Surroundings
 from securetenant.plan import nodes
 from securetenant.plan.nodes import NodeFacts
 from securetenant.reconcile.errors import ConflictError
-from securetenant.reconcile.nodes import Nodes, Surroundings
 from silent import Silent
 
 POOL = "node-restriction.kubernetes.io/pool"

@@ -9,10 +9,10 @@ from securetenant.api import kinds, names
 from securetenant.api.access import Subject
 from securetenant.api.objects import Body, Ref
 from securetenant.api.tenancysettings import Bounds
+from securetenant.concerns.fairness.flows import Flows
 from securetenant.desired import fairness
 from securetenant.plan import flows, ownership
 from securetenant.plan.flows import Person
-from securetenant.reconcile.flows import Flows
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
 

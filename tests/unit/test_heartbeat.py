@@ -8,8 +8,8 @@ from typing import Any
 from memory_cluster import MemoryCluster
 from securetenant.api import kinds
 from securetenant.api.objects import Ref
+from securetenant.concerns.heartbeat.heartbeat import LEASE_SECONDS, REF, Heartbeat
 from securetenant.reconcile.errors import RefusedError
-from securetenant.reconcile.heartbeat import LEASE_SECONDS, REF, Heartbeat
 
 
 def refusing(refused: str) -> Callable[[str, Ref, Any], None]:

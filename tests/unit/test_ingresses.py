@@ -7,9 +7,9 @@ import pytest
 import factory
 from securetenant.api import kinds, names
 from securetenant.api.objects import Ref
+from securetenant.concerns.ingresses.ingresses import Ingresses
 from securetenant.plan import ingresses, ownership
 from securetenant.plan.hostnames import Hostnames
-from securetenant.reconcile.ingresses import Ingresses
 from securetenant.reconcile.store import Store
 
 BACKEND = {"service": {"name": "web", "port": {"number": 80}}}

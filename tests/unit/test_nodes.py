@@ -10,10 +10,10 @@ from memory_cluster import MemoryCluster
 from securetenant.api import kinds, names
 from securetenant.api.nodes import Effect, SettingsNodes, TenantNodes
 from securetenant.api.objects import Ref
+from securetenant.concerns.nodes.nodes import Nodes, Surroundings
 from securetenant.plan import nodes, pods
 from securetenant.plan.nodes import Claims, Marks, Standing, Taint
 from securetenant.reconcile.errors import ConflictError, RefusedError
-from securetenant.reconcile.nodes import Nodes, Surroundings
 from securetenant.status import placement
 from securetenant.status.placement import Place, Placement
 

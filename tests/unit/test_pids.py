@@ -15,10 +15,10 @@ from securetenant.api import kinds, names, status
 from securetenant.api.nodes import PID_BOUNDS, SettingsNodes, TenantNodes
 from securetenant.api.objects import Ref
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.concerns.pids.pids import GRACE_SECONDS, INTERVAL_SECONDS, Pids
 from securetenant.plan import kubelets, pids
 from securetenant.plan.pids import UNLIMITED, Asked, Kubelet, Limit, Reading, Source
 from securetenant.reconcile.errors import ConflictError
-from securetenant.reconcile.pids import GRACE_SECONDS, INTERVAL_SECONDS, Pids
 from securetenant.status import limits
 from silent import Silent
 

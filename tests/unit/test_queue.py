@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from securetenant.reconcile import keys
-from securetenant.reconcile.keys import Key, Tenant, Unit
+from securetenant.reconcile.keys import Key, tenant, unit
 from securetenant.reconcile.queue import Queue
 
 
@@ -53,16 +53,16 @@ async def drain(queue: Queue[Key]) -> list[Key]:
 
 def test_a_key_that_is_added_twice_is_worked_on_once() -> None:
     async def test(queue: Queue[Key], _: Clock) -> None:
-        queue.add(Tenant("a"))
-        queue.add(Tenant("a"))
-        assert await drain(queue) == [Tenant("a")]
+        queue.add(tenant("a"))
+        queue.add(tenant("a"))
+        assert await drain(queue) == [tenant("a")]
 
     run(test)
 
 
 def test_a_key_that_is_added_during_its_work_is_worked_on_again() -> None:
     async def test(queue: Queue[Key], _: Clock) -> None:
-        queue.add(Tenant("a"))
+        queue.add(tenant("a"))
         key = await take(queue)
         queue.add(key)
         assert len(queue) == 1, "nobody else may work on it meanwhile"
@@ -75,9 +75,9 @@ def test_a_key_that_is_added_during_its_work_is_worked_on_again() -> None:
 def test_a_tenant_with_many_namespaces_does_not_delay_another() -> None:
     async def test(queue: Queue[Key], _: Clock) -> None:
         for number in range(1000):
-            queue.add(Unit("large", f"n{number}"))
-        queue.add(Unit("small", "n"))
-        assert [await take(queue) for _ in range(2)] == [Unit("large", "n0"), Unit("small", "n")]
+            queue.add(unit("large", f"n{number}"))
+        queue.add(unit("small", "n"))
+        assert [await take(queue) for _ in range(2)] == [unit("large", "n0"), unit("small", "n")]
 
     run(test)
 
@@ -85,18 +85,18 @@ def test_a_tenant_with_many_namespaces_does_not_delay_another() -> None:
 @pytest.mark.parametrize(
     "many",
     [
-        pytest.param(keys.Node, id="nodes"),
-        pytest.param(keys.Limits, id="limits of nodes"),
-        pytest.param(keys.Flow, id="flows"),
-        pytest.param(lambda name: keys.Stray(name, name), id="strays"),
+        pytest.param(lambda name: keys.shared("Node", name), id="nodes"),
+        pytest.param(lambda name: keys.shared("Limits", name), id="limits of nodes"),
+        pytest.param(lambda name: Key("Flow", f"Flow/{name}", name), id="flows"),
+        pytest.param(lambda name: Key("Stray", name, name), id="strays"),
     ],
 )
 @pytest.mark.parametrize(
     "one",
     [
-        pytest.param(keys.Settings(), id="the settings"),
-        pytest.param(keys.DaemonSets(), id="DaemonSets"),
-        pytest.param(keys.Tenant("acme"), id="a tenant"),
+        pytest.param(keys.SETTINGS, id="the settings"),
+        pytest.param(keys.shared("DaemonSets"), id="DaemonSets"),
+        pytest.param(tenant("acme"), id="a tenant"),
     ],
 )
 def test_what_is_nobodys_does_not_wait_behind_another_kind(
@@ -106,7 +106,7 @@ def test_what_is_nobodys_does_not_wait_behind_another_kind(
 
     async def test(queue: Queue[Key], _: Clock) -> None:
         kept = [many(f"n{number}") for number in range(5000)]
-        lines = len({each.tenant for each in kept})
+        lines = len({each.line for each in kept})
         for each in kept:
             queue.add(each)
         queue.add(one)
@@ -118,8 +118,8 @@ def test_what_is_nobodys_does_not_wait_behind_another_kind(
 
 def test_no_tenant_can_have_the_name_of_a_line_that_is_nobodys() -> None:
     """S14: else its work would wait there, and the other way round."""
-    for each in (keys.Settings(), keys.DaemonSets(), keys.Node("n"), keys.Limits("o")):
-        assert "/" in each.tenant
+    for each in (keys.SETTINGS, keys.shared("DaemonSets"), keys.shared("Node", "n")):
+        assert "/" in each.line
 
 
 def test_a_tenant_never_holds_every_worker() -> None:
@@ -127,36 +127,36 @@ def test_a_tenant_never_holds_every_worker() -> None:
 
     async def test(queue: Queue[Key], _: Clock) -> None:
         for number in range(4):
-            queue.add(Unit("large", f"n{number}"))
+            queue.add(unit("large", f"n{number}"))
         first, second = await take(queue), await take(queue)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await queue.take()
-        queue.add(Unit("small", "n"))
-        assert await take(queue) == Unit("small", "n")
+        queue.add(unit("small", "n"))
+        assert await take(queue) == unit("small", "n")
         queue.add(first)
         queue.done(first, failed=False)
         third = await take(queue)
         queue.done(second, failed=False)
         queue.done(third, failed=False)
-        assert third == Unit("large", "n2")
-        assert [await take(queue) for _ in range(2)] == [Unit("large", "n3"), first]
+        assert third == unit("large", "n2")
+        assert [await take(queue) for _ in range(2)] == [unit("large", "n3"), first]
 
     run(test, most=2)
 
 
-_UNITS = st.builds(Unit, st.sampled_from("ab"), st.sampled_from("uvwxyz"))
+_UNITS = st.builds(unit, st.sampled_from("ab"), st.sampled_from("uvwxyz"))
 
 
 @given(st.lists(st.one_of(_UNITS, st.sampled_from(("take", "done"))), max_size=60))
 def test_every_key_comes_to_its_turn_and_no_tenant_holds_more_than_it_may(
-    steps: list[Unit | str],
+    steps: list[Key | str],
 ) -> None:
     async def test(queue: Queue[Key], _: Clock) -> None:
         at_work: list[Key] = []
         worked_on: set[Key] = set()
         for step in (*steps, *["take", "done"] * 2 * len(steps)):
-            if isinstance(step, Unit):
+            if isinstance(step, Key):
                 queue.add(step)
             elif step == "take" and queue._turn:
                 at_work.append(await take(queue))
@@ -164,18 +164,18 @@ def test_every_key_comes_to_its_turn_and_no_tenant_holds_more_than_it_may(
                 worked_on.add(at_work[0])
                 queue.done(at_work.pop(0), failed=False)
             assert len({*at_work}) == len(at_work)
-            busy = Counter(key.tenant for key in at_work)
+            busy = Counter(key.line for key in at_work)
             assert all(count <= 3 for count in busy.values())
             assert set(queue._turn) == {each for each in queue._lines if busy[each] < 3}
         assert not len(queue)
-        assert worked_on == {step for step in steps if isinstance(step, Unit)}
+        assert worked_on == {step for step in steps if isinstance(step, Key)}
 
     run(test, most=3)
 
 
 def test_failures_wait_longer_each_time_and_success_forgets_them() -> None:
     async def test(queue: Queue[Key], clock: Clock) -> None:
-        key = Tenant("a")
+        key = tenant("a")
         waits = []
         queue.add(key)
         for _ in range(12):
@@ -196,7 +196,7 @@ def test_failures_wait_longer_each_time_and_success_forgets_them() -> None:
 
 def test_the_api_servers_wish_to_be_left_alone_is_respected() -> None:
     async def test(queue: Queue[Key], clock: Clock) -> None:
-        queue.add(Tenant("a"))
+        queue.add(tenant("a"))
         queue.done(await take(queue), failed=True, retry_after=30)
         clock.now += 29
         queue._ripen()
@@ -210,9 +210,9 @@ def test_the_api_servers_wish_to_be_left_alone_is_respected() -> None:
 
 def test_what_is_asked_for_now_does_not_wait_for_its_delay() -> None:
     async def test(queue: Queue[Key], clock: Clock) -> None:
-        queue.add_after(Tenant("a"), 60)
-        queue.add(Tenant("a"))
-        assert await drain(queue) == [Tenant("a")]
+        queue.add_after(tenant("a"), 60)
+        queue.add(tenant("a"))
+        assert await drain(queue) == [tenant("a")]
         clock.now += 61
         queue._ripen()
         assert not len(queue), "the delay was used up"
@@ -222,7 +222,7 @@ def test_what_is_asked_for_now_does_not_wait_for_its_delay() -> None:
 
 def test_a_closed_queue_hands_out_nothing_more() -> None:
     async def test(queue: Queue[Key], _: Clock) -> None:
-        queue.add(Tenant("a"))
+        queue.add(tenant("a"))
         queue.close()
         assert await queue.take() is None
 

@@ -11,9 +11,10 @@ import pytest
 from memory_cluster import MemoryCluster
 from securetenant.api import kinds, names
 from securetenant.api.objects import Body, Ref
+from securetenant.concerns.bindings.bindings import Bindings
+from securetenant.concerns.traffic.traffic import Traffic
 from securetenant.plan import ownership
 from securetenant.plan.traffic import Reach
-from securetenant.reconcile.bindings import Bindings
 from securetenant.reconcile.errors import (
     ClusterError,
     ConflictError,
@@ -22,7 +23,6 @@ from securetenant.reconcile.errors import (
 )
 from securetenant.reconcile.failures import Failures
 from securetenant.reconcile.store import Store
-from securetenant.reconcile.traffic import Traffic
 from securetenant.reconcile.unit import Worker
 
 

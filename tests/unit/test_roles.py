@@ -10,9 +10,9 @@ import yaml
 from harness import ROOT
 from securetenant.api import kinds
 from securetenant.api.objects import Body, Ref
+from securetenant.concerns.policies.installed import Installed
 from securetenant.plan import pack, roles
 from securetenant.plan.pack import Level
-from securetenant.reconcile.platform import Platform
 
 
 @functools.cache
@@ -26,9 +26,9 @@ def shipped(folder: Path = ROOT / "manifests") -> dict[str, Any]:
     }
 
 
-def platform(**changed: Body | None) -> Platform:
+def installed(**changed: Body | None) -> Installed:
     """Return what is known of a cluster with our roles, some of them changed or gone."""
-    found = Platform()
+    found = Installed()
     for name, body in {**shipped(), **changed}.items():
         if body is not None:
             found.take(Ref(kinds.CLUSTER_ROLE.name, "", name), body)
@@ -41,7 +41,7 @@ def with_rule(name: str, **rule: list[str]) -> Body:
 
 
 def test_as_they_are_shipped_nothing_is_said() -> None:
-    found = platform()
+    found = installed()
     assert (found.roles_problem, found.access_problem, found.own_roles_problem) == ("", "", "")
 
 
@@ -54,7 +54,7 @@ def test_rules_may_be_divided_and_ordered_in_any_way() -> None:
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     ]
-    found = platform(**{"securetenant:developer": {**body, "rules": rules}})
+    found = installed(**{"securetenant:developer": {**body, "rules": rules}})
     assert found.roles_problem == ""
 
 
@@ -62,7 +62,7 @@ def test_rules_may_be_divided_and_ordered_in_any_way() -> None:
 def test_a_widened_role_of_tenants_is_named_with_what_it_adds(name: str) -> None:
     """S13: it acts at once in every namespace, and nothing said so."""
     wide = with_rule(name, apiGroups=[""], resources=["pods/proxy"], verbs=["create", "get"])
-    found = platform(**{name: wide})
+    found = installed(**{name: wide})
     assert found.roles_problem == (
         f"ClusterRole {name} also allows create, get on pods/proxy. Restore what differs: kubectl"
         " apply -k manifests/roles"
@@ -75,7 +75,7 @@ def test_a_widened_role_of_tenants_is_named_with_what_it_adds(name: str) -> None
 def test_a_widened_role_of_our_own_is_told_to_the_platform_only(name: str) -> None:
     """S13: the sibling: a stolen token would allow more than docs/credentials.md says."""
     wide = with_rule(name, apiGroups=["*"], resources=["*"], verbs=["*"])
-    found = platform(**{name: wide})
+    found = installed(**{name: wide})
     assert f"ClusterRole {name} also allows * on *.*" in found.own_roles_problem
     assert found.roles_problem == ""
 
@@ -94,7 +94,7 @@ def test_what_is_missing_narrowed_or_aggregated_is_named(
     """S13: each way in which a role may be another."""
     name = "securetenant:viewer"
     body = None if change is None else {**shipped()[name], **change}
-    assert told in platform(**{name: body}).roles_problem
+    assert told in installed(**{name: body}).roles_problem
 
 
 def test_a_name_that_a_rule_is_for_counts() -> None:
@@ -104,15 +104,15 @@ def test_a_name_that_a_rule_is_for_counts() -> None:
         {key: value for key, value in rule.items() if key != "resourceNames"}
         for rule in body["rules"]
     ]
-    problem = platform(**{"securetenant-operator": {**body, "rules": rules}}).own_roles_problem
+    problem = installed(**{"securetenant-operator": {**body, "rules": rules}}).own_roles_problem
     assert "also allows bind on clusterroles.rbac.authorization.k8s.io" in problem
 
 
 def test_a_role_that_is_deleted_and_one_of_somebody_else() -> None:
-    found = platform()
+    found = installed()
     foreign = {**shipped()["securetenant:viewer"], "rules": []}
     assert not found.take(Ref(kinds.CLUSTER_ROLE.name, "", "view"), foreign)
-    assert found.lose(Ref(kinds.CLUSTER_ROLE.name, "", "securetenant:viewer"))
+    assert found.take(Ref(kinds.CLUSTER_ROLE.name, "", "securetenant:viewer"), None)
     assert "securetenant:viewer is missing" in found.roles_problem
 
 

@@ -10,11 +10,15 @@ from memory_cluster import MemoryCluster, Write
 from securetenant.api import kinds, names, status
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.concerns import listed
+from securetenant.concerns.heartbeat.heartbeat import Heartbeat
 from securetenant.plan import ownership, rollout
 from securetenant.plan.pids import Kubelet, Reading
 from securetenant.reconcile import keys
+from securetenant.reconcile.concern import Concern
 from securetenant.reconcile.engine import Engine
 from securetenant.reconcile.errors import ClusterError, RefusedError, UnavailableError
+from securetenant.reconcile.machine import Machine
 from securetenant.reconcile.platform import Platform
 from securetenant.reconcile.rollout import reasons
 from securetenant.reconcile.store import Store
@@ -55,9 +59,13 @@ class Fleet:
             announcer=self.told,
             now=lambda: datetime.datetime(2026, 11, 25, tzinfo=datetime.UTC),
             store=Store(),
-            kubelets=NoKubelets(),
+            concerns=self._concerns,
             workers=2,
         )
+
+    def _concerns(self, machine: Machine) -> tuple[Concern, ...]:
+        heartbeat = Heartbeat(cluster=self.cluster, holder="", now=machine.now)
+        return listed.build(machine, kubelets=NoKubelets(), heartbeat=heartbeat)
 
     async def set(self, **spec: Any) -> None:
         """Change the TenancySettings and let the operator come to rest."""
@@ -66,14 +74,14 @@ class Fleet:
 
     def show(self, **spec: Any) -> None:
         """Change the TenancySettings."""
-        self.engine.settings_seen(SETTINGS, self.cluster.put(settings(**spec)))
+        self.engine.settings_seen(self.cluster.put(settings(**spec)))
 
     async def poke(self) -> None:
         body = self.cluster.objects[SETTINGS]
         metadata = body["metadata"]
         annotations = {names.REQUESTED_ANNOTATION: metadata["resourceVersion"]}
         annotated = {**body, "metadata": {**metadata, "annotations": annotations}}
-        self.engine.settings_seen(SETTINGS, self.cluster.put(annotated))
+        self.engine.settings_seen(self.cluster.put(annotated))
         await self.rest()
 
     async def add(self, name: str, *, held: bool = True, **spec: Any) -> None:
@@ -108,7 +116,7 @@ class Fleet:
     async def rest(self) -> None:
         if self.running is None:
             self.running = asyncio.create_task(self.engine.run())
-        while len(self.engine.queue):  # noqa: ASYNC110 - a turn for the engine, not a wait.
+        while len(self.engine.machine.queue):  # noqa: ASYNC110 - a turn for the engine, not a wait.
             await asyncio.sleep(0)
 
     async def stop(self) -> None:
@@ -124,8 +132,8 @@ class Fleet:
             self.cluster.put(settings(**meanwhile))
         for ref, body in list(self.cluster.objects.items()):
             if ref.kind not in (kinds.SECURE_TENANT.name, kinds.TENANCY_SETTINGS.name):
-                self.engine.store.put(ref, ownership.observe(body))
-        self.engine.settings_seen(SETTINGS, self.cluster.objects[SETTINGS])
+                self.engine.machine.store.put(ref, ownership.observe(body))
+        self.engine.settings_seen(self.cluster.objects[SETTINGS])
         for ref, body in list(self.cluster.objects.items()):
             if ref.kind == kinds.SECURE_TENANT.name:
                 self.engine.tenant_seen(ref.name, body)
@@ -153,7 +161,7 @@ class Fleet:
 
     def reasons(self, name: str) -> list[str]:
         """Return why a tenant is not ready, the missing policies of this cluster aside."""
-        record = self.engine.tenants.get(name)
+        record = self.engine.machine.tenants.get(name)
         assert record is not None
         return reasons(record)
 
@@ -242,7 +250,7 @@ def test_a_tenant_of_the_last_wave_that_recovers_makes_it_rolled_out() -> None:
         fleet.refuse(harming("t10"))
         await fleet.set(dns=OTHER_DNS)
         fleet.heal()
-        fleet.engine.queue.add(keys.Unit("t10", "t10-a"))
+        fleet.engine.machine.queue.add(keys.unit("t10", "t10-a"))
         await fleet.rest()
         assert fleet.condition["status"] == "True"
         fleet.refuse(
@@ -386,7 +394,7 @@ def test_settings_that_only_refuse_have_no_roll_out() -> None:
     async def test(fleet: Fleet) -> None:
         fleet.cluster.writes.clear()
         fleet.show(protectedNames=["monitoring-*"], bounds={"users": []})
-        assert not fleet.engine.rollout.is_under_way
+        assert not fleet.engine.machine.rollout.is_under_way
         await fleet.rest()
         assert fleet.condition["message"] == "Every tenant follows generation 2"
         assert [(each.verb, each.ref) for each in fleet.cluster.writes] == [("status", SETTINGS)]
@@ -527,7 +535,7 @@ def test_a_tenant_whose_finalizer_fails_at_first_is_made_by_the_next_try() -> No
         fleet.refuse(lambda manifest: manifest.ref.kind == kinds.SECURE_TENANT.name)
         await fleet.add("late", held=False)
         fleet.heal()
-        fleet.engine.queue.add(keys.Tenant("late"))
+        fleet.engine.machine.queue.add(keys.tenant("late"))
         await fleet.rest()
         assert Ref(kinds.NAMESPACE.name, "", "late-a") in fleet.cluster.objects
 
@@ -555,7 +563,12 @@ def test_a_deletion_that_is_seen_during_the_work_on_a_tenant_is_told_as_one() ->
         fleet.cluster.wrote = ask_for_deletion
         fleet.cluster.writes.clear()
         seen = Ref(binding["kind"], "brief-a", "old")
-        fleet.engine.foreign_seen(fleet.engine.bindings, seen, binding)
+        (bindings,) = (
+            each
+            for each in fleet.engine.watches()
+            if (each.kind, each.selector) == (kinds.ROLE_BINDING, names.FOREIGN_SELECTOR)
+        )
+        bindings.seen(seen, binding)
         await fleet.rest()
         assert ref not in fleet.cluster.objects
         told = [
@@ -636,7 +649,7 @@ def test_a_namespace_is_shut_while_its_default_deny_cannot_be_put_back() -> None
         assert label() is None
         assert fleet.reasons("t05") == ["Refused"]
         fleet.heal()
-        fleet.engine.queue.add(keys.Unit("t05", "t05-a"))
+        fleet.engine.machine.queue.add(keys.unit("t05", "t05-a"))
         await fleet.rest()
         assert deny in fleet.cluster.objects
         assert label()

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from factory import seen, settings
-from securetenant.api import kinds
-from securetenant.api.objects import Ref
 from securetenant.plan import schemas
 from securetenant.reconcile.platform import Platform
 
@@ -116,15 +114,14 @@ def test_a_crd_that_knows_more_is_right(change: Callable[[Any], object]) -> None
 def test_without_its_crd_no_settings_are_relied_on_until_all_is_seen_again() -> None:
     """S12: bounds that the API server left out are not the absence of bounds."""
     platform = Platform()
-    ref = Ref(kinds.CRD.name, "", SETTINGS)
     assert platform.take_settings(seen(settings(bounds={"users": []})))
     assert platform.settings is not None
     lacking = changed(lambda version: spec_of(version)["properties"].pop("bounds"))
-    assert platform.take(ref, lacking)
-    assert not platform.take(ref, lacking), "it is no news"
+    assert platform.take_crd(SETTINGS, lacking)
+    assert not platform.take_crd(SETTINGS, lacking), "it is no news"
     platform.take_settings(seen(settings()))
     assert platform.settings is None
     assert "spec.bounds" in platform.settings_problem
-    platform.take(ref, schemas.expected()[SETTINGS])
+    platform.take_crd(SETTINGS, schemas.expected()[SETTINGS])
     assert platform.settings is None, "what was seen meanwhile may lack a part"
     assert platform.must_begin_again

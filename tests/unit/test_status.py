@@ -11,7 +11,7 @@ from securetenant.api import status
 from securetenant.api.objects import Ref
 from securetenant.status import settings, tenant
 from securetenant.status.outcome import Finding, Outcome
-from securetenant.status.settings import Progress
+from securetenant.status.settings import Progress, Report
 from securetenant.status.tenant import SUSPENDED_NOTE, Subject
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
@@ -136,7 +136,10 @@ def test_a_tenant_that_is_being_deleted_claims_nothing_any_more(reason: str, pai
     [
         pytest.param({}, "Current", status.AS_SPECIFIED, id="all is well"),
         pytest.param(
-            {"policies_problem": "missing"}, "Failed", status.POLICIES_CHANGED, id="policies"
+            {"report": Report(policies_problem="missing")},
+            "Failed",
+            status.POLICIES_CHANGED,
+            id="policies",
         ),
         pytest.param(
             {"progress": Progress(total=3, waiting=1, working=["a"])},
@@ -165,10 +168,12 @@ def test_a_tenant_that_is_being_deleted_claims_nothing_any_more(reason: str, pai
         pytest.param(
             {
                 "progress": Progress(total=3, waiting=1),
-                "fairness": Finding(
-                    type=status.FAIRNESS_IN_FORCE,
-                    reason=status.PRIORITY_LEVEL_MISSING,
-                    message="missing",
+                "report": Report(
+                    fairness=Finding(
+                        type=status.FAIRNESS_IN_FORCE,
+                        reason=status.PRIORITY_LEVEL_MISSING,
+                        message="missing",
+                    )
                 ),
             },
             "Failed",

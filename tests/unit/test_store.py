@@ -3,9 +3,9 @@
 from typing import Any, cast
 
 from securetenant.api.objects import Ref
+from securetenant.concerns.nodes.nodes import Nodes, Surroundings
+from securetenant.concerns.pids.pids import Pids
 from securetenant.plan.ownership import Observed
-from securetenant.reconcile.nodes import Nodes, Surroundings
-from securetenant.reconcile.pids import Pids
 from securetenant.reconcile.store import Graves, Store
 
 REF = Ref("NetworkPolicy", "a", "n")

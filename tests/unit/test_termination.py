@@ -95,10 +95,8 @@ def departures(store: Store) -> Departures:
         meter=unused,
         store=store,
         worker=unused,
-        tiers=unused,
+        concerns=(),
         statuses=unused,
-        bindings=unused,
-        traffic=unused,
         resting=Resting(store=store, tenants=Tenants, settings=settings_spec, now=lambda: NOW),
         now=lambda: NOW,
     )

@@ -15,8 +15,13 @@ import structlog
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Ref
-from securetenant.app import health
+from securetenant.app import following, health
+from securetenant.app.following import Following
 from securetenant.app.specs_watch import Source, SpecsWatch
+from securetenant.concerns import listed
+from securetenant.concerns.heartbeat import heartbeat
+from securetenant.concerns.heartbeat.concern import BEAT
+from securetenant.concerns.heartbeat.heartbeat import Heartbeat
 from securetenant.kube import credentials
 from securetenant.kube.client import Client
 from securetenant.kube.events import Events
@@ -25,10 +30,8 @@ from securetenant.kube.kubelet import Kubelets
 from securetenant.plan import schemas
 from securetenant.plan.brake import Brake
 from securetenant.plan.resting import Book
-from securetenant.reconcile import heartbeat, keys
 from securetenant.reconcile.engine import Engine
 from securetenant.reconcile.errors import ClusterError, MissingError
-from securetenant.reconcile.foreign import Watched
 from securetenant.reconcile.store import Store
 from securetenant.telemetry.metrics import Metrics
 
@@ -37,11 +40,6 @@ _SWEEP_SECONDS = 600.0
 _CRD_POLL_SECONDS = 2.0
 _CRD_SETTLE_SECONDS = 5.0
 """How long API servers may take until they read and write by a CRD that was just changed."""
-_TIER_POLL_SECONDS = 20.0
-"""How often the API server is asked for ClusterNetworkPolicies while it does not know them. Their
-CRD is not watched: the operator has no right on CRDs."""
-_FLOWS_SECONDS = 10.0
-"""How long to wait for FlowSchemas before going on without: fairness must not keep walls away."""
 _DRAIN_SECONDS = 5.0
 """How long requests that were begun may take to end."""
 _STALE_SECONDS = 180.0
@@ -49,29 +47,6 @@ _STALE_SECONDS = 180.0
 another watch, and the answer to that is heard."""
 _FAILING_SECONDS = 40.0
 """How long an informer may fail, while the API server is restarted for example."""
-
-_MANAGED = (
-    kinds.TENANT_POLICY,
-    kinds.NETWORK_POLICY,
-    kinds.LIMIT_RANGE,
-    kinds.RESOURCE_QUOTA,
-    kinds.ROLE_BINDING,
-)
-"""What we make in a namespace; a stripped label arrives as a deletion, which is drift."""
-
-_PLATFORM = (
-    (kinds.VALIDATING_POLICY, names.PACK_SELECTOR),
-    (kinds.VALIDATING_BINDING, names.PACK_SELECTOR),
-    (kinds.CLUSTER_ROLE, ""),
-    (kinds.CLUSTER_ROLE_BINDING, ""),
-)
-"""The admission policies, and who may get around them."""
-
-_MUTATING = (
-    (kinds.MUTATING_POLICY, names.PACK_SELECTOR),
-    (kinds.MUTATING_BINDING, names.PACK_SELECTOR),
-)
-"""The half of the policies that mends pods, where the API server knows such policies."""
 
 _log = structlog.get_logger(__name__)
 
@@ -101,61 +76,33 @@ class Operator:
         """``book`` and ``brake`` outlive it: a CRD that is not right drops them from the status."""
         self._client = client
         self._served = False
+        self._heartbeat = Heartbeat(cluster=client, holder=socket.gethostname(), now=_now)
         self.engine = Engine(
             cluster=client,
             meter=metrics,
             announcer=events,
-            now=lambda: datetime.datetime.now(datetime.UTC),
+            now=_now,
             store=Store(),
-            kubelets=kubelets,
-            holder=socket.gethostname(),
+            concerns=lambda machine: listed.build(
+                machine, kubelets=kubelets, heartbeat=self._heartbeat
+            ),
             book=book,
             brake=brake,
         )
-        self._informers = [
-            self._informer(kinds.NAMESPACE, ""),
-            *(self._informer(kind, names.MANAGED_SELECTOR) for kind in _MANAGED),
-            self._foreign_informer(
-                kinds.ROLE_BINDING, names.FOREIGN_SELECTOR, self.engine.bindings
-            ),
-            self._foreign_informer(
-                kinds.NETWORK_POLICY, names.FOREIGN_SELECTOR, self.engine.traffic
-            ),
-            self._foreign_informer(kinds.INGRESS, "", self.engine.ingresses),
-            *(self._platform_informer(kind, selector) for kind, selector in _PLATFORM),
-            Informer(
-                client,
-                kinds.NODE,
-                selector="",
-                seen=self.engine.node_seen,
-                gone=self.engine.node_gone,
-                known=self.engine.nodes.refs,
-            ),
-        ]
-        self._informers += [
+        crds = [
             Informer(
                 client,
                 kinds.CRD,
                 selector="",
                 fields=f"metadata.name={name}",
                 seen=self._crd_seen,
-                gone=self.engine.platform_gone,
+                gone=lambda ref, _: self.engine.crd_seen(ref.name, None),
                 # What the list does not show is gone, known before or not.
                 known=functools.partial(_only, name),
             )
             for name in schemas.expected()
         ]
-        self._fairness = (
-            Informer(
-                client,
-                kinds.FLOW_SCHEMA,
-                selector=names.MANAGED_SELECTOR,
-                seen=self.engine.flow_seen,
-                gone=self.engine.flow_gone,
-                known=self.engine.store.refs,
-            ),
-            self._platform_informer(kinds.PRIORITY_LEVEL, names.PACK_SELECTOR),
-        )
+        self._following = Following(client, self.engine.watches(), others=crds)
         # Settings first: without them no tenant can be read.
         self._sources = {
             kinds.TENANCY_SETTINGS: Source(self._settings_seen, self._settings_gone),
@@ -165,58 +112,17 @@ class Operator:
         self._work: asyncio.Task[None] | None = None
         self._begin_again = asyncio.Event()
 
-    def _settings_seen(self, name: str, body: Body) -> None:
-        self.engine.settings_seen(Ref(kinds.TENANCY_SETTINGS.name, "", name), body)
+    def _settings_seen(self, _: str, body: Body) -> None:
+        self.engine.settings_seen(body)
 
     def _settings_gone(self, name: str) -> None:
-        self.engine.settings_gone(Ref(kinds.TENANCY_SETTINGS.name, "", name), 0)
+        self.engine.settings_gone(Ref(kinds.TENANCY_SETTINGS.name, "", name))
 
     def _crd_seen(self, ref: Ref, body: Body) -> None:
         """Take a CRD of ours; once all are right again, everything has to be seen again."""
-        self.engine.platform_seen(ref, body)
-        if self.engine.platform.must_begin_again:
+        self.engine.crd_seen(ref.name, body)
+        if self.engine.machine.platform.must_begin_again:
             self._begin_again.set()
-
-    def _informer(self, kind: Kind, selector: str) -> Informer:
-        return Informer(
-            self._client,
-            kind,
-            selector=selector,
-            seen=self.engine.object_seen,
-            gone=self.engine.object_gone,
-            known=self.engine.store.refs,
-        )
-
-    def _platform_informer(self, kind: Kind, selector: str) -> Informer:
-        return Informer(
-            self._client,
-            kind,
-            selector=selector,
-            seen=self.engine.platform_seen,
-            gone=self.engine.platform_gone,
-            known=self.engine.platform.known,
-        )
-
-    def _foreign_informer(self, kind: Kind, selector: str, watched: Watched) -> Informer:
-        return Informer(
-            self._client,
-            kind,
-            selector=selector,
-            seen=functools.partial(self.engine.foreign_seen, watched),
-            gone=functools.partial(self.engine.foreign_gone, watched),
-            known=watched.refs,
-        )
-
-    def _tier_informer(self) -> Informer:
-        return Informer(
-            self._client,
-            kinds.CLUSTER_NETWORK_POLICY,
-            selector=names.MANAGED_SELECTOR,
-            seen=self.engine.tier_seen,
-            gone=self.engine.tier_gone,
-            known=self.engine.store.refs,
-            may_go=True,
-        )
 
     async def run(self, login: credentials.Credentials, stopping: asyncio.Event) -> None:
         """Run until ``stopping`` is set, or until everything has to be seen again.
@@ -237,28 +143,13 @@ class Operator:
 
     async def _serve(self, login: credentials.Credentials) -> None:
         await self._wait_for_kinds()
-        mutates = await self._is_served(kinds.MUTATING_POLICY)
-        if mutates:
-            self._expect_mutating()
         async with asyncio.TaskGroup() as group:
-            informers = tuple(self._informers)
-            for informer in informers:
-                group.create_task(informer.run())
-            looked = asyncio.Event()
-            group.create_task(self._follow_tiers(looked))
-            # No write before the whole cluster was seen once: what is unknown looks missing.
-            for informer in informers:
-                await informer.synced.wait()
-            await looked.wait()
-            flows = group.create_task(self._begin_flows(group))
-            await asyncio.wait((flows,), timeout=_FLOWS_SECONDS)
+            await self._following.begin(group)
             await self._look_at_specs()
             sweep = asyncio.Event()
             self._watch = SpecsWatch(login, sources=self._sources, restarted=sweep.set)
             self._watch.start()
             group.create_task(self._sweep(sweep))
-            if not mutates:
-                group.create_task(self._await_mutating(group))
             self._work = group.create_task(self.engine.run())
             self._served = True
             group.create_task(self._beat())
@@ -284,14 +175,14 @@ class Operator:
 
     def readiness_problem(self) -> str:
         """Say why the operator does not do its work, or nothing."""
-        return self._problem() or self.engine.heartbeat.problem()
+        return self._problem() or self._heartbeat.problem()
 
     def _problem(self) -> str:
         """Say why the Lease must not be renewed, or nothing."""
         if not self._served:
             return "not synced yet"
         now = time.monotonic()
-        for informer in self._informers:
+        for informer in self._following.informers:
             if now - informer.failed_at > _FAILING_SECONDS:
                 return informer.failure
             if now - informer.heard_at > _STALE_SECONDS:
@@ -303,10 +194,10 @@ class Operator:
 
         By a worker, since one that comes to it comes to other work too.
         """
-        self.engine.heartbeat.begin()
+        self._heartbeat.begin()
         while True:
             if not self._problem():
-                self.engine.queue.add(keys.Beat())
+                self.engine.machine.queue.add(BEAT)
             await asyncio.sleep(heartbeat.SECONDS)
 
     async def _wait_for_kinds(self) -> None:
@@ -315,7 +206,7 @@ class Operator:
         while True:
             try:
                 for kind in (kinds.SECURE_TENANT, kinds.TENANT_POLICY, kinds.TENANCY_SETTINGS):
-                    await self._probe(kind)
+                    await following.probe(self._client, kind)
             except MissingError:
                 if not told:
                     _log.warning("The CRDs are not installed: kubectl apply -k crds")
@@ -325,75 +216,6 @@ class Operator:
             else:
                 return
             await asyncio.sleep(_CRD_POLL_SECONDS)
-
-    async def _is_served(self, kind: Kind) -> bool:
-        """Tell whether the API server knows a kind; an answer that is no answer means yes."""
-        try:
-            await self._probe(kind)
-        except MissingError:
-            return False
-        except ClusterError:
-            return True
-        return True
-
-    async def _probe(self, kind: Kind) -> None:
-        """Ask for one object of a kind; an error says that it is not served."""
-        async for _ in self._client.pages(kind, size=1, take=lambda _: None):
-            break
-
-    def _expect_mutating(self) -> list[Informer]:
-        self.engine.mutating_served()
-        informers = [self._platform_informer(kind, selector) for kind, selector in _MUTATING]
-        self._informers += informers
-        return informers
-
-    async def _await_mutating(self, group: asyncio.TaskGroup) -> None:
-        """Look now and then whether the API server was upgraded to one that knows the kind."""
-        while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
-            if await self._is_served(kinds.MUTATING_POLICY):
-                break
-        for informer in self._expect_mutating():
-            informer.heard_at = time.monotonic()
-            group.create_task(informer.run())
-
-    async def _follow_tiers(self, looked: asyncio.Event) -> None:
-        """Watch ClusterNetworkPolicies whenever they are served; set ``looked`` once that is known.
-
-        Their CRD is somebody else's: it may come and go at any time.
-        """
-        while True:
-            if await self._is_served(kinds.CLUSTER_NETWORK_POLICY):
-                await self._follow_tiers_once(looked)
-            looked.set()
-            await asyncio.sleep(_TIER_POLL_SECONDS)
-
-    async def _follow_tiers_once(self, looked: asyncio.Event) -> None:
-        informer = self._tier_informer()
-        informer.heard_at = time.monotonic()
-        self._informers.append(informer)
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(informer.run())
-            synced = group.create_task(informer.synced.wait())
-            await asyncio.wait((running, synced), return_when=asyncio.FIRST_COMPLETED)
-            if informer.synced.is_set():
-                _log.info("ClusterNetworkPolicies are served")
-                self.engine.tiers_served()
-                looked.set()
-            await running
-            synced.cancel()
-        _log.info("ClusterNetworkPolicies are not served any more")
-        self._informers.remove(informer)
-        self.engine.tiers_gone()
-
-    async def _begin_flows(self, group: asyncio.TaskGroup) -> None:
-        """Keep FlowSchemas once all are seen, which a missing right may put off."""
-        for informer in self._fairness:
-            group.create_task(informer.run())
-        for informer in self._fairness:
-            await informer.synced.wait()
-        self._informers += self._fairness
-        self.engine.flows_seen()
 
     async def _look_at_specs(self) -> None:
         """See all that people wrote once: a peer not known yet looks like one that is gone."""
@@ -435,8 +257,12 @@ class Operator:
 
     def _known(self, kind: Kind) -> set[str]:
         if kind is kinds.SECURE_TENANT:
-            return set(self.engine.tenants.names())
-        return {names.SETTINGS_NAME} if self.engine.platform.settings_body else set()
+            return set(self.engine.machine.tenants.names())
+        return {names.SETTINGS_NAME} if self.engine.machine.platform.settings_body else set()
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 def _only(name: str, kind: str) -> list[Ref]:

@@ -1,6 +1,6 @@
 """Letting go: of namespaces that left a spec, and of tenants that were deleted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,15 +10,13 @@ from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import termination
 from securetenant.plan.brake import Brake, Decision
 from securetenant.plan.ownership import NamespaceFacts, PolicyFacts
-from securetenant.reconcile.bindings import Bindings, removed
+from securetenant.reconcile.concern import Concern
 from securetenant.reconcile.errors import ConflictError, MissingError
 from securetenant.reconcile.ports import Cluster, Meter
 from securetenant.reconcile.resting import Resting
 from securetenant.reconcile.statuses import Statuses
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record
-from securetenant.reconcile.tiers import Tiers
-from securetenant.reconcile.traffic import Traffic
 from securetenant.reconcile.unit import Worker
 from securetenant.status import conditions
 from securetenant.status.outcome import Finding
@@ -58,10 +56,8 @@ class Departures:
         meter: Meter,
         store: Store,
         worker: Worker,
-        tiers: Tiers,
+        concerns: Sequence[Concern],
         statuses: Statuses,
-        bindings: Bindings,
-        traffic: Traffic,
         resting: Resting,
         now: Callable[[], datetime],
         brake: Brake | None = None,
@@ -70,10 +66,8 @@ class Departures:
         self._meter = meter
         self._store = store
         self._worker = worker
-        self._tiers = tiers
+        self._concerns = concerns
         self._statuses = statuses
-        self._bindings = bindings
-        self._traffic = traffic
         self._resting = resting
         self._now = now
         self.brake = brake or Brake()
@@ -138,14 +132,8 @@ class Departures:
             return Decision(is_unsaved=True)
         if is_doomed:
             # Somebody else may make a namespace of that name afterwards.
-            for ref in await self._bindings.close(namespace, ""):
-                self._statuses.announce(
-                    name, record, "RoleBindingRemoved", "Remove", removed(ref), is_warning=True
-                )
-            for closed in await self._traffic.close(namespace, ""):
-                self._statuses.announce(
-                    name, record, "NetworkPolicyRemoved", "Remove", closed.note, is_warning=True
-                )
+            for concern in self._concerns:
+                await concern.release(namespace, name)
             failures = await self._worker.remove(namespace)
             note = f"Namespace {namespace} is being deleted, pods before walls"
             if failures:
@@ -194,7 +182,8 @@ class Departures:
             return Step(leftovers=[], is_unsaved=True)
         if not owned:
             # What was retained keeps it: the walls stay.
-            await self._tiers.delete(name)
+            for concern in self._concerns:
+                await concern.tenant_left(name)
         await self._release(name, record)
         return Step(leftovers=[])
 

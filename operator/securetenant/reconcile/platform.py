@@ -1,12 +1,8 @@
-"""What holds for all tenants: settings, admission policies, and who may get around them."""
+"""What holds for all tenants: the TenancySettings, and whether our CRDs can be relied on."""
 
-from securetenant.api import kinds, names
 from securetenant.api.objects import Body, Ref
 from securetenant.api.tenancysettings import SETTINGS_NAME_RULE, SettingsSpec
-from securetenant.plan import override, pack, roles, schemas, shipped
-from securetenant.plan.override import Binding
-from securetenant.plan.pack import Level
-from securetenant.plan.roles import Allowed
+from securetenant.plan import schemas
 from securetenant.reconcile import tenants
 from securetenant.reconcile.tenants import RefusedSpecError
 
@@ -17,7 +13,7 @@ _NO_SETTINGS = (
 
 
 class Platform:
-    """The state of the platform as last seen; each ``take`` says whether it is news."""
+    """The settings and CRDs as last seen; each ``take`` tells whether that changes anything."""
 
     def __init__(self) -> None:
         self._settings: SettingsSpec | None = None
@@ -30,15 +26,6 @@ class Platform:
         """The TenancySettings as last seen, for their status."""
         self._written = 0
         """The resourceVersion of our last status write: what is older has the status of before."""
-        self.mutates = False
-        """Whether the API server knows mutating policies (Kubernetes 1.36 or newer)."""
-        self.level = Level.MISSING
-        """The priority level of tenants."""
-        self._roles: dict[str, Allowed] = {}
-        """What our ClusterRoles allow."""
-        self._policies: dict[Ref, str] = {}
-        self._granting: set[str] = set()
-        self._bindings: dict[str, Binding] = {}
 
     @property
     def settings(self) -> SettingsSpec | None:
@@ -59,36 +46,6 @@ class Platform:
     def must_begin_again(self) -> bool:
         """Tell whether our CRDs are as they should be again, after they were not."""
         return bool(self._spoiled) and not any(self._crds.values())
-
-    @property
-    def policies_problem(self) -> str:
-        """Say which admission policies are not in force as installed, or nothing."""
-        return pack.problem(self._policies, shipped.DIGESTS, mutates=self.mutates)
-
-    @property
-    def roles_problem(self) -> str:
-        """Say which roles in tenants' namespaces allow something else than this version's."""
-        return roles.problem(self._roles, shipped.ROLES, roles.TENANTS)
-
-    @property
-    def access_problem(self) -> str:
-        """Say the same of those that tenants' members hold."""
-        return roles.problem(self._roles, shipped.ROLES, roles.ACCESS)
-
-    @property
-    def own_roles_problem(self) -> str:
-        """Say the same of those of our own identities."""
-        return roles.problem(self._roles, shipped.ROLES, roles.OWN)
-
-    @property
-    def remark(self) -> str:
-        """Say what the policies cannot do on this cluster, or nothing."""
-        return "" if self.mutates else pack.WITHOUT_MUTATION
-
-    @property
-    def override_holders(self) -> tuple[str, ...]:
-        """Return everybody who holds the verb override, sorted."""
-        return override.holders(self._granting, self._bindings)
 
     def take_settings(self, body: Body) -> bool:
         """Take the TenancySettings as they now are."""
@@ -128,76 +85,9 @@ class Platform:
         self._settings, self._settings_problem, self.settings_body = None, _NO_SETTINGS, None
         return known
 
-    def take(self, ref: Ref, body: Body) -> bool:
-        """Take a policy, a binding of one, a role, a binding of one, a CRD, or a priority level."""
-        match ref.kind:
-            case kinds.CRD.name:
-                return self._take_crd(ref.name, body)
-            case kinds.PRIORITY_LEVEL.name:
-                return self._take_level(ref.name, pack.level(body))
-            case kinds.CLUSTER_ROLE.name:
-                return self._take_role(ref.name, body)
-            case kinds.CLUSTER_ROLE_BINDING.name:
-                return self._take_binding(ref.name, override.binding(body))
-            case _:
-                digest = pack.digest(body)
-                before, self._policies[ref] = self._policies.get(ref), digest
-                return before != digest
-
-    def lose(self, ref: Ref) -> bool:
-        """Take note that one of these is gone."""
-        match ref.kind:
-            case kinds.CRD.name:
-                return self._take_crd(ref.name, None)
-            case kinds.PRIORITY_LEVEL.name:
-                return self._take_level(ref.name, Level.MISSING)
-            case kinds.CLUSTER_ROLE.name:
-                return self._take_role(ref.name, None)
-            case kinds.CLUSTER_ROLE_BINDING.name:
-                return self._take_binding(ref.name, None)
-            case _:
-                return self._policies.pop(ref, None) is not None
-
-    def _take_level(self, name: str, level: Level) -> bool:
-        if name != names.PRIORITY_LEVEL or self.level is level:
-            return False
-        self.level = level
-        return True
-
-    def _take_crd(self, name: str, body: Body | None) -> bool:
+    def take_crd(self, name: str, body: Body | None) -> bool:
+        """Take one of our CRDs as it now is, or that it is gone."""
         before = self._spoiled
         self._crds[name] = schemas.problem(name, body)
         self._spoiled = next(filter(None, self._crds.values()), self._spoiled)
         return before != self._spoiled
-
-    def _take_role(self, name: str, body: Body | None) -> bool:
-        before = (name in self._granting, self._roles.pop(name, None))
-        if body is not None and name in roles.COMPARED:
-            self._roles[name] = roles.allowed(body)
-        if body is not None and override.grants(body):
-            self._granting.add(name)
-        else:
-            self._granting.discard(name)
-        return before != (name in self._granting, self._roles.get(name))
-
-    def _take_binding(self, name: str, found: Binding | None) -> bool:
-        before = self._bindings.pop(name, None)
-        if found is not None:
-            self._bindings[name] = found
-        return before != found and any(
-            each is not None and each.role in self._granting for each in (before, found)
-        )
-
-    def known(self, kind: str) -> list[Ref]:
-        """Return what is known of a kind: for the sweep after a list."""
-        match kind:
-            case kinds.CRD.name:
-                return [Ref(kind, "", name) for name in self._crds]
-            case kinds.PRIORITY_LEVEL.name:
-                return [Ref(kind, "", names.PRIORITY_LEVEL)]
-            case kinds.CLUSTER_ROLE.name:
-                return [Ref(kind, "", name) for name in self._granting | self._roles.keys()]
-            case kinds.CLUSTER_ROLE_BINDING.name:
-                return [Ref(kind, "", name) for name in self._bindings]
-            case _:
-                return [ref for ref in self._policies if ref.kind == kind]

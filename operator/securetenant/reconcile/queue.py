@@ -14,7 +14,7 @@ _LONGEST_DELAY_SECONDS = 120.0
 
 class _InLine(Protocol):
     @property
-    def tenant(self) -> str: ...
+    def line(self) -> str: ...
 
     def __hash__(self) -> int: ...
 
@@ -61,10 +61,10 @@ class Queue(Generic[K]):
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting.add(key)
-            line = self._lines.get(key.tenant)
+            line = self._lines.get(key.line)
             if line is None:
-                line = self._lines[key.tenant] = deque()
-                self._line_up(key.tenant)
+                line = self._lines[key.line] = deque()
+                self._line_up(key.line)
             line.append(key)
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -108,11 +108,11 @@ class Queue(Generic[K]):
     def done(self, key: K, *, failed: bool, retry_after: float = 0) -> None:
         """End the work on ``key``; a failure is tried again with growing delay and jitter."""
         self._active.discard(key)
-        self._at_work[key.tenant] -= 1
-        if self._at_work[key.tenant] == self._most - 1 and key.tenant in self._lines:
-            self._line_up(key.tenant)
-        if not self._at_work[key.tenant]:
-            del self._at_work[key.tenant]
+        self._at_work[key.line] -= 1
+        if self._at_work[key.line] == self._most - 1 and key.line in self._lines:
+            self._line_up(key.line)
+        if not self._at_work[key.line]:
+            del self._at_work[key.line]
         if not failed:
             self._failures.pop(key, None)
         if key in self._again:
@@ -125,22 +125,22 @@ class Queue(Generic[K]):
             self.add_after(key, max(retry_after, delay * self._chance.uniform(0.8, 1.2)))
 
     def _next(self) -> K:
-        tenant = self._turn.popleft()
-        line = self._lines[tenant]
+        name = self._turn.popleft()
+        line = self._lines[name]
         key = line.popleft()
-        self._at_work[tenant] += 1
+        self._at_work[name] += 1
         if line:
-            self._line_up(tenant)
+            self._line_up(name)
         else:
-            del self._lines[tenant]
+            del self._lines[name]
         self._waiting.discard(key)
         self._active.add(key)
         return key
 
-    def _line_up(self, tenant: str) -> None:
+    def _line_up(self, name: str) -> None:
         """Let a line be served, unless as many of its keys are at work as may be."""
-        if self._at_work[tenant] < self._most:
-            self._turn.append(tenant)
+        if self._at_work[name] < self._most:
+            self._turn.append(name)
             self._wake.set()
 
     def _ripen(self) -> None:

@@ -249,7 +249,7 @@ def reasons(record: Record) -> list[str]:
     """Return why a tenant is not ready; what waits for somebody first."""
     found: Iterable[str] = {
         *(each.reason for each in record.findings if not each.informs),
-        *(each.reason for each in (record.tier_finding,) if each is not None),
+        *(each.reason for each in record.missing),
         *(unit.outcome.reason for unit in record.units.values() if not unit.outcome.ready),
     }
     return sorted(found, key=lambda reason: (not conditions.is_stalled(reason), reason))

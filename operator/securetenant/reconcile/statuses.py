@@ -1,7 +1,7 @@
 """What is told of a tenant: its status, and the events about it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
@@ -12,8 +12,8 @@ from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
 from securetenant.reconcile.tenants import Record, Unit, what_people_change
 from securetenant.reconcile.unit import is_worth_telling
 from securetenant.status import conditions, tenant
-from securetenant.status.conditions import Verdict
 from securetenant.status.outcome import Finding
+from securetenant.status.statements import Aspect, Remark, Statement
 from securetenant.status.tenant import Subject
 
 _PROGRESS_SECONDS = 2.0
@@ -45,8 +45,7 @@ class Statuses:
         being found out.
         """
         now = time.monotonic()
-        missing = record.tier_finding
-        told = missing is None or conditions.is_stalled(missing.reason)
+        told = all(conditions.is_stalled(each.reason) for each in record.missing)
         if (
             told
             and not learns
@@ -138,27 +137,19 @@ def _ready_condition(document: Body) -> Body:
     return {}
 
 
-def subject(
-    record: Record,
-    findings: tuple[Finding, ...],
-    remark: str,
-    tier: str,
-    extra: tuple[Verdict, ...],
-    reports: tuple[Verdict, ...],
-) -> Subject:
+def subject(record: Record, statements: Iterable[Statement]) -> Subject:
     """Return what the status of a tenant is about."""
+    said = tuple(statements)
     exception = ""
     if record.spec is not None and record.spec.effective_pod_security.level == "baseline":
         exception = record.spec.effective_pod_security.exception_reason or ""
     return Subject(
         generation=int(record.body["metadata"].get("generation", 0)),
         outcomes=[unit.outcome for _, unit in sorted(record.units.items())],
-        findings=findings,
+        findings=tuple(each for each in said if isinstance(each, Finding)),
         exception_reason=exception,
-        remarks=tuple(each for each in (record.remark, remark) if each),
-        tier=tier,
-        extra=extra,
-        reports=reports,
+        remarks=tuple(each for each in said if isinstance(each, Remark)),
+        aspects=tuple(each for each in said if isinstance(each, Aspect)),
         states=tuple(_states(record)),
         deleted=record.is_deleted,
     )

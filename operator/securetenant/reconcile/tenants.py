@@ -129,10 +129,8 @@ class Record:
     """The namespaces of the spec that were the tenant's own when it was last read."""
     tier: Tier | None = None
     """Its ClusterNetworkPolicy as it should be, where the kind is served."""
-    tier_stands: bool = False
-    """Whether that was seen in place: then what differs is somebody else's doing."""
-    tier_finding: Finding | None = None
-    """Why it is not in place, since the last look."""
+    missing: tuple[Finding, ...] = ()
+    """What concerns could not prepare at the last look."""
     is_waiting: bool = False
     """Whether a share waits for others to shrink."""
 
@@ -157,6 +155,11 @@ class Record:
     def is_refused(self) -> bool:
         """Tell whether the spec as it stands is refused."""
         return self.reading is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether nothing is written for the tenant now: the one answer to that question."""
+        return self.is_suspended or self.awaits_turn
 
     @property
     def is_suspended(self) -> bool:

@@ -36,29 +36,38 @@ class Progress:
     """Why nobody can follow them."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """How the platform stands."""
+
+    crds_problem: str = ""
+    policies_problem: str = ""
+    roles_problem: str = ""
+    remark: str = ""
+    """What the policies cannot do on this cluster."""
+    holders: Sequence[str] = ()
+    """Who holds the verb override."""
+    fairness: Finding | None = None
+    """What keeps tenants from queueing apart."""
+
+
 def summarize(
+    report: Report,
     *,
     generation: int,
-    crds_problem: str,
-    policies_problem: str,
-    roles_problem: str,
-    remark: str,
-    holders: Sequence[str],
-    fairness: Finding | None,
     progress: Progress,
     teardowns: Sequence[Mapping[str, str]] = (),
     former_names: Sequence[Mapping[str, str]] = (),
     previous: Mapping[str, Any],
     now: datetime.datetime,
 ) -> dict[str, Any]:
-    """Return the whole status document; ``fairness`` is what keeps tenants from queueing apart."""
+    """Return the whole status document."""
+    unread = status.CRDS_CHANGED if report.crds_problem else status.SPEC_REFUSED
     verdicts = [
-        _policies(crds_problem, policies_problem, roles_problem, remark),
-        _override(holders),
-        _fair(fairness),
-        _rolled_out(
-            progress, generation, status.CRDS_CHANGED if crds_problem else status.SPEC_REFUSED
-        ),
+        _policies(report),
+        _override(report.holders),
+        _fair(report.fairness),
+        _rolled_out(progress, generation, unread),
     ]
     # Whoever is cluster-admin by a group holds the verb, as on every cluster that kubeadm makes; it
     # exempts nobody by itself, and is told without keeping the settings from being ready.
@@ -84,11 +93,11 @@ def summarize(
     }
 
 
-def _policies(crds: str, policies: str, roles: str, remark: str) -> Verdict:
+def _policies(report: Report) -> Verdict:
     found = (
-        (status.CRDS_CHANGED, crds),
-        (status.POLICIES_CHANGED, policies),
-        (status.ROLES_CHANGED, roles),
+        (status.CRDS_CHANGED, report.crds_problem),
+        (status.POLICIES_CHANGED, report.policies_problem),
+        (status.ROLES_CHANGED, report.roles_problem),
     )
     wrong = [(reason, problem) for reason, problem in found if problem]
     if wrong:
@@ -98,7 +107,7 @@ def _policies(crds: str, policies: str, roles: str, remark: str) -> Verdict:
         status.POLICIES_IN_FORCE,
         "True",
         status.AS_SPECIFIED,
-        "; ".join(filter(None, (_UNCHANGED, remark))),
+        "; ".join(filter(None, (_UNCHANGED, report.remark))),
     )
 
 

@@ -9,6 +9,7 @@ from securetenant.api import status
 from securetenant.status import conditions
 from securetenant.status.conditions import Verdict
 from securetenant.status.outcome import Finding, Outcome
+from securetenant.status.statements import Aspect, Remark
 
 SUSPENDED_NOTE = (
     "the operator is suspended: nothing is changed, drift is not repaired, and a lockdown or"
@@ -27,15 +28,8 @@ class Subject:
     """What else keeps the tenant from being ready."""
     exception_reason: str = ""
     """The reason given for Pod Security level baseline."""
-    remarks: Sequence[str] = ()
-    """What is in force by the policies, and yet worth knowing."""
-    tier: str = ""
-    """What the ClusterNetworkPolicy adds, where it is in force."""
-    extra: Sequence[Verdict] = ()
-    """Conditions that this tenant has beside those of all; what is not True there keeps it from
-    being ready."""
-    reports: Sequence[Verdict] = ()
-    """Conditions that it has too, for which Ready does not wait."""
+    remarks: Sequence[Remark] = ()
+    aspects: Sequence[Aspect] = ()
     states: Sequence[tuple[str, str]] = ()
     """What the spec asks for that makes it unlike others: reasons, and what each means.
 
@@ -79,21 +73,18 @@ def _verdicts(subject: Subject) -> list[Verdict]:
         ):
             notes = (note for _, note in subject.states)
             return conditions.refused(finding.reason, "; ".join((finding.message, *notes)))
-    findings = [*subject.findings, *(each.finding for each in subject.extra)]
+    holding = (each.verdict for each in subject.aspects if each.holds_ready)
+    findings = [*subject.findings, *(each.finding for each in holding)]
     verdicts = conditions.judge(subject.outcomes, findings, platform=True)
     pair = [each for each in verdicts if each.type in (status.RECONCILING, status.STALLED)]
     verdicts = [
         *(each for each in verdicts if each not in pair),
-        *subject.extra,
-        *subject.reports,
+        *(each.verdict for each in subject.aspects),
         *pair,
     ]
     verdicts = _with_state(verdicts, subject)
     return [
-        _with_tier(
-            _with_remarks(_with_exception(each, subject.exception_reason), subject.remarks),
-            subject.tier,
-        )
+        _with_remarks(_with_exception(each, subject.exception_reason), subject.remarks)
         for each in verdicts
     ]
 
@@ -116,16 +107,11 @@ def _with_state(verdicts: list[Verdict], subject: Subject) -> list[Verdict]:
     return [ready._replace(reason=reason), *rest, stalled]
 
 
-def _with_remarks(verdict: Verdict, remarks: Sequence[str]) -> Verdict:
-    if verdict.type == status.POLICIES_IN_FORCE and verdict.status == "True":
-        return verdict._replace(message="; ".join((verdict.message, *remarks)))
-    return verdict
-
-
-def _with_tier(verdict: Verdict, tier: str) -> Verdict:
-    if tier and verdict.type == status.NETWORK_ISOLATED and verdict.status == "True":
-        return verdict._replace(message=f"{verdict.message}; {tier}")
-    return verdict
+def _with_remarks(verdict: Verdict, remarks: Sequence[Remark]) -> Verdict:
+    if verdict.status != "True":
+        return verdict
+    told = [each.message for each in remarks if each.type == verdict.type]
+    return verdict._replace(message="; ".join((verdict.message, *told)))
 
 
 def _with_exception(verdict: Verdict, reason: str) -> Verdict:

@@ -23,6 +23,7 @@ from securetenant.plan import pids
 from securetenant.plan.pids import UNLIMITED, Asked, Limit, NodeLook, Reading, Source
 from securetenant.reconcile import keys
 from securetenant.reconcile.errors import ClusterError, MissingError, UnavailableError
+from securetenant.reconcile.keys import Key
 from securetenant.reconcile.ports import Cluster, Kubelets, Meter
 from securetenant.reconcile.queue import Queue
 from securetenant.reconcile.store import Graves
@@ -81,7 +82,7 @@ class Pids:
         self._changed = changed
         self._clock = clock
         self._chance = random.Random()  # noqa: S311 - jitter.
-        self._queue = Queue[keys.Kubelet](clock=clock, chance=self._chance)
+        self._queue = Queue[Key](clock=clock, chance=self._chance)
         self._records: dict[str, _Record] = {}
         self._graves = Graves()
         self._owned: defaultdict[str, set[str]] = defaultdict(set)
@@ -120,7 +121,7 @@ class Pids:
         if (look.owner, look.takes_tenants) != (before.owner, before.takes_tenants):
             self._news(look.owner)
         if look != before:
-            self._queue.add(keys.Kubelet(name))
+            self._queue.add(_key(name))
 
     def _may_hurry(self, record: _Record) -> bool:
         """Tell whether a kubelet that starts anew is read at once.
@@ -147,7 +148,7 @@ class Pids:
         self._owned[look.owner].add(name)
         self._unasked.add(name)
         self._news(look.owner)
-        self._queue.add(keys.Kubelet(name))
+        self._queue.add(_key(name))
 
     def node_gone(self, name: str, version: int) -> None:
         """Take note that a Node was deleted at that version."""
@@ -158,8 +159,12 @@ class Pids:
             del self._records[name]
             self._owned[record.look.owner].discard(name)
             self._unasked.discard(name)
-            self._queue.forget(keys.Kubelet(name))
+            self._queue.forget(_key(name))
             self._news(record.look.owner)
+
+    def refs(self, kind: str) -> list[Ref]:
+        """Return every known node: for the sweep after a list."""
+        return [Ref(kind, "", name) for name in self._records]
 
     def ask(self, tenant: str, asked: Asked | None) -> None:
         """Take what a tenant asks for, or that it asks for nothing."""
@@ -171,7 +176,7 @@ class Pids:
         for owner in come - gone:
             self._askers[owner] += 1
             for name in self._owned.get(owner, ()):
-                self._queue.add(keys.Kubelet(name))
+                self._queue.add(_key(name))
         for owner in gone - come:
             self._askers[owner] -= 1
 
@@ -182,7 +187,7 @@ class Pids:
             return
         for name, record in self._records.items():
             record.due_at = float("-inf")
-            self._queue.add(keys.Kubelet(name))
+            self._queue.add(_key(name))
 
     def asking(self, owner: str) -> list[str]:
         """Return the tenants who ask about nodes of this owner."""
@@ -243,14 +248,14 @@ class Pids:
         while (key := await self._queue.take()) is not None:
             failed, retry_after = True, 0.0
             try:
-                failed = await self._reconcile(key.node)
+                failed = await self._reconcile(key.name)
             except UnavailableError as error:
                 retry_after = error.retry_after
             except ClusterError as error:
-                _log.warning("Node %s is not labelled: %s", key.node, error)
+                _log.warning("Node %s is not labelled: %s", key.name, error)
             except Exception:  # noqa: BLE001 - see below.
                 # One node's surprise must not stop the work on all others.
-                _log.exception("Node %s failed unexpectedly and is tried again", key.node)
+                _log.exception("Node %s failed unexpectedly and is tried again", key.name)
             finally:
                 self._queue.done(key, failed=failed, retry_after=retry_after)
 
@@ -276,7 +281,7 @@ class Pids:
             self._tell(record, self._counting(record))
         await self._label(name, record)
         if self._is_wanted(record) and not failed:
-            self._queue.add_after(keys.Kubelet(name), max(record.due_at - self._clock(), 0.0))
+            self._queue.add_after(_key(name), max(record.due_at - self._clock(), 0.0))
         return failed
 
     async def _read(self, look: NodeLook, settings: SettingsSpec) -> Reading:
@@ -319,3 +324,8 @@ class Pids:
             return  # The node is gone.
         self._meter.wrote("amend", kinds.NODE.name)
         self.node_seen(body)
+
+
+def _key(node: str) -> Key:
+    """Return the work to read a kubelet, and to label its node by what it says."""
+    return keys.shared("Kubelet", node)

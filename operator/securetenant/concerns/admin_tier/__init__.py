@@ -1,0 +1,1 @@
+"""ClusterNetworkPolicies, where the API server serves the kind."""

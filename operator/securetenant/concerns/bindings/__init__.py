@@ -1,0 +1,1 @@
+"""RoleBindings that others made, and what they give away."""

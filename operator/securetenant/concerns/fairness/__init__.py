@@ -1,0 +1,1 @@
+"""Requests of tenants queue apart: FlowSchemas."""

@@ -1,0 +1,1 @@
+"""The Lease that says that the operator is at work."""

@@ -1,0 +1,25 @@
+"""The Lease: how it joins the work of the machine."""
+
+from collections.abc import Mapping
+
+from securetenant.concerns.heartbeat.heartbeat import Heartbeat
+from securetenant.reconcile import keys
+from securetenant.reconcile.concern import Concern, Work
+from securetenant.reconcile.keys import Key
+
+BEAT = keys.shared("Beat")
+
+
+class Beating(Concern):
+    """Has a worker renew the Lease: one that comes to it comes to other work too."""
+
+    def __init__(self, heartbeat: Heartbeat) -> None:
+        self._heartbeat = heartbeat
+
+    def works(self) -> Mapping[str, Work]:
+        """Renew it."""
+        return {BEAT.work: self._beat}
+
+    async def _beat(self, _: Key) -> bool:
+        await self._heartbeat.beat()
+        return False

@@ -1,0 +1,1 @@
+"""Ingresses from before, and the host names that they serve."""

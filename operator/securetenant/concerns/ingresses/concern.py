@@ -1,0 +1,44 @@
+"""Ingresses from before: how they join the work of the machine."""
+
+from collections.abc import Iterable, Sequence
+
+from securetenant.api import kinds
+from securetenant.api.objects import Body, Ref
+from securetenant.concerns.ingresses.ingresses import Ingresses
+from securetenant.reconcile.concern import Concern, Watch
+from securetenant.reconcile.machine import Machine
+from securetenant.reconcile.tenants import Record
+from securetenant.status.statements import Statement
+
+
+class ForeignIngresses(Concern):
+    """Names those that serve host names which their tenant may not have."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._ingresses = Ingresses(store=machine.store, holders=machine.tenants.holders)
+
+    def watches(self) -> Sequence[Watch]:
+        """Follow all of them."""
+        watch = Watch(
+            kind=kinds.INGRESS, seen=self._seen, gone=self._gone, known=self._ingresses.refs
+        )
+        return (watch,)
+
+    def _seen(self, ref: Ref, body: Body) -> None:
+        self._machine.tell(self._ingresses.seen(ref, body))
+
+    def _gone(self, ref: Ref, version: int) -> None:
+        self._machine.tell(self._ingresses.gone(ref, version))
+
+    def hostnames_moved(self) -> None:
+        """What was said of a tenant may name another holder now, or none."""
+        self._machine.tell(self._ingresses.named())
+
+    def statements(self, name: str, record: Record) -> Iterable[Statement]:
+        """Say what serves names that the tenant may not have; an event says so once."""
+        found = self._ingresses.findings(name)
+        if self._ingresses.is_news(name, found):
+            (first,) = found
+            self._machine.announce(name, first.reason, "Judge", first.message, is_warning=True)
+        return found

@@ -1,0 +1,32 @@
+"""The list of concerns: in this order they hear what happens, do their work, and are told of."""
+
+from securetenant.concerns.admin_tier.concern import AdminTier
+from securetenant.concerns.bindings.concern import ForeignBindings
+from securetenant.concerns.fairness.concern import Fairness
+from securetenant.concerns.heartbeat.concern import Beating
+from securetenant.concerns.heartbeat.heartbeat import Heartbeat
+from securetenant.concerns.ingresses.concern import ForeignIngresses
+from securetenant.concerns.nodes.concern import DedicatedNodes
+from securetenant.concerns.pids.concern import ProcessLimits
+from securetenant.concerns.policies.concern import Policies
+from securetenant.concerns.traffic.concern import ForeignPolicies
+from securetenant.concerns.unkept.concern import Restrictions
+from securetenant.reconcile.concern import Concern
+from securetenant.reconcile.machine import Machine
+from securetenant.reconcile.ports import Kubelets
+
+
+def build(machine: Machine, *, kubelets: Kubelets, heartbeat: Heartbeat) -> tuple[Concern, ...]:
+    """Return every concern, in order."""
+    return (
+        Fairness(machine),
+        ForeignBindings(machine),
+        ForeignPolicies(machine),
+        AdminTier(machine),
+        Restrictions(machine),
+        DedicatedNodes(machine),
+        ProcessLimits(machine, kubelets),
+        ForeignIngresses(machine),
+        Policies(machine),
+        Beating(heartbeat),
+    )

@@ -1,0 +1,1 @@
+"""Nodes that tenants have for themselves."""

@@ -1,0 +1,1 @@
+"""How many processes a pod may have: what kubelets say, and the labels that repeat it."""

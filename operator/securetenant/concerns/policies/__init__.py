@@ -1,0 +1,1 @@
+"""The admission policies and roles of this version, and who may get around them."""

@@ -1,0 +1,82 @@
+"""Admission policies and roles as last seen, against those of this version."""
+
+from securetenant.api import kinds
+from securetenant.api.objects import Body, Ref
+from securetenant.plan import override, pack, roles, shipped
+from securetenant.plan.override import Binding
+from securetenant.plan.roles import Allowed
+
+
+class Installed:
+    """What is installed, as last seen; each ``take`` tells whether it changed."""
+
+    def __init__(self) -> None:
+        self.mutates = False
+        """Whether the API server knows mutating policies (Kubernetes 1.36 or newer)."""
+        self._roles: dict[str, Allowed] = {}
+        """What our ClusterRoles allow."""
+        self._policies: dict[Ref, str] = {}
+        self._granting: set[str] = set()
+        self._bindings: dict[str, Binding] = {}
+
+    @property
+    def policies_problem(self) -> str:
+        """Say which admission policies are not in force as installed, or nothing."""
+        return pack.problem(self._policies, shipped.DIGESTS, mutates=self.mutates)
+
+    @property
+    def roles_problem(self) -> str:
+        """Say which roles in tenants' namespaces allow something else than this version's."""
+        return roles.problem(self._roles, shipped.ROLES, roles.TENANTS)
+
+    @property
+    def access_problem(self) -> str:
+        """Say the same of those that tenants' members hold."""
+        return roles.problem(self._roles, shipped.ROLES, roles.ACCESS)
+
+    @property
+    def own_roles_problem(self) -> str:
+        """Say the same of those of our own identities."""
+        return roles.problem(self._roles, shipped.ROLES, roles.OWN)
+
+    @property
+    def override_holders(self) -> tuple[str, ...]:
+        """Return everybody who holds the verb override, sorted."""
+        return override.holders(self._granting, self._bindings)
+
+    def take(self, ref: Ref, body: Body | None) -> bool:
+        """Take a policy, a binding of one, a role, or a binding of one; nothing is one gone."""
+        if ref.kind == kinds.CLUSTER_ROLE.name:
+            return self._take_role(ref.name, body)
+        if ref.kind == kinds.CLUSTER_ROLE_BINDING.name:
+            return self._take_binding(ref.name, None if body is None else override.binding(body))
+        before = self._policies.pop(ref, None)
+        if body is not None:
+            self._policies[ref] = pack.digest(body)
+        return before != self._policies.get(ref)
+
+    def _take_role(self, name: str, body: Body | None) -> bool:
+        before = (name in self._granting, self._roles.pop(name, None))
+        if body is not None and name in roles.COMPARED:
+            self._roles[name] = roles.allowed(body)
+        if body is not None and override.grants(body):
+            self._granting.add(name)
+        else:
+            self._granting.discard(name)
+        return before != (name in self._granting, self._roles.get(name))
+
+    def _take_binding(self, name: str, found: Binding | None) -> bool:
+        before = self._bindings.pop(name, None)
+        if found is not None:
+            self._bindings[name] = found
+        return before != found and any(
+            each is not None and each.role in self._granting for each in (before, found)
+        )
+
+    def known(self, kind: str) -> list[Ref]:
+        """Return what is known of a kind: for the sweep after a list."""
+        if kind == kinds.CLUSTER_ROLE.name:
+            return [Ref(kind, "", name) for name in self._granting | self._roles.keys()]
+        if kind == kinds.CLUSTER_ROLE_BINDING.name:
+            return [Ref(kind, "", name) for name in self._bindings]
+        return [ref for ref in self._policies if ref.kind == kind]

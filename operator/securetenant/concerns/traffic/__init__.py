@@ -1,0 +1,1 @@
+"""NetworkPolicies that others made, and what they open."""

@@ -1,0 +1,1 @@
+"""What a spec takes away, in namespaces in which nothing is repaired."""

@@ -1,0 +1,69 @@
+"""What every part of the machine, and every concern, works with."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.reconcile import keys
+from securetenant.reconcile.keys import Key
+from securetenant.reconcile.platform import Platform
+from securetenant.reconcile.ports import Cluster, Meter
+from securetenant.reconcile.queue import Queue
+from securetenant.reconcile.resting import Resting
+from securetenant.reconcile.rollout import Rollout
+from securetenant.reconcile.statuses import Statuses
+from securetenant.reconcile.store import Store
+from securetenant.reconcile.tenants import Tenants
+from securetenant.reconcile.unit import Worker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """The parts, each made once."""
+
+    cluster: Cluster
+    meter: Meter
+    now: Callable[[], datetime]
+    store: Store
+    platform: Platform
+    tenants: Tenants
+    queue: Queue[Key]
+    worker: Worker
+    statuses: Statuses
+    rollout: Rollout
+    resting: Resting
+
+    @property
+    def settings(self) -> SettingsSpec | None:
+        """Return the TenancySettings; without them nothing is changed."""
+        return self.platform.settings
+
+    def tell(self, tenants: Iterable[str]) -> None:
+        """Have the status of tenants looked at again; those that are not known have none."""
+        for name in self.tenants.records.keys() & set(tenants):
+            self.queue.add(keys.tenant(name))
+
+    def tell_settings(self) -> None:
+        """Have the roll-out, and the status of TenancySettings, looked at again."""
+        self.queue.add(keys.SETTINGS)
+
+    def tell_all(self) -> None:
+        """Have the status of TenancySettings, and of every tenant, looked at again."""
+        self.tell_settings()
+        self.tell(self.tenants.names())
+
+    def read_again(self, name: str) -> None:
+        """Have a tenant read again: something that it depends on changed."""
+        record = self.tenants.get(name)
+        if record is not None:
+            record.stale = True
+            self.queue.add(keys.tenant(name))
+
+    def announce(
+        self, tenant: str, reason: str, action: str, note: str, *, is_warning: bool = False
+    ) -> None:
+        """Say what happened in an event of a SecureTenant, if it is there."""
+        record = self.tenants.get(tenant)
+        if record is not None:
+            self.statuses.announce(tenant, record, reason, action, note, is_warning=is_warning)

@@ -1,0 +1,27 @@
+"""What is said of a tenant: the one way into its conditions."""
+
+from dataclasses import dataclass
+
+from securetenant.status.conditions import Verdict
+from securetenant.status.outcome import Finding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remark:
+    """What is worth knowing of something that is in force."""
+
+    type: str
+    """The condition: while it is True, its message ends with this."""
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Aspect:
+    """A condition that not every tenant has."""
+
+    verdict: Verdict
+    holds_ready: bool = True
+    """Whether Ready waits for it to be True."""
+
+
+Statement = Finding | Remark | Aspect
