@@ -1,6 +1,7 @@
 """Namespaces that are being deleted: what they wait for, and when a person has to look."""
 
 import datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,7 @@ from kstatus import compute
 from securetenant.api import kinds, names, status
 from securetenant.api.objects import Ref
 from securetenant.plan import claim, ownership, termination
+from securetenant.plan.brake import Brake
 from securetenant.plan.claim import Claim
 from securetenant.plan.ownership import NamespaceFacts, Observed
 from securetenant.reconcile.departures import Departures
@@ -89,17 +91,9 @@ def test_a_namespace_that_is_deleted_under_its_tenant_says_what_holds_it() -> No
 
 def departures(store: Store) -> Departures:
     """Return what only looks."""
-    unused = cast("Any", None)
-    return Departures(
-        cluster=unused,
-        meter=unused,
-        store=store,
-        worker=unused,
-        concerns=(),
-        statuses=unused,
-        resting=Resting(store=store, tenants=Tenants, settings=settings_spec, now=lambda: NOW),
-        now=lambda: NOW,
-    )
+    resting = Resting(store=store, tenants=Tenants, settings=settings_spec, now=lambda: NOW)
+    machine = SimpleNamespace(store=store, resting=resting, now=lambda: NOW)
+    return Departures(cast("Any", machine), (), Brake())
 
 
 @pytest.mark.parametrize(

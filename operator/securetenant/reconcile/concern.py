@@ -56,7 +56,7 @@ class Prepared(NamedTuple):
     """How a tenant stands before its namespaces are worked on."""
 
     finding: Finding | None = None
-    """What is not in place yet."""
+    """What is not in place yet; the statements say so too."""
     is_open: bool = False
     """Whether something has to be tried again."""
 
@@ -102,7 +102,10 @@ class Concern:
     # --- what is done for a tenant ------------------------------------------------------------
 
     async def prepare(self, name: str, record: Record) -> Prepared:
-        """Do what comes before a tenant's namespaces are worked on. Raises a ClusterError."""
+        """Do what comes before a tenant's namespaces are worked on, unless it is suspended.
+
+        Raises a ClusterError.
+        """
         return Prepared()
 
     async def admit(self, namespace: str, tenant: str, record: Record) -> None:

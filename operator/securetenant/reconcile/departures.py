@@ -1,8 +1,7 @@
 """Letting go: of namespaces that left a spec, and of tenants that were deleted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from securetenant.api import kinds, names, objects, status
 from securetenant.api.objects import Body, Manifest, Ref
@@ -12,12 +11,8 @@ from securetenant.plan.brake import Brake, Decision
 from securetenant.plan.ownership import NamespaceFacts, PolicyFacts
 from securetenant.reconcile.concern import Concern
 from securetenant.reconcile.errors import ConflictError, MissingError
-from securetenant.reconcile.ports import Cluster, Meter
-from securetenant.reconcile.resting import Resting
-from securetenant.reconcile.statuses import Statuses
-from securetenant.reconcile.store import Store
+from securetenant.reconcile.machine import Machine
 from securetenant.reconcile.tenants import Record
-from securetenant.reconcile.unit import Worker
 from securetenant.status import conditions
 from securetenant.status.outcome import Finding
 
@@ -49,28 +44,11 @@ class Delay:
 class Departures:
     """Retains or deletes as the spec says, no faster than TenancySettings allow."""
 
-    def __init__(
-        self,
-        *,
-        cluster: Cluster,
-        meter: Meter,
-        store: Store,
-        worker: Worker,
-        concerns: Sequence[Concern],
-        statuses: Statuses,
-        resting: Resting,
-        now: Callable[[], datetime],
-        brake: Brake | None = None,
-    ) -> None:
-        self._cluster = cluster
-        self._meter = meter
-        self._store = store
-        self._worker = worker
+    def __init__(self, machine: Machine, concerns: Sequence[Concern], brake: Brake) -> None:
+        self._machine = machine
+        self._store = machine.store
         self._concerns = concerns
-        self._statuses = statuses
-        self._resting = resting
-        self._now = now
-        self.brake = brake or Brake()
+        self.brake = brake
 
     async def hold(self, name: str, record: Record) -> Body | None:
         """Put our finalizer on the SecureTenant, before anything else is made for it.
@@ -81,8 +59,8 @@ class Departures:
             return None
         ref = Ref(kinds.SECURE_TENANT.name, "", name)
         body = objects.marker(ref, finalizers=[names.FINALIZER])
-        made = await self._cluster.apply(Manifest(ref, body))
-        self._meter.wrote("apply", ref.kind)
+        made = await self._machine.cluster.apply(Manifest(ref, body))
+        self._machine.meter.wrote("apply", ref.kind)
         return made
 
     def leftovers(self, name: str, record: Record) -> list[str]:
@@ -97,7 +75,7 @@ class Departures:
 
     def delay(self, name: str, record: Record, settings: SettingsSpec) -> Delay | None:
         """Return which namespaces that left the spec wait to be deleted, if any."""
-        wait = self.brake.wait(record.uid, settings.teardowns_per_hour, self._now())
+        wait = self.brake.wait(record.uid, settings.teardowns_per_hour, self._machine.now())
         if not wait or not _deletes(record):
             return None
         left = self._left(self._store.owned_by(name) - record.units.keys())
@@ -123,7 +101,7 @@ class Departures:
         :class:`ClusterError`.
         """
         is_doomed = self._dooms(record, namespace)
-        unsaved = self._resting.leave((namespace,), must=is_doomed)
+        unsaved = self._machine.resting.leave((namespace,), must=is_doomed)
         if is_doomed:
             decision = self._decide(name, record, settings)
             if decision != Decision():
@@ -134,18 +112,18 @@ class Departures:
             # Somebody else may make a namespace of that name afterwards.
             for concern in self._concerns:
                 await concern.release(namespace, name)
-            failures = await self._worker.remove(namespace)
+            failures = await self._machine.worker.remove(namespace)
             note = f"Namespace {namespace} is being deleted, pods before walls"
             if failures:
                 note = f"{note}. Access was not taken away first, and is tried again: {failures}"
-            self._statuses.announce(
-                name, record, "NamespaceDeleted", "Delete", note, is_warning=bool(failures)
+            self._machine.announce(
+                name, "NamespaceDeleted", "Delete", note, is_warning=bool(failures)
             )
             failures.throw()
         else:
-            await self._worker.retain(namespace)
+            await self._machine.worker.retain(namespace)
             note = f"Namespace {namespace} is retained with all its walls"
-            self._statuses.announce(name, record, "NamespaceRetained", "Retain", note)
+            self._machine.announce(name, "NamespaceRetained", "Retain", note)
         return Decision()
 
     async def withdraw(self, namespace: str) -> None:
@@ -154,7 +132,7 @@ class Departures:
         Raises a :class:`ClusterError` while some of it is there.
         """
         if self._keeps_access(namespace):
-            (await self._worker.remove(namespace)).throw()
+            (await self._machine.worker.remove(namespace)).throw()
 
     async def tear_down(self, name: str, record: Record, bounds: SettingsSpec) -> Step:
         """Let go of every namespace of a deleted SecureTenant, then of the SecureTenant.
@@ -163,7 +141,7 @@ class Departures:
         """
         owned = self._store.owned_by(name)
         # In one write, with the entry of the brake.
-        unsaved = self._resting.leave(owned)
+        unsaved = self._machine.resting.leave(owned)
         if any(self._dooms(record, each) for each in self._left(owned)):
             decision = self._decide(name, record, bounds)
             if decision.is_unsaved:
@@ -178,7 +156,7 @@ class Departures:
         left = sorted(each for each in owned if not self._is_over(each))
         if left:
             return self._waiting(left)
-        if unsaved or self._resting.book.waits(name):
+        if unsaved or self._machine.resting.book.waits(name):
             return Step(leftovers=[], is_unsaved=True)
         if not owned:
             # What was retained keeps it: the walls stay.
@@ -199,7 +177,9 @@ class Departures:
         }
         if not going:
             return (), 0.0
-        wait = {each: termination.stuck_in(facts, self._now()) for each, facts in going.items()}
+        wait = {
+            each: termination.stuck_in(facts, self._machine.now()) for each, facts in going.items()
+        }
         late = [each for each in going if not wait[each]]
         told = conditions.listed(
             termination.describe(each, going[each], since=True) for each in late or going
@@ -229,7 +209,7 @@ class Departures:
         if going:
             names = [termination.describe(each, facts) for each, facts in going.items()]
             told.append(f"Waiting for these namespaces to terminate: {conditions.listed(names)}")
-            wait = min(termination.stuck_in(each, self._now()) for each in going.values())
+            wait = min(termination.stuck_in(each, self._machine.now()) for each in going.values())
             if not wait:
                 reason = status.NAMESPACE_STUCK
                 told.append(termination.ADVICE)
@@ -275,7 +255,7 @@ class Departures:
         return _deletes(record) and self._was_made_by(record, namespace)
 
     def _decide(self, name: str, record: Record, settings: SettingsSpec) -> Decision:
-        return self.brake.decide(record.uid, name, settings.teardowns_per_hour, self._now())
+        return self.brake.decide(record.uid, name, settings.teardowns_per_hour, self._machine.now())
 
     async def _release(self, name: str, record: Record) -> None:
         """Take our finalizer off: the SecureTenant goes."""
@@ -287,10 +267,10 @@ class Departures:
             {"op": "remove", "path": path},
         ]
         try:
-            await self._cluster.amend(ref, patch)
+            await self._machine.cluster.amend(ref, patch)
         except (MissingError, ConflictError):
             return  # It is gone, or changed meanwhile and is seen again.
-        self._meter.wrote("amend", ref.kind)
+        self._machine.meter.wrote("amend", ref.kind)
 
 
 def _is_retained(facts: NamespaceFacts) -> bool:

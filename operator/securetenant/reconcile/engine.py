@@ -6,7 +6,6 @@ It is level-triggered: that something was seen only says where to look. It knows
 import asyncio
 import datetime
 import logging
-import random
 import time
 from collections.abc import Callable, Sequence
 
@@ -16,24 +15,16 @@ from securetenant.api.objects import Body, Ref
 from securetenant.plan import ownership
 from securetenant.plan.brake import Brake
 from securetenant.plan.resting import Book, Owner
-from securetenant.reconcile import keys
+from securetenant.reconcile import keys, machine
 from securetenant.reconcile.concern import Concern, Watch
 from securetenant.reconcile.departures import Departures
 from securetenant.reconcile.errors import ClusterError, UnavailableError
-from securetenant.reconcile.keys import Key
 from securetenant.reconcile.machine import Machine
-from securetenant.reconcile.platform import Platform
 from securetenant.reconcile.ports import Announcer, Cluster, Meter
-from securetenant.reconcile.queue import Queue
-from securetenant.reconcile.resting import Resting
-from securetenant.reconcile.rollout import Rollout
 from securetenant.reconcile.spaces import Spaces
-from securetenant.reconcile.statuses import Statuses
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenancy import Tenancy
-from securetenant.reconcile.tenants import Tenants
 from securetenant.reconcile.turns import Turns
-from securetenant.reconcile.unit import Worker
 
 _MANAGED = (
     kinds.TENANT_POLICY,
@@ -64,54 +55,19 @@ class Engine:
         brake: Brake | None = None,
     ) -> None:
         """``book`` and ``brake`` are what an earlier engine of this process remembered."""
-        platform = Platform()
-        resting = Resting(
-            store=store,
-            tenants=lambda: self.machine.tenants,
-            settings=lambda: platform.settings,
-            now=now,
-            book=book,
-        )
-        worker = Worker(
+        self.machine = machine.assemble(
             cluster=cluster,
-            store=store,
             meter=meter,
             announcer=announcer,
             now=now,
-            gives=resting.gives,
-        )
-        queue = Queue[Key](
-            clock=time.monotonic,
-            chance=random.Random(),  # noqa: S311 - jitter.
+            store=store,
             # A namespace with much to write takes a while: some workers are for other tenants.
             most=max(1, workers // 2),
-        )
-        self.machine = Machine(
-            cluster=cluster,
-            meter=meter,
-            now=now,
-            store=store,
-            platform=platform,
-            tenants=Tenants(resting.gives),
-            queue=queue,
-            worker=worker,
-            statuses=Statuses(cluster=cluster, meter=meter, announcer=announcer, now=now),
-            rollout=Rollout(),
-            resting=resting,
+            book=book or Book(),
         )
         self.concerns = tuple(concerns(self.machine))
         self._workers = workers
-        departures = Departures(
-            cluster=cluster,
-            meter=meter,
-            store=store,
-            worker=worker,
-            concerns=self.concerns,
-            statuses=self.machine.statuses,
-            resting=resting,
-            now=now,
-            brake=brake,
-        )
+        departures = Departures(self.machine, self.concerns, brake or Brake())
         self._turns = Turns(self.machine, self.concerns, departures)
         self._spaces = Spaces(self.machine, self.concerns)
         tenancy = Tenancy(self.machine, self.concerns, departures, self._turns)
@@ -154,23 +110,23 @@ class Engine:
 
     def tenant_gone(self, name: str) -> None:
         """Take that a SecureTenant is gone: its walls stay, nobody keeps them any more."""
-        machine = self.machine
-        concerned = machine.tenants.concerned(name)
-        owned = machine.store.owned_by(name)
-        if machine.tenants.get(name) is not None and machine.resting.leave(owned):
+        parts = self.machine
+        concerned = parts.tenants.concerned(name)
+        owned = parts.store.owned_by(name)
+        if parts.tenants.get(name) is not None and parts.resting.leave(owned):
             # It went without waiting for us.
-            machine.tell_settings()
-        record = machine.tenants.forget(name)
+            parts.tell_settings()
+        record = parts.tenants.forget(name)
         if record is None:
             return
-        if machine.rollout.left(name):
-            machine.tell_settings()
+        if parts.rollout.left(name):
+            parts.tell_settings()
         for other in concerned:
-            machine.read_again(other)
+            parts.read_again(other)
         self._follow_hostnames()
-        machine.queue.forget(keys.tenant(name))
+        parts.queue.forget(keys.tenant(name))
         for namespace in record.units:
-            machine.queue.forget(keys.unit(name, namespace))
+            parts.queue.forget(keys.unit(name, namespace))
             # Another tenant may have been waiting for the name.
             self._spaces.wake(Ref(kinds.NAMESPACE.name, "", namespace))
         for concern in self.concerns:

@@ -1,14 +1,17 @@
 """What every part of the machine, and every concern, works with."""
 
+import random
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.plan.resting import Book
 from securetenant.reconcile import keys
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.platform import Platform
-from securetenant.reconcile.ports import Cluster, Meter
+from securetenant.reconcile.ports import Announcer, Cluster, Meter
 from securetenant.reconcile.queue import Queue
 from securetenant.reconcile.resting import Resting
 from securetenant.reconcile.rollout import Rollout
@@ -55,9 +58,7 @@ class Machine:
 
     def read_again(self, name: str) -> None:
         """Have a tenant read again: something that it depends on changed."""
-        record = self.tenants.get(name)
-        if record is not None:
-            record.stale = True
+        if self.tenants.outdate(name):
             self.queue.add(keys.tenant(name))
 
     def announce(
@@ -67,3 +68,47 @@ class Machine:
         record = self.tenants.get(tenant)
         if record is not None:
             self.statuses.announce(tenant, record, reason, action, note, is_warning=is_warning)
+
+
+def assemble(
+    *,
+    cluster: Cluster,
+    meter: Meter,
+    announcer: Announcer,
+    now: Callable[[], datetime],
+    store: Store,
+    most: int,
+    book: Book,
+) -> Machine:
+    """Make the parts; ``most`` is how many workers a line may have."""
+    platform = Platform()
+    resting = Resting(
+        store=store,
+        tenants=lambda: tenants,
+        settings=lambda: platform.settings,
+        now=now,
+        book=book,
+    )
+    tenants = Tenants(resting.gives)
+    worker = Worker(
+        cluster=cluster,
+        store=store,
+        meter=meter,
+        announcer=announcer,
+        now=now,
+        gives=resting.gives,
+    )
+    chance = random.Random()  # noqa: S311 - jitter.
+    return Machine(
+        cluster=cluster,
+        meter=meter,
+        now=now,
+        store=store,
+        platform=platform,
+        tenants=tenants,
+        queue=Queue[Key](clock=time.monotonic, chance=chance, most=most),
+        worker=worker,
+        statuses=Statuses(cluster=cluster, meter=meter, announcer=announcer, now=now),
+        rollout=Rollout(),
+        resting=resting,
+    )

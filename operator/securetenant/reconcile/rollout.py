@@ -8,7 +8,7 @@ from securetenant.api.objects import Body
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import rollout
 from securetenant.plan.rollout import Situation, Standing
-from securetenant.reconcile.tenants import Record
+from securetenant.reconcile.tenants import Record, what_people_change
 from securetenant.status import conditions
 from securetenant.status.settings import Progress
 
@@ -36,6 +36,8 @@ class Rollout:
         self._restoring = False
         self._harms = False
         """Whether the roll-out, before a restart, left tenants unhealthy at its end."""
+        self._heard: dict[str, tuple[Any, ...]] = {}
+        """What people had asked of tenants when these were read last."""
         self._held: dict[int, tuple[SettingsSpec, SettingsSpec]] = {}
         """What tenants that wait are kept by, by the identity of what they followed."""
 
@@ -102,7 +104,7 @@ class Rollout:
         """Take note of a tenant that was not known; tell whether it waits for its turn."""
         if not self._is_restored(record):
             return False
-        record.asked = False
+        self._heard[name] = what_people_change(record.body)
         self.waiting.add(name)
         self._uncompared.add(name)
         return True
@@ -118,9 +120,36 @@ class Rollout:
         self.waiting.discard(name)
         self._working.discard(name)
         self._harmed.pop(name, None)
+        self._heard.pop(name, None)
         return concerned
 
-    def compared(self, name: str, *, differs: bool, was_ready: bool, owns: bool = True) -> None:
+    def is_asked(self, name: str, record: Record) -> bool:
+        """Tell whether people changed it since it was read: they wait, so it moves by itself."""
+        return self._heard.get(name) != what_people_change(record.body)
+
+    def take_turn(self, name: str, record: Record) -> SettingsSpec:
+        """Return the settings by which a tenant is read now."""
+        self._heard[name] = what_people_change(record.body)
+        record.awaits_turn = record.follows is None and name in self.waiting
+        return self.followed(name, record)
+
+    def follow(self, record: Record, followed: SettingsSpec) -> None:
+        """Take that a tenant was read by these settings."""
+        if record.awaits_turn:
+            # It was read to be compared; its objects are not built by them yet.
+            record.follows = None
+        elif record.spec is not None and not (record.is_refused and record.follows):
+            record.follows = followed
+
+    def compared(
+        self,
+        name: str,
+        record: Record,
+        *,
+        differs: bool,
+        was_ready: bool,
+        owns: bool = True,
+    ) -> None:
         """Take note of what was found of a tenant after a restart.
 
         Where nothing differs no turn is needed. Whether it was ready is told by the labels of its
@@ -130,6 +159,7 @@ class Rollout:
         self._uncompared.discard(name)
         if not differs:
             self.waiting.discard(name)
+            record.awaits_turn, record.follows = False, self._target
         elif owns and (was_ready or self._harms):
             self._witnesses.add(name)
 

@@ -64,7 +64,8 @@ class Tenancy:
                     machine.tenants.see(name, held)
             except ClusterError:
                 # What was read is not started yet: the next try has to.
-                record.stale |= was_stale
+                if was_stale:
+                    machine.tenants.outdate(name)
                 raise
         is_open = await self._prepare(name, record)
         if was_stale:
@@ -85,29 +86,26 @@ class Tenancy:
             # Seen during the work above, which put the key into the queue again.
             return False
         await self._write_status(name, record, said)
-        return is_open and not record.is_suspended
+        return is_open
 
     def _read(self, name: str, record: Record, settings: SettingsSpec) -> set[str]:
         """Read a tenant by the settings that it follows now; return the namespaces that changed."""
         machine, rollout = self._machine, self._machine.rollout
-        if record.asked and rollout.left(name):
+        if rollout.is_asked(name, record) and rollout.left(name):
             machine.tell_settings()
-        record.asked = False
-        record.awaits_turn = record.follows is None and name in rollout.waiting
-        followed = rollout.followed(name, record)
+        followed = rollout.take_turn(name, record)
         changed = machine.tenants.read(name, settings, machine.store, followed=followed)
+        rollout.follow(record, followed)
         for concern in self._concerns:
             concern.tenant_read(name, record)
-        if record.awaits_turn:
-            # It was read to be compared; its objects are not built by them yet.
-            record.follows = None
         for peer in machine.tenants.redeclare(name):
             machine.read_again(peer)
         return set(changed)
 
     async def _prepare(self, name: str, record: Record) -> bool:
         """Do what comes before namespaces; return whether something has to be tried again."""
-        found = [await concern.prepare(name, record) for concern in self._concerns]
+        concerns = () if record.is_suspended else self._concerns
+        found = [await concern.prepare(name, record) for concern in concerns]
         record.missing = tuple(each.finding for each in found if each.finding is not None)
         return any(each.is_open for each in found)
 
@@ -204,7 +202,6 @@ class Tenancy:
         remark = (Remark(type=status.POLICIES_IN_FORCE, message=record.remark),)
         return (
             *record.findings,
-            *record.missing,
             *left,
             *(remark if record.remark else ()),
             *(said for concern in self._concerns for said in concern.statements(name, record)),

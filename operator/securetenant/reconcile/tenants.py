@@ -97,12 +97,11 @@ class Record:
     """When progress was last worth a status, by the monotonic clock."""
     stale: bool = True
     """Whether the body, the settings or the shares changed since it was read."""
-    asked: bool = True
-    """Whether people changed it since it was read: they wait, so it gets the newest settings."""
     follows: SettingsSpec | None = None
-    """The settings that its objects are built by."""
+    """The settings that its objects are built by, as the roll-out says."""
     awaits_turn: bool = False
-    """Whether nobody knows what it followed, so that it is not written to before its turn."""
+    """Whether nobody knows what it followed, so that it is not written to before its turn, as the
+    roll-out says."""
     spec: TenantSpec | None = None
     """What is in force: the last spec that was good, without what a newer one that is refused
     takes away."""
@@ -209,8 +208,14 @@ class Tenants:
         record.body, record.version = body, version
         self._index(name, record)
         record.stale |= news
-        record.asked |= news
         return news or foreign
+
+    def outdate(self, name: str) -> bool:
+        """Have a tenant read again: something that it depends on changed; tell if it is known."""
+        record = self._records.get(name)
+        if record is not None:
+            record.stale = True
+        return record is not None
 
     def is_of_another(self, name: str, body: Body) -> bool:
         """Tell whether this is a newer SecureTenant of that name, so that the known one is gone."""
@@ -284,7 +289,7 @@ class Tenants:
         record.spec = spec
         record.own = owned(name, record.uid, spec, followed or settings, store, self._gives)
         agreements, lacking = self._agree(name, record, settings, store)
-        settings = record.follows = followed or settings
+        settings = followed or settings
         book = _share(record, spec, settings, store, name)
         record.is_waiting = bool(book.waiting)
         record.remark = _remark(spec, settings)

@@ -85,9 +85,7 @@ class Turns:
             expected.is_ready_for(unit.wanted, machine.store.inside(namespace))
             for namespace, unit in record.units.items()
         )
-        machine.rollout.compared(name, differs=differs, was_ready=was_ready, owns=owns)
-        if not differs:
-            record.awaits_turn, record.follows = False, machine.settings
+        machine.rollout.compared(name, record, differs=differs, was_ready=was_ready, owns=owns)
         machine.tell_settings()
 
     def note(self, name: str) -> None:

@@ -26,8 +26,8 @@ class AdminTier(Concern):
         """Whether the kind is served, and all of them were seen."""
         self._stood: set[str] = set()
         """Tenants whose was seen in place: what differs then is somebody else's doing."""
-        self._missing: set[str] = set()
-        """Tenants whose was not in place at the last look."""
+        self._missing: dict[str, Finding] = {}
+        """Why a tenant's was not in place after the last attempt."""
 
     def watches(self) -> Sequence[Watch]:
         """Follow those with our label while the kind is served: its CRD is somebody else's."""
@@ -75,7 +75,7 @@ class AdminTier(Concern):
     def tenant_gone(self, name: str) -> None:
         """Delete its own, unless namespaces are left."""
         self._stood.discard(name)
-        self._missing.discard(name)
+        self._missing.pop(name, None)
         self._wake(_ref_of(name))
 
     def namespace_gone(self, tenant: str) -> None:
@@ -105,14 +105,14 @@ class AdminTier(Concern):
 
         Before its namespaces, so that there is no moment without it.
         """
-        self._missing.discard(name)
+        self._missing.pop(name, None)
         if not self._are_served or record.tier is None:
             self._stood.discard(name)
             return Prepared()
         if record.awaits_turn:
             return Prepared()
         reason, message = status.PROGRESSING, ""
-        if not record.is_suspended and not self.is_in_place(record):
+        if not self.is_in_place(record):
             manifest = record.tier.manifest
             try:
                 await self._machine.worker.apply(
@@ -128,13 +128,8 @@ class AdminTier(Concern):
         if self.is_in_place(record):
             self._stood.add(name)
             return Prepared()
-        self._missing.add(name)
-        finding = Finding(
-            type=status.NETWORK_ISOLATED,
-            reason=reason,
-            message=f"{_ref_of(name)} is not as it should be{message}",
-        )
-        return Prepared(finding, is_open=True)
+        self._missing[name] = _lacking(name, reason, message)
+        return Prepared(self._missing[name], is_open=True)
 
     def is_in_place(self, record: Record) -> bool:
         """While they are not served, it is."""
@@ -144,9 +139,11 @@ class AdminTier(Concern):
         return known is not None and known.digest == ownership.digest(record.tier.manifest.body)
 
     def statements(self, name: str, record: Record) -> Iterable[Statement]:
-        """Say what the tenant's does, if it has one."""
+        """Say what keeps it from being in place, and what it does where it is."""
         if not self._are_served or record.tier is None:
             return
+        if not record.awaits_turn and not self.is_in_place(record):
+            yield self._missing.get(name) or _lacking(name, status.PROGRESSING, "")
         told = (
             "and with a ClusterNetworkPolicy that no NetworkPolicy overrides, against other tenants"
             " and metadata addresses"
@@ -176,6 +173,14 @@ class AdminTier(Concern):
 
     def _refs(self) -> list[Ref]:
         return list(self._store.refs(_KIND))
+
+
+def _lacking(tenant: str, reason: str, why: str) -> Finding:
+    return Finding(
+        type=status.NETWORK_ISOLATED,
+        reason=reason,
+        message=f"{_ref_of(tenant)} is not as it should be{why}",
+    )
 
 
 def _ref_of(tenant: str) -> Ref:

@@ -42,8 +42,6 @@ class ForeignBindings(Concern):
 
     async def prepare(self, name: str, record: Record) -> Prepared:
         """Delete those that name ServiceAccounts of other tenants."""
-        if record.is_suspended:
-            return Prepared()
         self._removed(await self._bindings.expel(name))
         return Prepared(is_open=self._bindings.is_open(name))
 

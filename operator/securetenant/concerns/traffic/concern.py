@@ -42,8 +42,6 @@ class ForeignPolicies(Concern):
 
     async def prepare(self, name: str, record: Record) -> Prepared:
         """Delete those that reach beyond the tenant."""
-        if record.is_suspended:
-            return Prepared()
         reach = self._reach(name, record)
         self._closed(name, await self._traffic.expel(reach, self._machine.store.owned_by(name)))
         return Prepared(is_open=self._traffic.is_open(reach))
