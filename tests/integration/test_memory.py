@@ -147,7 +147,7 @@ def fill(tenant: Api) -> None:
     tenant.create(kinds.DAEMON_SET, daemon, HOSTILE).ok()
     account = {"kind": "ServiceAccount", "name": "a", "namespace": HOSTILE}
     bound = binding(*[account] * 200, role="securetenant:viewer")
-    rules: list[Any] = [{"from": [{"podSelector": {}}] * 999}] * 100
+    rules: list[Any] = [{"from": [{"podSelector": {}}] * 50}] * 100
     policy = {"spec": {"podSelector": {"matchLabels": labels}, "ingress": rules}}
     for number in range(2):
         bound["metadata"] = policy["metadata"] = {"name": f"large-{number}"}
