@@ -15,6 +15,7 @@ from securetenant.concerns.nodes.nodes import Nodes, Surroundings
 from securetenant.plan import nodes
 from securetenant.plan.nodes import NodeFacts
 from securetenant.reconcile.errors import ConflictError
+from securetenant.reconcile.node_book import NodeBook
 from silent import Silent
 
 POOL = "node-restriction.kubernetes.io/pool"
@@ -118,7 +119,8 @@ class World:
             is_retained=lambda _: False,
             is_held=lambda _: False,
         )
-        self.nodes = Nodes(cluster=self.cluster, meter=Silent(), around=around)
+        self.book = NodeBook()
+        self.nodes = Nodes(cluster=self.cluster, meter=Silent(), around=around, book=self.book)
         for tenant, asked in self.asked.items():
             self.nodes.ask(tenant, asked)
 
@@ -150,7 +152,7 @@ class World:
     async def look(self) -> None:
         """See every node, and work on each."""
         for name in self.cluster.nodes:
-            self.nodes.seen(name, self.cluster.objects[node(name)])
+            self.book.put(self.cluster.objects[node(name)])
             self.cluster.interfered = False
             try:
                 await self.nodes.converge(name, SETTINGS)

@@ -14,6 +14,7 @@ from securetenant.concerns.nodes.nodes import Nodes, Surroundings
 from securetenant.plan import nodes, pods
 from securetenant.plan.nodes import Claims, Marks, Standing, Taint
 from securetenant.reconcile.errors import ConflictError, RefusedError
+from securetenant.reconcile.node_book import NodeBook
 from securetenant.status import placement
 from securetenant.status.placement import Place, Placement
 
@@ -37,13 +38,14 @@ def node(*, pool: str = "own", owner: str = "", taints: Any = ()) -> dict[str, A
     return {"metadata": metadata, "spec": {"taints": spelled} if spelled else {}}
 
 
-def watching(cluster: MemoryCluster) -> Nodes:
-    """Return the nodes of a cluster in which every namespace is acme's."""
+def watching(cluster: MemoryCluster) -> tuple[Nodes, NodeBook]:
+    """Return the nodes of a cluster in which every namespace is acme's, and how they are seen."""
     around = Surroundings(
         owner_of=lambda _: "acme", is_retained=lambda _: False, is_held=lambda _: False
     )
     meter = cast("Any", SimpleNamespace(wrote=lambda *_: None))
-    return Nodes(cluster=cluster, meter=meter, around=around)
+    book = NodeBook()
+    return Nodes(cluster=cluster, meter=meter, around=around, book=book), book
 
 
 def judge(
@@ -216,8 +218,8 @@ def test_a_node_that_registers_again_between_read_and_write_is_read_again() -> N
     ref = Ref(kinds.NODE.name, "", "n")
     metadata = {"name": "n", "labels": {POOL: "shared"}}
     body = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}}
-    known = watching(cluster)
-    known.seen("n", cluster.put(body))
+    known, book = watching(cluster)
+    book.put(cluster.put(body))
 
     def register_again(verb: str, *_: Any) -> None:
         if verb == "apply":
@@ -228,7 +230,7 @@ def test_a_node_that_registers_again_between_read_and_write_is_read_again() -> N
     cluster.fault = register_again
     with pytest.raises(ConflictError, match="registered again"):
         asyncio.run(known.converge("n", SETTINGS))
-    known.seen("n", cluster.objects[ref])
+    book.put(cluster.objects[ref])
     asyncio.run(known.converge("n", SETTINGS))
     assert cluster.objects[ref]["metadata"]["labels"][names.NODE_LABEL] == names.SHARED
 
@@ -239,7 +241,7 @@ def test_a_node_that_registers_again_between_read_and_write_is_read_again() -> N
     # A refusal of the node that was judged is still its problem.
     cluster.fault = refuse
     marked = {POOL: "other", names.NODE_LABEL: names.SHARED}
-    known.seen("n", cluster.put({**body, "metadata": {**metadata, "labels": marked}}))
+    book.put(cluster.put({**body, "metadata": {**metadata, "labels": marked}}))
     asyncio.run(known.converge("n", SETTINGS))
     assert known._known["n"].problem == "no"
 
@@ -249,14 +251,14 @@ def test_a_node_that_goes_while_its_pods_are_listed_concerns_nobody() -> None:
     cluster = MemoryCluster("acme-1")
     metadata = {"name": "n", "labels": {POOL: "own"}}
     body = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}}
-    known = watching(cluster)
+    known, book = watching(cluster)
     asked = TenantNodes.model_validate({"dedication": "Dedicated", "names": ["n"]})
     known.ask("acme", asked)
-    known.seen("n", cluster.put(body))
+    book.put(cluster.put(body))
 
     def go(verb: str, *_: Any) -> None:
         if verb == "list":
-            known.gone("n", 10_000)
+            book.drop("n", 10_000)
 
     cluster.fault = go
     asyncio.run(known.converge("n", SETTINGS))

@@ -19,6 +19,7 @@ from securetenant.concerns.pids.pids import GRACE_SECONDS, INTERVAL_SECONDS, Pid
 from securetenant.plan import kubelets, pids
 from securetenant.plan.pids import UNLIMITED, Asked, Kubelet, Limit, Reading, Source
 from securetenant.reconcile.errors import ConflictError
+from securetenant.reconcile.node_book import NodeBook
 from securetenant.status import limits
 from silent import Silent
 
@@ -309,10 +310,12 @@ class World:
         self.unstuck = asyncio.Event()
         self.cluster = MemoryCluster()
         self.changes: list[str] = []
+        self.book = NodeBook()
         self.pids = Pids(
             kubelets=self,
             cluster=self.cluster,
             meter=Silent(),
+            book=self.book,
             changed=self.changes.append,
             clock=lambda: self.now,
         )
@@ -330,7 +333,7 @@ class World:
 
     def see(self, body: dict[str, Any]) -> None:
         """Let a Node be so."""
-        self.pids.node_seen(self.cluster.put(body))
+        self.book.put(self.cluster.put(body))
 
     def standing(self, name: str = "node-a") -> dict[str, str]:
         """Return the labels about processes that a node carries, if it is there."""
@@ -472,7 +475,7 @@ def test_whose_a_node_becomes_hears_of_it() -> None:
         assert world.pids.asking("red") == ["red"]
         assert world.pids.asking("blue") == []
         gone = world.cluster.remove(ref_of("node-a"))
-        world.pids.node_gone("node-a", int(gone["metadata"]["resourceVersion"]))
+        world.book.drop("node-a", int(gone["metadata"]["resourceVersion"]))
         (found,) = world.pids.judge("red")
         assert found.reason == status.NO_NODES
         assert world.pids.judge("blue") == ()

@@ -6,6 +6,7 @@ from securetenant.api.objects import Ref
 from securetenant.concerns.nodes.nodes import Nodes, Surroundings
 from securetenant.concerns.pids.pids import Pids
 from securetenant.plan.ownership import Observed
+from securetenant.reconcile.node_book import NodeBook
 from securetenant.reconcile.store import Graves, Store
 
 REF = Ref("NetworkPolicy", "a", "n")
@@ -61,29 +62,28 @@ def test_the_late_answer_about_a_node_does_not_bring_back_a_deleted_one() -> Non
     nobody = Surroundings(
         owner_of=lambda _: "", is_retained=lambda _: False, is_held=lambda _: False
     )
-    nodes = Nodes(cluster=cast(Any, None), meter=cast(Any, None), around=nobody)
+    book = NodeBook()
+    nodes = Nodes(cluster=cast(Any, None), meter=cast(Any, None), around=nobody, book=book)
     pids = Pids(
         kubelets=cast(Any, None),
         cluster=cast(Any, None),
         meter=cast(Any, None),
+        book=book,
         changed=lambda _: None,
     )
 
     def node(version: int, uid: str = "u") -> dict[str, Any]:
         return {"metadata": {"name": "n", "uid": uid, "resourceVersion": str(version)}}
 
-    nodes.seen("n", node(5))
-    pids.node_seen(node(5))
-    nodes.gone("n", 6)
-    pids.node_gone("n", 6)
-    assert not nodes.seen("n", node(5))
-    pids.node_seen(node(5))
+    book.put(node(5))
+    book.drop("n", 6)
+    book.put(node(5))
     assert nodes.names() == []
     assert not pids.limits([""])
-    assert nodes.seen("n", node(7, "another"))
-    pids.node_seen(node(7, "another"))
+    book.put(node(7, "another"))
+    assert nodes.names() == ["n"]
     # Deleted and registered again between two looks.
-    pids.node_seen(node(9, "a third"))
+    book.put(node(9, "a third"))
     assert list(pids.limits([""])) == ["n"]
 
 

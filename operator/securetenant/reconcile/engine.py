@@ -80,8 +80,15 @@ class Engine:
     def watches(self) -> list[Watch]:
         """Return everything that is followed, apart from what people write and from CRDs."""
         selected = ((kinds.NAMESPACE, ""), *((kind, names.MANAGED_SELECTOR) for kind in _MANAGED))
+        nodes = self.machine.nodes
         return [
             *(self._watch(kind, selector) for kind, selector in selected),
+            Watch(
+                kind=kinds.NODE,
+                seen=lambda _, body: nodes.put(body),
+                gone=lambda ref, version: nodes.drop(ref.name, version),
+                known=nodes.refs,
+            ),
             *(watch for concern in self.concerns for watch in concern.watches()),
         ]
 

@@ -10,6 +10,7 @@ from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan.resting import Book
 from securetenant.reconcile import keys
 from securetenant.reconcile.keys import Key
+from securetenant.reconcile.node_book import NodeBook
 from securetenant.reconcile.platform import Platform
 from securetenant.reconcile.ports import Announcer, Cluster, Meter
 from securetenant.reconcile.queue import Queue
@@ -29,6 +30,7 @@ class Machine:
     meter: Meter
     now: Callable[[], datetime]
     store: Store
+    nodes: NodeBook
     platform: Platform
     tenants: Tenants
     queue: Queue[Key]
@@ -104,6 +106,7 @@ def assemble(
         meter=meter,
         now=now,
         store=store,
+        nodes=NodeBook(),
         platform=platform,
         tenants=tenants,
         queue=Queue[Key](clock=time.monotonic, chance=chance, most=most),

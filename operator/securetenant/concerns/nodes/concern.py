@@ -1,13 +1,11 @@
 """Nodes of tenants: how they join the work of the machine."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from securetenant.api import kinds
 from securetenant.api.nodes import TenantNodes
-from securetenant.api.objects import Body, Ref
 from securetenant.concerns.nodes.nodes import Nodes, Surroundings
 from securetenant.reconcile import keys
-from securetenant.reconcile.concern import Concern, Watch, Work
+from securetenant.reconcile.concern import Concern, Work
 from securetenant.reconcile.errors import ConflictError
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.machine import Machine
@@ -36,13 +34,12 @@ class DedicatedNodes(Concern):
                 is_retained=self._is_retained,
                 is_held=self._is_held,
             ),
+            book=machine.nodes,
+            woken=lambda name: self._wake((name,)),
+            news=machine.tell,
         )
         self._postponed: set[str] = set()
         """Nodes that wait until every tenant was read."""
-
-    def watches(self) -> Sequence[Watch]:
-        """Follow all nodes."""
-        return (Watch(kind=kinds.NODE, seen=self._seen, gone=self._gone, known=self._nodes.refs),)
 
     def works(self) -> Mapping[str, Work]:
         """Look at a node, at the pods of a tenant, and at all DaemonSets."""
@@ -51,13 +48,6 @@ class DedicatedNodes(Concern):
             _PODS: self._look_at_pods,
             _DAEMON_SETS.work: self._look_at_daemons,
         }
-
-    def _seen(self, ref: Ref, body: Body) -> None:
-        if self._nodes.seen(ref.name, body):
-            self._wake((ref.name,))
-
-    def _gone(self, ref: Ref, version: int) -> None:
-        self._machine.tell(self._nodes.gone(ref.name, version))
 
     def settings_changed(self) -> None:
         """Look at every node again."""

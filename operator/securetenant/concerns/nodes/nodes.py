@@ -14,8 +14,8 @@ from securetenant.plan import drift, nodes, pods
 from securetenant.plan.nodes import Claims, Marks, NodeFacts, Standing, Verdict
 from securetenant.plan.pods import DaemonFacts, PodFacts
 from securetenant.reconcile.errors import ConflictError, MissingError, RefusedError
+from securetenant.reconcile.node_book import Change, NodeBook
 from securetenant.reconcile.ports import Cluster, Meter
-from securetenant.reconcile.store import Graves
 from securetenant.status.placement import Place, Placement
 
 _SECONDS = 10.0
@@ -37,7 +37,6 @@ class Known:
     """A node: what is known of it, and what came of the last look."""
 
     facts: NodeFacts
-    version: int
     verdict: Verdict = field(default_factory=lambda: Verdict(Standing.NOBODYS))
     evicted: tuple[str, ...] = ()
     """Pods that NoExecute would evict, and that it waits for."""
@@ -91,54 +90,51 @@ class Nodes:
         cluster: Cluster,
         meter: Meter,
         around: Surroundings,
+        book: NodeBook,
+        woken: Callable[[str], object] = lambda _: None,
+        news: Callable[[Collection[str]], object] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``woken`` is called with each node that changed, ``news`` with tenants that lost one."""
+        self._book = book
+        self._woken = woken
+        self._news = news
         self._clock = clock
         self._cluster = cluster
         self._meter = meter
         self._around = around
         self._known: dict[str, Known] = {}
-        self._graves = Graves()
+        self._is_answer = False
+        """Whether what is taken is the answer to a request of its own, which wakes nothing."""
         self._concerned: defaultdict[str, set[str]] = defaultdict(set)
         """Nodes by the tenants that they concern."""
         self._claims = Claims()
         self._daemons: tuple[DaemonFacts, ...] = ()
         self._strays: dict[str, Strays] = {}
+        book.follow(self._follow)
 
     # --- what is seen -----------------------------------------------------------------------
 
-    def seen(self, name: str, body: Body) -> bool:
-        """Take a node as it now is; tell whether what we look at changed."""
-        facts, version = nodes.observe(body), int(body["metadata"]["resourceVersion"])
+    def _follow(self, change: Change) -> None:
+        """Take a node as it now is, or that it is gone."""
+        name, before, after = change
         known = self._known.get(name)
-        if known is None and self._graves.hold(name, version):
-            return False
-        if known is None:
-            self._known[name] = Known(facts=facts, version=version)
-            return True
-        if version <= known.version:
-            return False
-        changed = facts != known.facts
-        if facts.uid != known.facts.uid:
-            # Registered again: nothing that was seen of the other one holds.
-            known.stood = None
-        known.facts, known.version = facts, version
-        return changed
-
-    def gone(self, name: str, version: int) -> Collection[str]:
-        """Take note that a node is gone; return the tenants that it concerned."""
-        known = self._known.get(name)
-        if known is not None and known.version > version:
-            return ()
-        self._graves.dig(name, version)
-        if known is None:
-            return ()
-        del self._known[name]
-        return self._concern(name, known, ())
-
-    def refs(self, kind: str) -> list[Ref]:
-        """Return every known node: for the sweep after a list."""
-        return [Ref(kind, "", name) for name in self._known]
+        if after is None:
+            if known is not None:
+                del self._known[name]
+                self._news(self._concern(name, known, ()))
+            return
+        if known is None or before is None:
+            self._known[name] = Known(facts=after.facts)
+        elif after.facts == before.facts:
+            return
+        else:
+            if after.facts.uid != before.facts.uid:
+                # Registered again: nothing that was seen of the other one holds.
+                known.stood = None
+            known.facts = after.facts
+        if not self._is_answer:
+            self._woken(name)
 
     def names(self) -> list[str]:
         """Return the names of all nodes."""
@@ -323,7 +319,7 @@ class Nodes:
             labels = {names.NODE_LABEL: wanted.label}
             # With the uid, so that it is not put on another node that took the name meanwhile.
             body = objects.marker(ref, labels=labels, uid=known.facts.uid)
-            self.seen(name, await self._cluster.apply(Manifest(ref, body)))
+            self._take(await self._cluster.apply(Manifest(ref, body)))
             self._meter.wrote("apply", kinds.NODE.name)
 
     async def _unlabel(self, name: str, known: Known) -> None:
@@ -335,7 +331,7 @@ class Nodes:
             await self._amend(name, [test, {"op": "remove", "path": path}])
 
     async def _amend(self, name: str, patch: list[dict[str, Any]]) -> None:
-        self.seen(name, await self._cluster.amend(Ref(kinds.NODE.name, "", name), patch))
+        self._take(await self._cluster.amend(Ref(kinds.NODE.name, "", name), patch))
         self._meter.wrote("amend", kinds.NODE.name)
 
     async def _read(self, name: str, known: Known) -> Body:
@@ -345,8 +341,16 @@ class Nodes:
             raise MissingError(f"Node {name} is gone")
         if body["metadata"]["uid"] != known.facts.uid:
             raise ConflictError(f"Node {name} was registered again")
-        self.seen(name, body)
+        self._take(body)
         return body
+
+    def _take(self, body: Body) -> None:
+        """Take a node as the API server answered."""
+        self._is_answer = True
+        try:
+            self._book.put(body)
+        finally:
+            self._is_answer = False
 
     def _again(self, known: Known) -> float:
         if known.left or known.evicted:

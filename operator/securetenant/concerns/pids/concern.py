@@ -1,14 +1,12 @@
 """The limits of processes: how they join the work of the machine."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from securetenant.api import kinds
 from securetenant.api.nodes import TenantNodes
-from securetenant.api.objects import Body, Ref
 from securetenant.concerns.pids.pids import Pids
 from securetenant.plan import pids
 from securetenant.reconcile import keys
-from securetenant.reconcile.concern import Concern, Watch, Work
+from securetenant.reconcile.concern import Concern, Work
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.machine import Machine
 from securetenant.reconcile.ports import Kubelets
@@ -29,25 +27,15 @@ class ProcessLimits(Concern):
             kubelets=kubelets,
             cluster=machine.cluster,
             meter=machine.meter,
+            book=machine.nodes,
             changed=lambda owner: machine.queue.add_after(
                 keys.shared(_LIMITS, owner), _GATHER_SECONDS
             ),
         )
 
-    def watches(self) -> Sequence[Watch]:
-        """Follow all nodes."""
-        watch = Watch(kind=kinds.NODE, seen=self._seen, gone=self._gone, known=self._pids.refs)
-        return (watch,)
-
     def works(self) -> Mapping[str, Work]:
         """Tell those who ask for limits on the nodes of an owner."""
         return {_LIMITS: self._tell}
-
-    def _seen(self, _: Ref, body: Body) -> None:
-        self._pids.node_seen(body)
-
-    def _gone(self, ref: Ref, version: int) -> None:
-        self._pids.node_gone(ref.name, version)
 
     def settings_changed(self) -> None:
         """Another authority may make a kubelet readable, or not."""

@@ -17,16 +17,16 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from securetenant.api import kinds
-from securetenant.api.objects import Body, Ref
+from securetenant.api.objects import Ref
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import pids
 from securetenant.plan.pids import UNLIMITED, Asked, Limit, NodeLook, Reading, Source
 from securetenant.reconcile import keys
 from securetenant.reconcile.errors import ClusterError, MissingError, UnavailableError
 from securetenant.reconcile.keys import Key
+from securetenant.reconcile.node_book import Change, NodeBook
 from securetenant.reconcile.ports import Cluster, Kubelets, Meter
 from securetenant.reconcile.queue import Queue
-from securetenant.reconcile.store import Graves
 from securetenant.status import limits
 from securetenant.status.conditions import Verdict
 
@@ -47,7 +47,6 @@ _log = logging.getLogger(__name__)
 class _Record:
     """What is known of one node."""
 
-    version: int
     look: NodeLook
     last: int | None
     """What its kubelet said last."""
@@ -69,6 +68,7 @@ class Pids:
         kubelets: Kubelets,
         cluster: Cluster,
         meter: Meter,
+        book: NodeBook,
         changed: Callable[[str], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -79,12 +79,12 @@ class Pids:
         self._kubelets = kubelets
         self._cluster = cluster
         self._meter = meter
+        self._book = book
         self._changed = changed
         self._clock = clock
         self._chance = random.Random()  # noqa: S311 - jitter.
         self._queue = Queue[Key](clock=clock, chance=self._chance)
         self._records: dict[str, _Record] = {}
-        self._graves = Graves()
         self._owned: defaultdict[str, set[str]] = defaultdict(set)
         """Nodes by whose they are."""
         self._unasked: set[str] = set()
@@ -95,33 +95,37 @@ class Pids:
         self._askers: Counter[str] = Counter()
         """How many tenants ask about the nodes of an owner."""
         self._settings: SettingsSpec | None = None
+        book.follow(self._follow)
 
     # --- what is seen -----------------------------------------------------------------------
 
-    def node_seen(self, body: Body) -> None:
-        """Take a Node as it now is."""
-        name, version = body["metadata"]["name"], int(body["metadata"]["resourceVersion"])
-        look, known = pids.look(body), self._records.get(name)
-        if known is not None and version <= known.version:
+    def _follow(self, change: Change) -> None:
+        """Take a node as it now is, or that it is gone."""
+        name, before, after = change
+        record = self._records.get(name)
+        if record is not None and (
+            after is None or before is None or after.look.uid != before.look.uid
+        ):
+            self._lose(name, record)
+            record = None
+        if after is None:
             return
-        if known is not None and known.look.uid != look.uid:
-            self.node_gone(name, version - 1)
-            known = None
-        if known is None:
-            if not self._graves.hold(name, version):
-                self._arrive(name, version, look)
-            return
-        before, known.look, known.version = known.look, look, version
-        if look.kubelet != before.kubelet and self._may_hurry(known):
-            known.due_at = float("-inf")
+        if record is None:
+            self._arrive(name, after.look)
+        elif after.look != record.look:
+            self._take_look(name, record, after.look)
+
+    def _take_look(self, name: str, record: _Record, look: NodeLook) -> None:
+        before, record.look = record.look, look
+        if look.kubelet != before.kubelet and self._may_hurry(record):
+            record.due_at = float("-inf")
         if look.owner != before.owner:
             self._owned[before.owner].discard(name)
             self._owned[look.owner].add(name)
             self._news(before.owner)
         if (look.owner, look.takes_tenants) != (before.owner, before.takes_tenants):
             self._news(look.owner)
-        if look != before:
-            self._queue.add(_key(name))
+        self._queue.add(_key(name))
 
     def _may_hurry(self, record: _Record) -> bool:
         """Tell whether a kubelet that starts anew is read at once.
@@ -135,11 +139,10 @@ class Pids:
         record.starts.append(now)
         return True
 
-    def _arrive(self, name: str, version: int, look: NodeLook) -> None:
+    def _arrive(self, name: str, look: NodeLook) -> None:
         # What an earlier process read counts as read now: a restart takes nobody's place away.
         last = pids.labelled(look.labels)
         self._records[name] = _Record(
-            version=version,
             look=look,
             last=last,
             read_at=self._clock(),
@@ -150,21 +153,12 @@ class Pids:
         self._news(look.owner)
         self._queue.add(_key(name))
 
-    def node_gone(self, name: str, version: int) -> None:
-        """Take note that a Node was deleted at that version."""
-        record = self._records.get(name)
-        if record is None or record.version <= version:
-            self._graves.dig(name, version)
-        if record is not None and record.version <= version:
-            del self._records[name]
-            self._owned[record.look.owner].discard(name)
-            self._unasked.discard(name)
-            self._queue.forget(_key(name))
-            self._news(record.look.owner)
-
-    def refs(self, kind: str) -> list[Ref]:
-        """Return every known node: for the sweep after a list."""
-        return [Ref(kind, "", name) for name in self._records]
+    def _lose(self, name: str, record: _Record) -> None:
+        del self._records[name]
+        self._owned[record.look.owner].discard(name)
+        self._unasked.discard(name)
+        self._queue.forget(_key(name))
+        self._news(record.look.owner)
 
     def ask(self, tenant: str, asked: Asked | None) -> None:
         """Take what a tenant asks for, or that it asks for nothing."""
@@ -323,7 +317,7 @@ class Pids:
         except MissingError:
             return  # The node is gone.
         self._meter.wrote("amend", kinds.NODE.name)
-        self.node_seen(body)
+        self._book.put(body)
 
 
 def _key(node: str) -> Key:
