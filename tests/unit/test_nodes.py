@@ -50,7 +50,7 @@ def watching(cluster: MemoryCluster) -> tuple[Nodes, NodeBook]:
 
 def judge(
     body: dict[str, Any], *claimants: str, retained: Any = (), settings: Any = SETTINGS
-) -> nodes.Verdict:
+) -> nodes.Assignment:
     return nodes.judge(nodes.observe(body), claimants, retained, settings)
 
 
@@ -97,7 +97,7 @@ def test_shared_nodes_are_those_that_nobody_asks_for() -> None:
 
 def marks(body: dict[str, Any], *claimants: str, left: bool = True, clear: bool = True) -> Marks:
     facts = nodes.observe(body)
-    return nodes.marks(judge(body, *claimants), facts, BOTH, left=left, clear=clear)
+    return nodes.marks(judge(body, *claimants), facts, BOTH, vacated=left, clear=clear)
 
 
 def test_noexecute_waits_until_it_is_clear_and_is_not_taken_off_again() -> None:

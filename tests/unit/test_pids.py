@@ -20,7 +20,7 @@ from securetenant.plan import kubelets, pids
 from securetenant.plan.pids import UNLIMITED, Asked, Kubelet, Limit, Reading, Source
 from securetenant.reconcile.errors import ConflictError
 from securetenant.reconcile.node_book import NodeBook
-from securetenant.status import limits
+from securetenant.status import process_limits
 from silent import Silent
 
 OURS = "securetenant.node-restriction.kubernetes.io/pids-at-most-"
@@ -277,23 +277,23 @@ def test_where_the_networks_of_nodes_are_known_it_goes_nowhere_else() -> None:
 def test_the_condition_says_of_each_node_what_is_known(
     nodes: dict[str, Limit], required: bool, state: str, reason: str, said: str
 ) -> None:
-    found = limits.judge(1024, nodes, required=required)
+    found = process_limits.judge(1024, nodes, required=required)
     assert (found.type, found.status, found.reason) == ("PidsLimited", state, reason)
     assert said in found.message
 
 
 def test_required_and_unread_is_unknown() -> None:
     """Nobody need act yet: a kubelet may only be restarting."""
-    found = limits.judge(128, {"a": Limit(Source.UNREAD, 0, "no answer")}, required=True)
+    found = process_limits.judge(128, {"a": Limit(Source.UNREAD, 0, "no answer")}, required=True)
     assert (found.status, found.reason) == ("Unknown", status.KUBELET_UNREAD)
     assert found.message.startswith("New pods land nowhere")
 
 
 def test_without_a_bound_any_limit_will_do() -> None:
     nodes = {"a": Limit(Source.READ, 4096), "b": Limit(Source.READ, 100_000)}
-    assert "at most 100000 processes" in limits.judge(None, nodes, required=False).message
+    assert "at most 100000 processes" in process_limits.judge(None, nodes, required=False).message
     nodes["c"] = Limit(Source.READ, UNLIMITED)
-    assert "asks for any limit" in limits.judge(None, nodes, required=False).message
+    assert "asks for any limit" in process_limits.judge(None, nodes, required=False).message
 
 
 # --- who is asked when ----------------------------------------------------------------------

@@ -55,3 +55,27 @@ def test_a_command_imports_only_what_it_needs() -> None:
     """The operator and its libraries take a second to import, and most commands need neither."""
     code = "import sys, securetenant.cli.main; sys.exit('kopf' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+AVOIDED = {
+    r"[Tt]ake note": 0,
+    r"\banew\b": 0,
+    r"[Aa]s above": 0,
+    r"\b(?:is|are) (?:no )?news\b": 0,
+    r"\b(?:is|are|was) told\b": 0,
+    r"[Ww]hoever": 0,
+    r"\bof ours\b": 1,
+    r"\bwhom\b": 21,
+}
+"""Words that readers stumble over, and how often they are left. The numbers only go down."""
+
+
+@pytest.mark.parametrize("word", AVOIDED)
+def test_words_that_readers_stumble_over_become_fewer(word: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sorted((ROOT / "operator").rglob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(word, line)
+    ]
+    assert len(found) <= AVOIDED[word], found

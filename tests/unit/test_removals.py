@@ -23,7 +23,7 @@ from securetenant.reconcile.errors import (
 )
 from securetenant.reconcile.failures import Failures
 from securetenant.reconcile.store import Store
-from securetenant.reconcile.unit import Worker
+from securetenant.reconcile.unit import Writer
 
 
 def binding(name: str) -> Body:
@@ -47,7 +47,7 @@ def policy(name: str) -> Body:
     }
 
 
-def world() -> tuple[MemoryCluster, Store, Worker]:
+def world() -> tuple[MemoryCluster, Store, Writer]:
     cluster, store = MemoryCluster("acme-a"), Store()
     home = cluster.put(
         {
@@ -57,14 +57,14 @@ def world() -> tuple[MemoryCluster, Store, Worker]:
         }
     )
     store.put(ownership.ref_of(home), ownership.observe(home))
-    worker = Worker(
+    writer = Writer(
         cluster=cluster,
         store=store,
         meter=cast("Any", SimpleNamespace(wrote=lambda *_: None)),
         announcer=cast("Any", None),
         now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
     )
-    return cluster, store, worker
+    return cluster, store, writer
 
 
 def keeping_the_first(error: type[ClusterError]) -> Callable[[str, Ref, Any], None]:
@@ -81,8 +81,8 @@ def keeping_the_first(error: type[ClusterError]) -> Callable[[str, Ref, Any], No
 def test_a_role_binding_that_cannot_be_deleted_does_not_keep_the_next_one(
     error: type[ClusterError],
 ) -> None:
-    cluster, store, worker = world()
-    found = Bindings(store=store, worker=worker)
+    cluster, store, writer = world()
+    found = Bindings(store=store, writer=writer)
     first, second = (cluster.put(binding(name)) for name in ("first", "second"))
     for each in (first, second):
         found.seen(ownership.ref_of(each), each)
@@ -108,8 +108,8 @@ def test_a_role_binding_that_cannot_be_deleted_does_not_keep_the_next_one(
 def test_a_network_policy_that_cannot_be_deleted_does_not_keep_the_next_one(
     error: type[ClusterError],
 ) -> None:
-    cluster, store, worker = world()
-    found = Traffic(store=store, worker=worker)
+    cluster, store, writer = world()
+    found = Traffic(store=store, writer=writer)
     first, second = (cluster.put(policy(name)) for name in ("first", "second"))
     for each in (first, second):
         found.seen(ownership.ref_of(each), each)
@@ -128,8 +128,8 @@ def test_a_network_policy_that_cannot_be_deleted_does_not_keep_the_next_one(
 
 
 def test_what_a_finalizer_keeps_is_not_gone_and_asked_for_once() -> None:
-    cluster, store, worker = world()
-    found = Bindings(store=store, worker=worker)
+    cluster, store, writer = world()
+    found = Bindings(store=store, writer=writer)
     body = binding("held")
     body = cluster.put({**body, "metadata": {**body["metadata"], "finalizers": ["x.example/y"]}})
     found.seen(ownership.ref_of(body), body)

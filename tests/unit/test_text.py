@@ -14,7 +14,7 @@ from securetenant.api import status, text
 from securetenant.kube import events
 from securetenant.reconcile.ports import Announcement
 from securetenant.status import conditions
-from securetenant.status.conditions import Verdict
+from securetenant.status.conditions import Condition
 from securetenant.telemetry import logs
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -30,14 +30,14 @@ def test_only_what_does_not_print_is_escaped() -> None:
 
 def test_a_condition_shows_control_characters_as_text() -> None:
     """A finalizer with an escape sequence cleared the terminal of who read the condition."""
-    verdict = Verdict(status.READY, "False", status.TERMINATING, f"Waiting for {HOSTILE}")
+    verdict = Condition(status.READY, "False", status.TERMINATING, f"Waiting for {HOSTILE}")
     (condition,) = conditions.timed([verdict], 1, {}, NOW)
     assert condition["message"] == f"Waiting for {HARMLESS}"
 
 
 def test_a_name_of_any_length_does_not_keep_a_status_from_being_written() -> None:
     """F4: with a name of 32 KiB in it no status was accepted any more, and the old one stayed."""
-    verdict = Verdict(status.READY, "False", status.TERMINATING, "x" * 100_000)
+    verdict = Condition(status.READY, "False", status.TERMINATING, "x" * 100_000)
     (condition,) = conditions.timed([verdict], 1, {}, NOW)
     assert condition["message"] == "x" * 4095 + "…"
 

@@ -81,7 +81,7 @@ METADATA_ADDRESSES = (
     "fd20:ce::254/128",  # Google Cloud, IPv6-only instances (Compute Engine, "About VM metadata").
     "fe80::a9fe:a9fe/128",  # OpenStack (Neutron, "IPv6 support in Metadata service"), Linode.
 )
-"""Where clouds hand out credentials to whoever asks: left out of openings by cidr, whatever
+"""Where clouds hand out credentials to anyone who asks: left out of openings by cidr, whatever
 TenancySettings say. Agents that ask for the pod's own token first are not among them, like that of
 EKS Pod Identity at 169.254.170.23."""
 CANARY = f"{MANAGED_PREFIX}canary"

@@ -282,7 +282,7 @@ class Peer(Model):
         tuple[Annotated[str, Field(max_length=63)], ...],
         Field(min_length=1, max_length=256, json_schema_extra=listed("atomic")),
     ]
-    """Namespaces of the other tenant. Which of ours take part is for the other tenant to say."""
+    """Namespaces of the other tenant. Which of its own take part, it says itself."""
     ports: Ports
     """Ports of the pods that are reached."""
 

@@ -160,7 +160,7 @@ def _patterns_rule(field: str) -> Rule:
 class Bounds(Model):
     """Upper bounds that no SecureTenant may pass; what is absent has no bound.
 
-    They also bound the operator itself, whoever holds its token.
+    They also bound the operator itself, no matter who holds its token.
     """
 
     quota: QuotaMap | None = None

@@ -52,7 +52,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class RunOptions:
     """How to run; from the command line."""
 
     kubeconfig: Path | None = None
@@ -119,7 +119,7 @@ class Operator:
         self.engine.settings_gone(Ref(kinds.TENANCY_SETTINGS.name, "", name))
 
     def _crd_seen(self, ref: Ref, body: Body) -> None:
-        """Take a CRD of ours; once all are right again, everything has to be seen again."""
+        """Take one of our CRDs; once all are right again, everything has to be seen again."""
         self.engine.crd_seen(ref.name, body)
         if self.engine.machine.platform.must_begin_again:
             self._begin_again.set()
@@ -269,9 +269,9 @@ def _only(name: str, kind: str) -> list[Ref]:
     return [Ref(kind, "", name)]
 
 
-async def run(settings: Settings) -> None:
+async def run(options: RunOptions) -> None:
     """Run the operator until SIGTERM or SIGINT."""
-    login = await credentials.load(settings.kubeconfig)
+    login = await credentials.load(options.kubeconfig)
     metrics = Metrics()
     async with Client(login, requested=metrics.requested) as client:
         events = Events(client)
@@ -290,8 +290,8 @@ async def run(settings: Settings) -> None:
             return operator.readiness_problem()
 
         runner = await health.serve(
-            settings.address,
-            settings.port,
+            options.address,
+            options.port,
             metrics=metrics,
             alive=liveness_problem,
             ready=readiness_problem,

@@ -7,7 +7,7 @@ by which a rule elsewhere names it. A pod that fulfils both stands for all that 
 Complete where a policy isolates every pod of the namespace in both directions (an empty
 selector, as default-deny has it). Elsewhere pods that no policy selects are tried without
 labels and with those of every other selector alone. Addresses are not imagined: what blocks
-open is told by :meth:`securetenant.checks.reachability.World.outside`.
+open is said by :meth:`securetenant.checks.reachability.World.outside`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -133,7 +133,7 @@ class _Demo:
 
     def _agree(self, log: Path) -> None:
         """Show a peer: closed while one tenant declares it, open when both do."""
-        _title("A peer that acme declares alone stays closed, and both are told what is missing")
+        _title("A peer that acme declares alone stays closed, and both see what is missing")
         patch = "--type=merge --patch-file=examples/peers/{}.yaml"
         self._show(f"patch securetenant acme {patch.format('acme')}")
         self._wait(lambda: "has to declare" in self._call(_TOLD).stdout, "beta is not told", log)

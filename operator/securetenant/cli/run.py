@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from securetenant.app import operator
-from securetenant.app.operator import Settings
+from securetenant.app.operator import RunOptions
 from securetenant.telemetry import logs
 
 
@@ -46,7 +46,7 @@ def run(kubeconfig: Path | None, address: str, port: int, log_style: str, log_le
     Each option may be given by the environment: SECURETENANT_RUN_PORT for --port, and so on.
     """
     logs.configure(style=log_style, level=log_level)
-    asyncio.run(operator.run(Settings(kubeconfig=kubeconfig, address=address, port=port)))
+    asyncio.run(operator.run(RunOptions(kubeconfig=kubeconfig, address=address, port=port)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The list of concerns: in this order they hear what happens, do their work, and are told of."""
+"""The list of concerns: in this order they hear what happens, do their work, and are reported."""
 
 from securetenant.concerns.admin_tier.concern import AdminTier
 from securetenant.concerns.bindings.concern import ForeignBindings

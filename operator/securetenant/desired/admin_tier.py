@@ -1,4 +1,4 @@
-"""The tenant's ClusterNetworkPolicy: what no NetworkPolicy opens, whoever writes it.
+"""The tenant's ClusterNetworkPolicy: what no NetworkPolicy opens, no matter who writes it.
 
 It denies and leaves the rest to NetworkPolicies. There is no Accept, which would open what they
 close, and no Pass, which would skip the platform team's own rules further down in the tier. So a

@@ -64,7 +64,7 @@ class Client:
     def __init__(
         self, login: Credentials, *, requested: Callable[[str, int], object] | None = None
     ) -> None:
-        """``requested`` is told of each request: method and status, 0 without an answer."""
+        """``requested`` is called with each request: method and status, 0 without an answer."""
         self._login = login
         self._requested = requested or (lambda _method, _status: None)
         self._session: aiohttp.ClientSession | None = None

@@ -41,7 +41,7 @@ class Credentials:
     """Forget a cached token: the API server did not like it."""
 
     def tls(self) -> ssl.SSLContext:
-        """Return a fresh TLS context; the files are read anew, so a rotated CA counts.
+        """Return a fresh TLS context; the files are read again, so a rotated CA counts.
 
         Chain and host name are verified. Only VERIFY_X509_STRICT, which Python 3.13 switched
         on, is cleared: it refuses cluster authorities without a key identifier, as several
@@ -130,7 +130,7 @@ def session(
 
     ``limit`` is how many connections it may hold; 0 means any number. ``closes_in_distrust``: it
     closes when the server's certificate is not trusted, since the authority may have been rotated
-    and only a new session reads it again. kopf logs in anew when its session is closed, and for no
+    and only a new session reads it again. kopf logs in again when its session is closed, and for no
     other reason that has to do with certificates.
     """
 

@@ -105,7 +105,7 @@ class Kubelets:
     def _tls(self, settings: SettingsSpec) -> ssl.SSLContext:
         """Return a context that verifies the chain; :func:`_check` looks at the names.
 
-        Made anew each time, so that a rotated authority counts. For VERIFY_X509_STRICT see
+        Made again each time, so that a rotated authority counts. For VERIFY_X509_STRICT see
         :mod:`credentials`.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -51,12 +51,12 @@ class Throttle:
             self._admit()
 
     def went_well(self) -> None:
-        """Take note of an answer: a little more may be in flight."""
+        """Record an answer: a little more may be in flight."""
         self.limit = min(_MOST, self.limit + 1 / self.limit)
         self._admit()
 
     def was_refused(self, retry_after: float) -> None:
-        """Take note of a 429: half as much, and nothing before ``retry_after`` seconds."""
+        """Record a 429: half as much, and nothing before ``retry_after`` seconds."""
         now = time.monotonic()
         self._paused_until = max(self._paused_until, now + retry_after)
         if now - self._halved_at > _HALVE_EVERY_SECONDS:

@@ -24,7 +24,7 @@ class Marks(NamedTuple):
 
 
 def namespace_differs(wanted: Marks, observed: NamespaceFacts) -> bool:
-    """Tell whether a mark of ours is missing, changed, or there without being wanted."""
+    """Tell whether one of our marks is missing, changed, or there without being wanted."""
     if any(observed.labels.get(key) != value for key, value in wanted.labels.items()):
         return True
     if any(observed.annotations.get(key) != value for key, value in wanted.annotations.items()):
@@ -69,7 +69,7 @@ def surplus(desired: Body, observed: Body) -> Patch:
 
 
 def is_fixed(desired: Body, observed: Body) -> bool:
-    """Tell whether a field differs that Kubernetes lets nobody change: make the object anew."""
+    """Tell whether a field differs that Kubernetes lets nobody change: make the object again."""
     match desired["kind"]:
         case kinds.ROLE_BINDING.name:
             return bool(desired["roleRef"] != observed.get("roleRef"))
@@ -96,7 +96,7 @@ def differences(desired: Body, observed: Body) -> tuple[str, ...]:
 def last_author(observed: Body) -> str:
     """Return the field manager that changed the object last and is not ours, if there is one.
 
-    Anybody chooses the own name: one that could be taken for words of ours is in quotes.
+    Anybody chooses the own name: one that could be taken for our words is in quotes.
     """
     others = [
         (entry.get("time", ""), entry["manager"])

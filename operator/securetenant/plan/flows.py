@@ -15,7 +15,7 @@ from securetenant.api.access import Subject
 from securetenant.api.tenancysettings import Bounds
 
 _EVERYBODY = "*"
-"""To a FlowSchema this is no name: as a User or Group it means whoever asks."""
+"""To a FlowSchema this is no name: as a User or Group it means anyone who asks."""
 
 
 class Person(NamedTuple):

@@ -1,6 +1,6 @@
 """Host names: which ends two tenants both ask for, and who has them.
 
-An end is like ``.acme.example``. Two overlap when one ends with the other: whoever may serve
+An end is like ``.acme.example``. Two overlap when one ends with the other: a tenant that may serve
 ``.example`` may serve everything under ``.acme.example`` too. A name has one owner at a time:
 
 - A tenant that has it in force keeps it. In force is what stands in a TenantPolicy of the tenant,
@@ -122,7 +122,7 @@ class Hostnames:
         return self._given.get(tenant, set()) == self._wanted.get(tenant, frozenset())
 
     def settle(self, tenant: str) -> set[str]:
-        """Take note that only what was given last is still written; return whom that concerns."""
+        """Record that only what was given last is still written; return whom that concerns."""
         concerned: set[str] = set()
         for end in self._given.get(tenant, set()) - self._wanted.get(tenant, frozenset()):
             self._given[tenant].discard(end)
@@ -130,7 +130,7 @@ class Hostnames:
         return concerned
 
     def forget(self, tenant: str) -> set[str]:
-        """Take note that a SecureTenant is gone; its TenantPolicies go on holding its names."""
+        """Record that a SecureTenant is gone; its TenantPolicies go on holding its names."""
         concerned = self.put(tenant, None) | self.give(tenant, ()) | self.settle(tenant)
         self._given.pop(tenant, None)
         self._wanted.pop(tenant, None)

@@ -1,7 +1,7 @@
 """To which addresses the node reader's token may be shown: a kubelet names its own address.
 
-Whoever writes a Node's status could name any other: the cloud's metadata service, the API server,
-something on the operator's own machine.
+Anyone who writes a Node's status could name any other: the cloud's metadata service, the API
+server, something on the operator's own machine.
 """
 
 import ipaddress

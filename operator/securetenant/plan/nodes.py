@@ -62,7 +62,7 @@ class Claims:
         self._by_labels: defaultdict[tuple[tuple[str, str], ...], set[str]] = defaultdict(set)
 
     def put(self, tenant: str, asked: TenantNodes | None) -> bool:
-        """Take what a tenant asks for, or that it asks for nothing; tell whether that is news."""
+        """Take what a tenant asks for, or that it asks for nothing; tell whether it changed."""
         asked = asked if asked is not None and asked.is_dedicated else None
         before = self._asked.get(tenant)
         if before == asked:
@@ -118,7 +118,7 @@ class Standing(Enum):
     """It takes no pod of any tenant, where TenancySettings say which nodes tenants get."""
 
 
-class Verdict(NamedTuple):
+class Assignment(NamedTuple):
     """Whose a node is to be."""
 
     standing: Standing
@@ -135,7 +135,7 @@ def judge(
     claimants: Collection[str],
     retained: Collection[str],
     settings: SettingsNodes | None,
-) -> Verdict:
+) -> Assignment:
     """Decide whose a node is.
 
     ``claimants`` ask for it; ``retained`` are tenants who ask for nothing any more and whose
@@ -145,22 +145,22 @@ def judge(
     holder = facts.label if facts.label != names.SHARED else ""
     marked = {each for each in (holder, *(taint.value for taint in facts.our_taints)) if each}
 
-    def verdict(standing: Standing, owner: str = "") -> Verdict:
+    def assignment(standing: Standing, owner: str = "") -> Assignment:
         rivals = tuple(sorted(each for each in claimants if each != owner))
-        return Verdict(standing, owner, rivals, tuple(sorted(marked - {owner})))
+        return Assignment(standing, owner, rivals, tuple(sorted(marked - {owner})))
 
     if holder and (holder in claimants or holder in retained):
-        return verdict(Standing.OWN, holder)
+        return assignment(Standing.OWN, holder)
     if claimants and not (settings is not None and settings.dedicable.selects(facts.labels)):
-        return verdict(Standing.KEPT)
+        return assignment(Standing.KEPT)
     if len(claimants) > 1:
-        return verdict(Standing.CONTESTED)
+        return assignment(Standing.CONTESTED)
     if claimants:
         (owner,) = claimants
-        return verdict(Standing.OWN, owner)
+        return assignment(Standing.OWN, owner)
     if settings is not None and settings.shared.selects(facts.labels):
-        return verdict(Standing.SHARED, names.SHARED)
-    return verdict(Standing.NOBODYS)
+        return assignment(Standing.SHARED, names.SHARED)
+    return assignment(Standing.NOBODYS)
 
 
 class Marks(NamedTuple):
@@ -171,23 +171,28 @@ class Marks(NamedTuple):
 
 
 def marks(
-    verdict: Verdict, facts: NodeFacts, effects: Collection[Effect], *, left: bool, clear: bool
+    assignment: Assignment,
+    facts: NodeFacts,
+    effects: Collection[Effect],
+    *,
+    vacated: bool,
+    clear: bool,
 ) -> Marks:
     """Return the marks for now.
 
-    ``left`` says that no pod of a former tenant runs there any more: until then its taint stays,
-    and nobody else gets the node. ``clear`` says that NoExecute may land: it evicts nobody, or is
-    meant to.
+    ``vacated`` says that no pod of a former tenant runs there any more: until then its taint stays,
+    and nobody else gets the node. ``clear`` says that NoExecute may be set: it evicts nobody, or it
+    is meant to.
     """
-    if verdict.former and not left:
+    if assignment.former and not vacated:
         return Marks("", facts.our_taints)
-    if verdict.standing is not Standing.OWN:
-        return Marks(verdict.owner, ())
-    there = {each.effect for each in facts.our_taints if each.value == verdict.owner}
+    if assignment.standing is not Standing.OWN:
+        return Marks(assignment.owner, ())
+    there = {each.effect for each in facts.our_taints if each.value == assignment.owner}
     return Marks(
-        verdict.owner,
+        assignment.owner,
         tuple(
-            Taint(names.NODE_TAINT, verdict.owner, each)
+            Taint(names.NODE_TAINT, assignment.owner, each)
             for each in sorted(effects)
             if each != "NoExecute" or clear or each in there
         ),
@@ -208,7 +213,7 @@ def taints_patch(wanted: Marks, body: Body) -> list[dict[str, Any]]:
     """Return the JSON Patch that sets our taints and leaves those of others as they are.
 
     ``spec.taints`` is one atomic list, so it is written as a whole, from the very object that was
-    read: the patch tests its resourceVersion. A taint of ours that stays keeps its time.
+    read: the patch tests its resourceVersion. One of our taints that stays keeps its time.
     """
     before = list((body.get("spec") or {}).get("taints") or ())
     missing = {(each.value, each.effect) for each in wanted.taints}

@@ -217,7 +217,7 @@ def _hash(value: Body) -> bytes:
 
 
 def is_our_key(key: str) -> bool:
-    """Tell whether a label of a tenant's namespace is ours whoever wrote it."""
+    """Tell whether a label of a tenant's namespace is ours, no matter who wrote it."""
     prefix = key.rpartition("/")[0]
     return (
         prefix in (names.GROUP, names.POD_SECURITY_PREFIX.rstrip("/"))

@@ -38,7 +38,7 @@ class Level(Enum):
     UNLIMITED = auto()
     """Tenants wait for nobody."""
     REFUSING = auto()
-    """Nothing queues: what is too much is refused, whoever sent it."""
+    """Nothing queues: what is too much is refused, no matter who sent it."""
     QUEUEING = auto()
 
 

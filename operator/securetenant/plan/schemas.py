@@ -31,7 +31,7 @@ def expected() -> Mapping[str, Body]:
 
 
 def problem(name: str, found: Body | None) -> str:
-    """Say in what a CRD of ours falls short of this version's, with the remedy, or nothing."""
+    """Say in what one of our CRDs falls short of this version's, with the remedy, or nothing."""
     if found is None:
         told = "is missing"
     else:

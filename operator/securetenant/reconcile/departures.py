@@ -112,7 +112,7 @@ class Departures:
             # Somebody else may make a namespace of that name afterwards.
             for concern in self._concerns:
                 await concern.release(namespace, name)
-            failures = await self._machine.worker.remove(namespace)
+            failures = await self._machine.writer.remove(namespace)
             note = f"Namespace {namespace} is being deleted, pods before walls"
             if failures:
                 note = f"{note}. Access was not taken away first, and is tried again: {failures}"
@@ -121,7 +121,7 @@ class Departures:
             )
             failures.throw()
         else:
-            await self._machine.worker.retain(namespace)
+            await self._machine.writer.retain(namespace)
             note = f"Namespace {namespace} is retained with all its walls"
             self._machine.announce(name, "NamespaceRetained", "Retain", note)
         return Decision()
@@ -132,7 +132,7 @@ class Departures:
         Raises a :class:`ClusterError` while some of it is there.
         """
         if self._keeps_access(namespace):
-            (await self._machine.worker.remove(namespace)).throw()
+            (await self._machine.writer.remove(namespace)).throw()
 
     async def tear_down(self, name: str, record: Record, bounds: SettingsSpec) -> Step:
         """Let go of every namespace of a deleted SecureTenant, then of the SecureTenant.

@@ -152,7 +152,7 @@ class Engine:
         self._turns.crd_seen(name, body)
 
     def object_seen(self, ref: Ref, body: Body) -> None:
-        """Take an object of ours, or a Namespace, as it now is."""
+        """Take one of our objects, or a Namespace, as it now is."""
         whose = self._whose(ref)
         if self.machine.store.put(ref, ownership.observe(body)):
             self._follow(ref, whose)

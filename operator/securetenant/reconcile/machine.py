@@ -19,7 +19,7 @@ from securetenant.reconcile.rollout import Rollout
 from securetenant.reconcile.statuses import Statuses
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
-from securetenant.reconcile.unit import Worker
+from securetenant.reconcile.unit import Writer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Machine:
     platform: Platform
     tenants: Tenants
     queue: Queue[Key]
-    worker: Worker
+    writer: Writer
     statuses: Statuses
     rollout: Rollout
     resting: Resting
@@ -92,7 +92,7 @@ def assemble(
         book=book,
     )
     tenants = Tenants(resting.gives)
-    worker = Worker(
+    writer = Writer(
         cluster=cluster,
         store=store,
         meter=meter,
@@ -110,7 +110,7 @@ def assemble(
         platform=platform,
         tenants=tenants,
         queue=Queue[Key](clock=time.monotonic, chance=chance, most=most),
-        worker=worker,
+        writer=writer,
         statuses=Statuses(cluster=cluster, meter=meter, announcer=announcer, now=now),
         rollout=Rollout(),
         resting=resting,

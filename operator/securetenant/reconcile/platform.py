@@ -57,7 +57,7 @@ class Platform:
         before = (self.settings, self.settings_problem)
         try:
             found = tenants.validate(SettingsSpec, body.get("spec"))
-            # The same object while it says the same: what follows it is told by identity.
+            # The same object while it says the same: what follows it is known by identity.
             self._settings = self._settings if found == self._settings else found
             self._settings_problem = ""
         except RefusedSpecError as error:
@@ -78,7 +78,7 @@ class Platform:
             self.settings_body = {**self.settings_body, "status": answer.get("status") or {}}
 
     def lose_settings(self, ref: Ref) -> bool:
-        """Take note that the TenancySettings are gone."""
+        """Record that the TenancySettings are gone."""
         if not SETTINGS_NAME_RULE.holds(ref.name):
             return False
         known = self.settings_body is not None

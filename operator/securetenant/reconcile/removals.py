@@ -9,7 +9,7 @@ from typing import Protocol
 
 from securetenant.api.objects import Body, Ref
 from securetenant.reconcile.errors import ClusterError, RefusedError
-from securetenant.reconcile.unit import Worker
+from securetenant.reconcile.unit import Writer
 
 
 class Removable(Protocol):
@@ -27,9 +27,9 @@ class Removable(Protocol):
 class Removals:
     """What was asked for, and what came of it."""
 
-    def __init__(self, worker: Worker, seen: Callable[[Ref, Body], object]) -> None:
+    def __init__(self, writer: Writer, seen: Callable[[Ref, Body], object]) -> None:
         """``seen`` takes an object that is still there after its deletion was accepted."""
-        self._worker = worker
+        self._writer = writer
         self._seen = seen
         self._asked: set[str] = set()
         """Uids of those whose deletion was accepted, until they are seen gone."""
@@ -42,7 +42,7 @@ class Removals:
         if uid in self._asked:
             return False
         try:
-            left = await self._worker.delete(ref, uid)
+            left = await self._writer.delete(ref, uid)
         except ClusterError as error:
             if uid not in self._failed:
                 said = "refused to delete it" if isinstance(error, RefusedError) else "failed"

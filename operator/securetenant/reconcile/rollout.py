@@ -57,7 +57,7 @@ class Rollout:
         return self._halted and bool(self.waiting)
 
     def begin(self, target: SettingsSpec, body: Body, records: Mapping[str, Record]) -> None:
-        """Take changed settings: whoever followed others waits for its turn.
+        """Take changed settings: a tenant that followed others waits for its turn.
 
         At the start of the operator nobody knows what tenants followed. Where the last roll-out
         was over, they followed these settings, and what differs is drift: repaired at once.
@@ -101,7 +101,7 @@ class Rollout:
         return self._restoring and seen == metadata.get("generation") and not record.is_deleted
 
     def arrived(self, name: str, record: Record) -> bool:
-        """Take note of a tenant that was not known; tell whether it waits for its turn."""
+        """Record a tenant that was not known; tell whether it waits for its turn."""
         if not self._is_restored(record):
             return False
         self._heard[name] = what_people_change(record.body)
@@ -110,7 +110,7 @@ class Rollout:
         return True
 
     def left(self, name: str) -> bool:
-        """Take note that a tenant moves by itself, since its spec changed, or is gone.
+        """Record that a tenant moves by itself, since its spec changed, or is gone.
 
         Tells whether that may change what comes next.
         """
@@ -150,9 +150,9 @@ class Rollout:
         was_ready: bool,
         owns: bool = True,
     ) -> None:
-        """Take note of what was found of a tenant after a restart.
+        """Record what was found of a tenant after a restart.
 
-        Where nothing differs no turn is needed. Whether it was ready is told by the labels of its
+        Where nothing differs no turn is needed. Whether it was ready is seen by the labels of its
         namespaces, and not by a status; ``owns`` that they are its own. A tenant in a Conflict was
         not ready before, and is not harmed by the settings.
         """
@@ -200,7 +200,7 @@ class Rollout:
         return True
 
     def note(self, name: str, record: Record) -> bool:
-        """Take note of how a tenant stands; tell whether that may change what comes next."""
+        """Record how a tenant stands; tell whether that may change what comes next."""
         if not (self.waiting or self.is_watching or self._harmed):
             # It is over: what becomes of a tenant from now on is none of its doing.
             self._witnesses.clear()

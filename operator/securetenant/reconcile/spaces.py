@@ -73,16 +73,16 @@ class Spaces:
         )
         record.writing.add(key.name)
         try:
-            if machine.worker.can_take(task) and not await self._admit(key, task, record, unit):
+            if machine.writer.can_take(task) and not await self._admit(key, task, record, unit):
                 return True
             if not unit.has_revoked:
                 # Once: who adds something again and again must not keep the rest from being right.
                 unit.has_revoked = True
-                if await machine.worker.revoke(task):
+                if await machine.writer.revoke(task):
                     # What is withdrawn closes in every namespace before anything else is written.
                     machine.queue.add(key)
                     return False
-            outcome = await machine.worker.converge(task)
+            outcome = await machine.writer.converge(task)
         finally:
             record.writing.discard(key.name)
             machine.tenants.settle(key.line, machine.store)
@@ -97,12 +97,12 @@ class Spaces:
             # What was given before is no longer in force: others may grow.
             machine.read_again(key.line)
         if machine.statuses.is_due(unit):
-            await machine.worker.tell(task, outcome)
+            await machine.writer.tell(task, outcome)
         return not outcome.ready
 
     def _look(self, key: Key, unit: Unit) -> None:
         """See how a namespace stands in which nothing is written now."""
-        outcome = self._machine.worker.judge(unit.scope, unit.wanted)
+        outcome = self._machine.writer.judge(unit.scope, unit.wanted)
         if outcome.pending and not outcome.message:
             # Nobody is at work on it, so it is named.
             listed = conditions.listed(map(str, outcome.pending))
@@ -113,13 +113,13 @@ class Spaces:
         """Close what others have open to a namespace; tell whether it may become the tenant's."""
         for concern in self._concerns:
             await concern.admit(key.name, key.line, record)
-        if not self._machine.worker.is_new(task):
+        if not self._machine.writer.is_new(task):
             return True
         openings = (concern.opening(key.name, key.line) for concern in self._concerns)
         found = next(filter(None, openings), None)
         if found is None:
             return True
-        self._take_outcome(key, unit, self._machine.worker.judge(unit.scope, unit.wanted, *found))
+        self._take_outcome(key, unit, self._machine.writer.judge(unit.scope, unit.wanted, *found))
         return False
 
     def _take_outcome(self, key: Key, unit: Unit, outcome: Outcome) -> None:

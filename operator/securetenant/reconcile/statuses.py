@@ -1,4 +1,4 @@
-"""What is told of a tenant: its status, and the events about it."""
+"""What is reported of a tenant: its status, and the events about it."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +21,7 @@ _PROGRESS_SECONDS = 2.0
 
 
 class Statuses:
-    """Tells what is news, and nothing twice."""
+    """Reports what changed, and nothing twice."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Statuses:
         if document == record.status:
             return
         ref = Ref(kinds.SECURE_TENANT.name, "", name)
-        # Set before the write, so that its echo is no news; put back when it fails.
+        # Set before the write, so that its echo changes nothing; put back when it fails.
         previous, record.status = record.status, document
         try:
             body = await self._cluster.apply_status(ref, document)

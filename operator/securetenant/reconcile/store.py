@@ -32,7 +32,7 @@ class Graves:
         self._versions: dict[Hashable, int] = {}
 
     def dig(self, what: Hashable, version: int) -> None:
-        """Take note of a deletion."""
+        """Record a deletion."""
         self._versions[what] = max(version, self._versions.pop(what, 0))
         if len(self._versions) > _GRAVES:
             del self._versions[next(iter(self._versions))]
@@ -103,7 +103,7 @@ class Store:
         return set(self._owned)
 
     def moved(self) -> set[str]:
-        """Return, once, the tenants that gained or lost a namespace, by whoever's doing."""
+        """Return, once, the tenants that gained or lost a namespace, no matter by whom."""
         found, self._moved = self._moved, set()
         return found
 

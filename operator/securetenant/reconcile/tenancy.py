@@ -118,7 +118,7 @@ class Tenancy:
         began = time.monotonic()
         for namespace, unit in list(record.units.items()):
             if namespace in changed:
-                unit.outcome = self._machine.worker.judge(unit.scope, unit.wanted)
+                unit.outcome = self._machine.writer.judge(unit.scope, unit.wanted)
             if not unit.outcome.ready:
                 unready.append(keys.unit(name, namespace))
             if time.monotonic() - began > _SLICE_SECONDS:

@@ -184,7 +184,7 @@ class Tenants:
         """Tenants that were seen and not read yet: nobody knows what they ask for."""
 
     def see(self, name: str, body: Body) -> bool:
-        """Take the SecureTenant as it now is; tell whether it is news.
+        """Take the SecureTenant as it now is; tell whether that changes anything.
 
         Echoes of our own status writes are not: only what people may change counts.
         """

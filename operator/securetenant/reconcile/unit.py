@@ -60,7 +60,7 @@ class _WaitError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Worker:
+class Writer:
     """Carries the adapters from one piece of work to the next; keeps no state of its own."""
 
     cluster: Cluster
@@ -263,7 +263,7 @@ class Worker:
         raise _WaitError(
             status.PROGRESSING,
             f"{ref} is missing, and objects of the tenant fill the quota that counts it. The limit"
-            " is lifted until it is there; the kube-controller-manager has to take note of that",
+            " is lifted until it is there; the kube-controller-manager has to see that",
         ) from error
 
     def _quota_facts(self, ref: Ref) -> QuotaFacts:
@@ -360,7 +360,7 @@ class Worker:
             existing = await self.cluster.read(ref)
             if existing is None or not drift.is_fixed(manifest.body, existing):
                 raise
-            # What differs cannot be changed by anybody: make the object anew.
+            # What differs cannot be changed by anybody: make the object again.
             await self.withdraw(ref, existing["metadata"]["uid"])
             body = await self.cluster.apply(manifest)
         self.meter.wrote("apply", ref.kind)
@@ -464,7 +464,7 @@ class Worker:
             await self.replace(policy, body, "/spec/lockdown", lockdown)
 
     async def replace(self, ref: Ref, body: Body, path: str, value: Any) -> None:
-        """Replace one field of an object of ours, if it is still the one that was read."""
+        """Replace one field of one of our objects, if it is still the one that was read."""
         version = body["metadata"]["resourceVersion"]
         test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
         change = {"op": "replace", "path": path, "value": value}

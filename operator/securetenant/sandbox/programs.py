@@ -37,7 +37,7 @@ class Credentials:
 def make_credentials(instance: Instance, server: str) -> Credentials:
     """Issue every certificate; write the kubeconfigs of the programs and the administrator.
 
-    etcd has an authority of its own: whoever holds a certificate of the cluster's authority
+    etcd has an authority of its own: anyone who holds a certificate of the cluster's authority
     (every user that ``sandbox kubeconfig`` made) must not reach the store.
     """
     instance.pki.mkdir()

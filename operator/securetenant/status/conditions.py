@@ -39,7 +39,7 @@ _STALLED = (
     status.NO_NODES,
     status.NAMESPACE_STUCK,
 )
-"""Reasons that wait for somebody; the first that occurs is the one that is told."""
+"""Reasons that wait for somebody; the first that occurs is the one that is reported."""
 _WAITING = (
     # The platform team's to do, and stalled on TenancySettings: an upgrade fails no tenant.
     status.POLICIES_CHANGED,
@@ -63,7 +63,7 @@ _SHOWN = 3
 """How many namespaces a message names; the rest are counted."""
 
 
-class Verdict(NamedTuple):
+class Condition(NamedTuple):
     """A condition without its time."""
 
     type: str
@@ -130,7 +130,7 @@ _POLICIES = _Aspect(
 
 def judge(
     outcomes: Sequence[Outcome], findings: Sequence[Finding], *, platform: bool = False
-) -> list[Verdict]:
+) -> list[Condition]:
     """Return every condition but their times: Ready, the aspects, then the kstatus pair.
 
     ``platform`` adds what holds for the platform as a whole.
@@ -142,24 +142,24 @@ def judge(
     if worst is not None:
         stalled = worst.reason in _STALLED
         type = status.STALLED if stalled else status.RECONCILING
-        verdicts.append(Verdict(type, "True", worst.reason, worst.message))
+        verdicts.append(Condition(type, "True", worst.reason, worst.message))
     return verdicts
 
 
-def refused(reason: str, message: str) -> list[Verdict]:
+def refused(reason: str, message: str) -> list[Condition]:
     """Return the conditions of a tenant that cannot be judged at all."""
     return [
-        Verdict(status.READY, "False", reason, message),
-        Verdict(status.STALLED, "True", reason, message),
+        Condition(status.READY, "False", reason, message),
+        Condition(status.STALLED, "True", reason, message),
     ]
 
 
-def waiting(reason: str, message: str) -> list[Verdict]:
+def waiting(reason: str, message: str) -> list[Condition]:
     """Return the conditions of a tenant of which nothing is kept any more."""
     pair = status.STALLED if is_stalled(reason) else status.RECONCILING
     return [
-        Verdict(status.READY, "False", reason, message),
-        Verdict(pair, "True", reason, message),
+        Condition(status.READY, "False", reason, message),
+        Condition(pair, "True", reason, message),
     ]
 
 
@@ -169,7 +169,7 @@ def is_stalled(reason: str) -> bool:
 
 
 def timed(
-    verdicts: Iterable[Verdict],
+    verdicts: Iterable[Condition],
     generation: int,
     since: Mapping[str, tuple[str, str]],
     now: datetime.datetime,
@@ -239,19 +239,19 @@ def _rank(reason: str) -> int:
     return _RANKS.get(reason, len(_RANKS))
 
 
-def _ready(outcomes: Sequence[Outcome], worst: _Worst | None) -> Verdict:
+def _ready(outcomes: Sequence[Outcome], worst: _Worst | None) -> Condition:
     if worst is None:
         message = f"{count(len(outcomes))}, everything as specified"
-        return Verdict(status.READY, "True", status.AS_SPECIFIED, message)
-    return Verdict(status.READY, "False", worst.reason, worst.message)
+        return Condition(status.READY, "True", status.AS_SPECIFIED, message)
+    return Condition(status.READY, "False", worst.reason, worst.message)
 
 
 def _judge_aspect(
     aspect: _Aspect, outcomes: Sequence[Outcome], findings: Sequence[Finding]
-) -> Verdict:
+) -> Condition:
     for finding in findings:
         if finding.type == aspect.type and not finding.informs:
-            return Verdict(aspect.type, "False", finding.reason, finding.message)
+            return Condition(aspect.type, "False", finding.reason, finding.message)
     failing = [
         each
         for each in outcomes
@@ -261,12 +261,14 @@ def _judge_aspect(
         message = f"{count(len(outcomes))} {aspect.message}"
         for finding in findings:
             if finding.type == aspect.type:
-                return Verdict(aspect.type, "True", finding.reason, f"{finding.message} {message}")
-        return Verdict(aspect.type, "True", status.AS_SPECIFIED, message)
+                return Condition(
+                    aspect.type, "True", finding.reason, f"{finding.message} {message}"
+                )
+        return Condition(aspect.type, "True", status.AS_SPECIFIED, message)
     worst = min(failing, key=lambda each: (_rank(each.reason), each.namespace))
     own = [each.namespace for each in failing if each.reason not in _NOT_OWN]
     others = [each.namespace for each in failing if each.reason in _NOT_OWN]
     told = [f"{aspect.missing} in {listed(own)}"] if own else []
     if others:
         told.append(f"Nothing is done in {listed(others)}, which the tenant does not own")
-    return Verdict(aspect.type, "False", worst.reason, ". ".join(told))
+    return Condition(aspect.type, "False", worst.reason, ". ".join(told))

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from securetenant.api import status
 from securetenant.status import conditions
-from securetenant.status.conditions import Verdict
+from securetenant.status.conditions import Condition
 
 _SHOWN = 3
 
 
 class Place(NamedTuple):
-    """A node, and pods or tenants on account of which it is told."""
+    """A node, and pods or tenants because of which it is reported."""
 
     node: str
     who: tuple[str, ...]
@@ -59,16 +59,16 @@ class _Point(NamedTuple):
     message: str
 
 
-def judge(placement: Placement) -> Verdict:
+def judge(placement: Placement) -> Condition:
     """Return the condition."""
     told = _told(placement)
     problems, remarks = list(_problems(placement)), list(_remarks(placement))
     if problems:
         message = "; ".join((*(each.message for each in problems), told))
-        return Verdict(status.NODES_DEDICATED, "False", problems[0].reason, message)
+        return Condition(status.NODES_DEDICATED, "False", problems[0].reason, message)
     reason = remarks[0].reason if remarks else status.AS_SPECIFIED
     message = "; ".join((told, *(each.message for each in remarks)))
-    return Verdict(status.NODES_DEDICATED, "True", reason, message)
+    return Condition(status.NODES_DEDICATED, "True", reason, message)
 
 
 def _told(placement: Placement) -> str:

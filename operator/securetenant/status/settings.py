@@ -8,7 +8,7 @@ from typing import Any
 from securetenant.api import names, status
 from securetenant.plan import override
 from securetenant.status import conditions
-from securetenant.status.conditions import Verdict
+from securetenant.status.conditions import Condition
 from securetenant.status.outcome import Finding
 
 _SHOWN = 20
@@ -69,22 +69,22 @@ def summarize(
         _fair(report.fairness),
         _rolled_out(progress, generation, unread),
     ]
-    # Whoever is cluster-admin by a group holds the verb, as on every cluster that kubeadm makes; it
-    # exempts nobody by itself, and is told without keeping the settings from being ready.
+    # Anyone who is cluster-admin by a group holds the verb, as on every cluster that kubeadm makes.
+    # It exempts nobody by itself, and is reported without keeping the settings from being ready.
     needed = [each for each in verdicts if each.type != status.OVERRIDE_HELD]
     ready = all(each.status == "True" for each in needed)
-    # What waits for a person is told before a roll-out that goes on by itself.
+    # What waits for a person is reported before a roll-out that goes on by itself.
     worst = min(needed, key=lambda each: (each.status == "True", each.reason == status.ROLLING_OUT))
     verdicts.insert(
         0,
-        Verdict(status.READY, "True", status.AS_SPECIFIED, "In force for every tenant")
+        Condition(status.READY, "True", status.AS_SPECIFIED, "In force for every tenant")
         if ready
-        else Verdict(status.READY, "False", worst.reason, worst.message),
+        else Condition(status.READY, "False", worst.reason, worst.message),
     )
     if not ready:
         # Everything but a roll-out that goes on waits for a person.
         pair = status.RECONCILING if worst.reason == status.ROLLING_OUT else status.STALLED
-        verdicts.append(Verdict(pair, "True", worst.reason, worst.message))
+        verdicts.append(Condition(pair, "True", worst.reason, worst.message))
     return {
         "observedGeneration": generation,
         "conditions": conditions.timed(verdicts, generation, conditions.transitions(previous), now),
@@ -93,7 +93,7 @@ def summarize(
     }
 
 
-def _policies(report: Report) -> Verdict:
+def _policies(report: Report) -> Condition:
     found = (
         (status.CRDS_CHANGED, report.crds_problem),
         (status.POLICIES_CHANGED, report.policies_problem),
@@ -102,8 +102,8 @@ def _policies(report: Report) -> Verdict:
     wrong = [(reason, problem) for reason, problem in found if problem]
     if wrong:
         message = ". ".join(problem for _, problem in wrong)
-        return Verdict(status.POLICIES_IN_FORCE, "False", wrong[0][0], message)
-    return Verdict(
+        return Condition(status.POLICIES_IN_FORCE, "False", wrong[0][0], message)
+    return Condition(
         status.POLICIES_IN_FORCE,
         "True",
         status.AS_SPECIFIED,
@@ -111,20 +111,20 @@ def _policies(report: Report) -> Verdict:
     )
 
 
-def _fair(finding: Finding | None) -> Verdict:
+def _fair(finding: Finding | None) -> Condition:
     if finding is not None:
-        return Verdict(finding.type, "False", finding.reason, finding.message)
+        return Condition(finding.type, "False", finding.reason, finding.message)
     message = (
         f"Requests of tenants queue apart, in at most {names.FLOWS} flows of the priority level"
         f" {names.PRIORITY_LEVEL}"
     )
-    return Verdict(status.FAIRNESS_IN_FORCE, "True", status.AS_SPECIFIED, message)
+    return Condition(status.FAIRNESS_IN_FORCE, "True", status.AS_SPECIFIED, message)
 
 
-def _rolled_out(progress: Progress, generation: int, refused: str) -> Verdict:
+def _rolled_out(progress: Progress, generation: int, refused: str) -> Condition:
     """Say how many tenants follow, and whom the rest wait for; ``refused`` why nobody can."""
     if progress.problem:
-        return Verdict(status.ROLLED_OUT, "False", refused, progress.problem)
+        return Condition(status.ROLLED_OUT, "False", refused, progress.problem)
     names_and_reasons = [f"{name} ({reason})" for name, reason in progress.harmed]
     if not progress.waiting and not progress.working and names_and_reasons:
         message = (
@@ -132,11 +132,11 @@ def _rolled_out(progress: Progress, generation: int, refused: str) -> Verdict:
             f" {conditions.listed(names_and_reasons)}. Correct the settings, or take it as it is:"
             f" {_GO_ON}"
         )
-        return Verdict(status.ROLLED_OUT, "False", status.TENANTS_HARMED, message)
+        return Condition(status.ROLLED_OUT, "False", status.TENANTS_HARMED, message)
     if not progress.waiting and not progress.working:
-        # Without a number: tenants that come and go are no news about the settings.
+        # Without a number: tenants that come and go say nothing new about the settings.
         message = f"Every tenant follows generation {generation}"
-        return Verdict(status.ROLLED_OUT, "True", status.AS_SPECIFIED, message)
+        return Condition(status.ROLLED_OUT, "True", status.AS_SPECIFIED, message)
     followed = progress.total - progress.waiting
     told = f"{followed} of {progress.total} tenants follow generation {generation}"
     if progress.halted:
@@ -146,14 +146,14 @@ def _rolled_out(progress: Progress, generation: int, refused: str) -> Verdict:
             f"{told}; halted, since they made unhealthy: {who}. Correct the settings, or go on:"
             f" {_GO_ON}"
         )
-        return Verdict(status.ROLLED_OUT, "False", status.ROLL_OUT_HALTED, message)
+        return Condition(status.ROLLED_OUT, "False", status.ROLL_OUT_HALTED, message)
     if progress.working:
         what = "the next wait for" if progress.waiting else "not done yet:"
         told = f"{told}; {what} {conditions.listed(progress.working)}"
-    return Verdict(status.ROLLED_OUT, "False", status.ROLLING_OUT, told)
+    return Condition(status.ROLLED_OUT, "False", status.ROLLING_OUT, told)
 
 
-def _override(holders: Sequence[str]) -> Verdict:
+def _override(holders: Sequence[str]) -> Condition:
     """Name everybody; what is unexpected makes the condition False.
 
     The verb alone exempts nobody: the policies also ask for the identity or the group.
@@ -161,8 +161,8 @@ def _override(holders: Sequence[str]) -> Verdict:
     strangers = [each for each in holders if each not in override.EXPECTED]
     listed = ", ".join(holders[:_SHOWN])
     if not strangers:
-        return Verdict(status.OVERRIDE_HELD, "True", status.AS_SPECIFIED, f"Held by {listed}")
-    return Verdict(
+        return Condition(status.OVERRIDE_HELD, "True", status.AS_SPECIFIED, f"Held by {listed}")
+    return Condition(
         status.OVERRIDE_HELD,
         "False",
         status.UNEXPECTED_HOLDER,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from securetenant.status.conditions import Verdict
+from securetenant.status.conditions import Condition
 from securetenant.status.outcome import Finding
 
 
@@ -19,7 +19,7 @@ class Remark:
 class Aspect:
     """A condition that not every tenant has."""
 
-    verdict: Verdict
+    verdict: Condition
     holds_ready: bool = True
     """Whether Ready waits for it to be True."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from securetenant.api import status
 from securetenant.status import conditions
-from securetenant.status.conditions import Verdict
+from securetenant.status.conditions import Condition
 from securetenant.status.outcome import Finding, Outcome
 from securetenant.status.statements import Aspect, Remark
 
@@ -59,7 +59,7 @@ def summarize(
     }
 
 
-def _verdicts(subject: Subject) -> list[Verdict]:
+def _verdicts(subject: Subject) -> list[Condition]:
     if subject.deleted:
         # Its namespaces are not kept any more, so nothing is claimed of them.
         finding = subject.findings[0]
@@ -89,7 +89,7 @@ def _verdicts(subject: Subject) -> list[Verdict]:
     ]
 
 
-def _with_state(verdicts: list[Verdict], subject: Subject) -> list[Verdict]:
+def _with_state(verdicts: list[Condition], subject: Subject) -> list[Condition]:
     """Say what the spec asks for that makes the tenant unlike others, although it is in place."""
     ready, *rest = verdicts
     told = [note for _, note in subject.states]
@@ -103,18 +103,18 @@ def _with_state(verdicts: list[Verdict], subject: Subject) -> list[Verdict]:
         return [ready, *rest]
     # Nobody works on what is pending.
     rest = [each for each in rest if each.type not in (status.RECONCILING, status.STALLED)]
-    stalled = Verdict(status.STALLED, "True", reason, ready.message)
+    stalled = Condition(status.STALLED, "True", reason, ready.message)
     return [ready._replace(reason=reason), *rest, stalled]
 
 
-def _with_remarks(verdict: Verdict, remarks: Sequence[Remark]) -> Verdict:
+def _with_remarks(verdict: Condition, remarks: Sequence[Remark]) -> Condition:
     if verdict.status != "True":
         return verdict
     told = [each.message for each in remarks if each.type == verdict.type]
     return verdict._replace(message="; ".join((verdict.message, *told)))
 
 
-def _with_exception(verdict: Verdict, reason: str) -> Verdict:
+def _with_exception(verdict: Condition, reason: str) -> Condition:
     if reason and verdict.type == status.POD_SECURITY_ENFORCED and verdict.status == "True":
         return verdict._replace(
             reason=status.EXCEPTION_GRANTED,

@@ -115,7 +115,7 @@ class AdminTier(Concern):
         if not self.is_in_place(record):
             manifest = record.tier.manifest
             try:
-                await self._machine.worker.apply(
+                await self._machine.writer.apply(
                     manifest, name, record.uid, stood=name in self._stood
                 )
             except RefusedError as error:
@@ -169,7 +169,7 @@ class AdminTier(Concern):
     async def _delete(self, ref: Ref) -> None:
         known = self._store.get(ref)
         if known is not None:
-            await self._machine.worker.delete(ref, known.uid)
+            await self._machine.writer.delete(ref, known.uid)
 
     def _refs(self) -> list[Ref]:
         return list(self._store.refs(_KIND))

@@ -13,7 +13,7 @@ from securetenant.plan.bindings import ForeignBinding
 from securetenant.reconcile.foreign import Foreign
 from securetenant.reconcile.removals import Removals
 from securetenant.reconcile.store import Store
-from securetenant.reconcile.unit import Worker
+from securetenant.reconcile.unit import Writer
 from securetenant.status.outcome import Finding
 
 _TOLD = 3
@@ -22,11 +22,11 @@ _TOLD = 3
 class Bindings:
     """Who is named where, by what is seen."""
 
-    def __init__(self, *, store: Store, worker: Worker) -> None:
+    def __init__(self, *, store: Store, writer: Writer) -> None:
         self._store = store
         self._found = Foreign[ForeignBinding, str](lambda each: each.accounts)
         """By the namespaces whose ServiceAccounts they name."""
-        self._removals = Removals(worker, self.seen)
+        self._removals = Removals(writer, self.seen)
 
     def seen(self, ref: Ref, body: Body) -> set[str]:
         """Take one as it now is; return the tenant whose conditions it may change."""
@@ -173,7 +173,7 @@ def _listed(told: list[str], between: str) -> str:
 
 
 def removed(ref: Ref) -> str:
-    """Return what is told of one that was deleted."""
+    """Return what an event says of one that was deleted."""
     return (
         f"{ref} named ServiceAccounts of a namespace that left its tenant, and was deleted. To"
         " grant the others again, make it without them"

@@ -16,7 +16,7 @@ class ForeignBindings(Concern):
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._bindings = Bindings(store=machine.store, worker=machine.worker)
+        self._bindings = Bindings(store=machine.store, writer=machine.writer)
 
     def watches(self) -> Sequence[Watch]:
         """Follow those without our label."""

@@ -103,7 +103,7 @@ class Fairness(Concern):
         newest, machine = self._machine.settings, self._machine
         if newest is None:
             return False
-        news, again = await self._flows.converge(key.name, newest, machine.worker, machine.meter)
+        news, again = await self._flows.converge(key.name, newest, machine.writer, machine.meter)
         machine.tell(news)
         return again
 

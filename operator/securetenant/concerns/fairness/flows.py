@@ -14,7 +14,7 @@ from securetenant.reconcile.errors import ClusterError, RefusedError, Unavailabl
 from securetenant.reconcile.ports import Meter
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
-from securetenant.reconcile.unit import Worker
+from securetenant.reconcile.unit import Writer
 from securetenant.status.outcome import Finding
 
 
@@ -62,11 +62,11 @@ class Flows:
         return names.flow(number)
 
     async def converge(
-        self, name: str, settings: SettingsSpec, worker: Worker, meter: Meter
+        self, name: str, settings: SettingsSpec, writer: Writer, meter: Meter
     ) -> tuple[set[str], bool]:
         """Make a FlowSchema what it should be.
 
-        Returns the tenants to whom it is news how it stands, and whether to try again. Raises a
+        Returns the tenants whose status it may change, and whether to try again. Raises a
         :class:`ClusterError` when one that nobody is in cannot be deleted.
         """
         if not self.has_begun or self.is_left_alone(name):
@@ -76,7 +76,7 @@ class Flows:
         if manifest is None:
             self.forget(name)
             if known is not None:
-                await worker.delete(ref, known.uid)
+                await writer.delete(ref, known.uid)
             return set(), False
         wanted = ownership.digest(manifest.body)
         reason, message = "", ""
@@ -86,7 +86,7 @@ class Flows:
                 meter.drifted(ref.kind)
             tenant, uid = self.spokesman(name)
             try:
-                await worker.apply(manifest, tenant, uid, stood=bool(stood and tenant))
+                await writer.apply(manifest, tenant, uid, stood=bool(stood and tenant))
             except RefusedError as error:
                 reason, message = status.REFUSED, f"the API server refused a write: {error}"
             except UnavailableError as error:
@@ -168,7 +168,7 @@ class Flows:
         return right is not None and (known is None or known.digest != right)
 
     def spokesman(self, name: str) -> tuple[str, str]:
-        """Return name and uid of a SecureTenant in whose events a repair is told, or nothing."""
+        """Return name and uid of the SecureTenant whose events report a repair, or nothing."""
         for tenant in sorted(self._members_of(name)):
             record = self._tenants.get(tenant)
             if record is not None:
@@ -176,7 +176,7 @@ class Flows:
         return "", ""
 
     def note(self, name: str, wanted: bytes, reason: str, message: str) -> set[str]:
-        """Remember how a flow stands after work on it; return the tenants to whom that is news."""
+        """Remember how a flow stands after work; return the tenants whose status that changes."""
         problem = None
         if reason:
             told = f"{Ref(kinds.FLOW_SCHEMA.name, '', name)} is not as it should be: {message}"

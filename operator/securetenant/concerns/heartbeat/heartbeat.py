@@ -42,7 +42,7 @@ class Heartbeat:
         self._failure = "it was not written yet"
 
     async def beat(self) -> None:
-        """Renew the Lease; that it does not work is told by :meth:`problem`."""
+        """Renew the Lease; that it does not work is said by :meth:`problem`."""
         spec: dict[str, Any] = {
             "holderIdentity": self._holder,
             "leaseDurationSeconds": LEASE_SECONDS,

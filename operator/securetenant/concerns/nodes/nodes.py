@@ -11,7 +11,7 @@ from securetenant.api import kinds, names, objects
 from securetenant.api.nodes import EFFECTS, Effect, SettingsNodes, TenantNodes
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.plan import drift, nodes, pods
-from securetenant.plan.nodes import Claims, Marks, NodeFacts, Standing, Verdict
+from securetenant.plan.nodes import Assignment, Claims, Marks, NodeFacts, Standing
 from securetenant.plan.pods import DaemonFacts, PodFacts
 from securetenant.reconcile.errors import ConflictError, MissingError, RefusedError
 from securetenant.reconcile.node_book import Change, NodeBook
@@ -37,7 +37,7 @@ class Known:
     """A node: what is known of it, and what came of the last look."""
 
     facts: NodeFacts
-    verdict: Verdict = field(default_factory=lambda: Verdict(Standing.NOBODYS))
+    verdict: Assignment = field(default_factory=lambda: Assignment(Standing.NOBODYS))
     evicted: tuple[str, ...] = ()
     """Pods that NoExecute would evict, and that it waits for."""
     guests: tuple[str, ...] = ()
@@ -188,7 +188,7 @@ class Nodes:
     ) -> tuple[float, Collection[str], Repair | None]:
         """Make one node what it should be.
 
-        Returns when to look again, in seconds, or 0; the tenants for whom there is news; and
+        Returns when to look again, in seconds, or 0; the tenants whose status it may change; and
         what was repaired. Raises a :class:`ClusterError`.
         """
         known = self._known.get(name)
@@ -240,7 +240,7 @@ class Nodes:
         is_kept = label and label != names.SHARED and self._around.is_retained(label)
         return (label,) if is_kept else ()
 
-    async def _pods(self, name: str, verdict: Verdict) -> list[PodFacts]:
+    async def _pods(self, name: str, verdict: Assignment) -> list[PodFacts]:
         """Return the pods of a node that a tenant has, gets or leaves."""
         if verdict.standing is not Standing.OWN and not verdict.former:
             return []
@@ -285,7 +285,7 @@ class Nodes:
         known.left, known.guests = tuple(sorted(left)), tuple(sorted(guests))
         known.strangers = {each: tuple(sorted(told)) for each, told in strangers.items()}
         wanted = nodes.marks(
-            verdict, known.facts, effects, left=not left, clear=evicts or not evicted
+            verdict, known.facts, effects, vacated=not left, clear=evicts or not evicted
         )
         waits = "NoExecute" in effects and all(each.effect != "NoExecute" for each in wanted.taints)
         known.evicted = tuple(sorted(evicted)) if waits else ()
@@ -365,7 +365,7 @@ class Nodes:
     async def look_at_pods(
         self, tenant: str, namespaces: Iterable[str], total: int
     ) -> tuple[float, bool]:
-        """See where a tenant's pods are; return when to look again, and whether it is news.
+        """See where a tenant's pods are; return when to look again, and whether that changed.
 
         ``total`` is the number of namespaces of all tenants with nodes of their own.
         """
@@ -398,7 +398,7 @@ class Nodes:
         )
 
     async def look_at_daemons(self) -> bool:
-        """See which DaemonSets there are; tell whether that is news."""
+        """See which DaemonSets there are; tell whether that changes anything."""
         found = [
             each
             async for page in self._cluster.pages(
@@ -470,7 +470,7 @@ class Nodes:
 
 
 def _outcome(known: Known) -> tuple[object, ...]:
-    """Return what tenants are told of a node."""
+    """Return what tenants see of a node."""
     return (
         known.verdict,
         known.evicted,
@@ -481,7 +481,7 @@ def _outcome(known: Known) -> tuple[object, ...]:
     )
 
 
-def _others(verdict: Verdict, tenant: str) -> tuple[str, ...]:
+def _others(verdict: Assignment, tenant: str) -> tuple[str, ...]:
     if verdict.standing is Standing.OWN:
         return (f"it belongs to {verdict.owner}",)
     return tuple(each for each in verdict.rivals if each != tenant)

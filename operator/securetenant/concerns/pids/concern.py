@@ -15,7 +15,7 @@ from securetenant.status.statements import Aspect, Statement
 
 _LIMITS = "Limits"
 _GATHER_SECONDS = 0.2
-"""How long changes are gathered before tenants are told: many nodes at once are one change."""
+"""How long changes are gathered before tenants are looked at: many nodes may change at once."""
 
 
 class ProcessLimits(Concern):

@@ -2,7 +2,7 @@
 
 Apart from the engine's queue and workers: a kubelet may be slow, dead or hostile, and must hold
 nobody up but other kubelets, and those for seconds. Each is read when its node appears, when it
-starts anew, and every few minutes.
+starts again, and every few minutes.
 
 The labels are written by JSON Patch: an apply would leave a label that somebody else added, and
 each of them is a promise.
@@ -27,8 +27,8 @@ from securetenant.reconcile.keys import Key
 from securetenant.reconcile.node_book import Change, NodeBook
 from securetenant.reconcile.ports import Cluster, Kubelets, Meter
 from securetenant.reconcile.queue import Queue
-from securetenant.status import limits
-from securetenant.status.conditions import Verdict
+from securetenant.status import process_limits
+from securetenant.status.conditions import Condition
 
 INTERVAL_SECONDS = 300.0
 """How old a reading gets at most: a limit may change by a restart that nothing shows."""
@@ -36,7 +36,7 @@ GRACE_SECONDS = 900.0
 """How long a reading counts when the kubelet cannot be read any more. An upgrade of a node or a
 network fault must not drive its tenants' pods away; silence for longer means no limit."""
 _STARTS = 5
-"""How often within an interval a kubelet that starts anew is read at once."""
+"""How often within an interval a kubelet that starts again is read at once."""
 _WORKERS = 16
 _NOT_ASKED = Limit(Source.UNREAD, problem="it was not asked yet")
 
@@ -56,7 +56,7 @@ class _Record:
     """Why the last attempt to read it failed."""
     told: Limit = _NOT_ASKED
     starts: list[float] = field(default_factory=list)
-    """When its kubelet started anew of late."""
+    """When its kubelet started again of late."""
 
 
 class Pids:
@@ -72,7 +72,7 @@ class Pids:
         changed: Callable[[str], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``changed`` is told whose nodes something else counts for than before.
+        """``changed`` is called with the owner of nodes for which another limit counts than before.
 
         Whose they are is what their label says: a tenant, :data:`names.SHARED`, or nothing.
         """
@@ -90,7 +90,7 @@ class Pids:
         self._unasked: set[str] = set()
         """Nodes of which no attempt to read them has come to its end."""
         self._asked: dict[str, Asked] = {}
-        self._verdicts: dict[Asked, Verdict] = {}
+        self._verdicts: dict[Asked, Condition] = {}
         """Conditions by what is asked for; many tenants share one. Empty after any news."""
         self._askers: Counter[str] = Counter()
         """How many tenants ask about the nodes of an owner."""
@@ -128,7 +128,7 @@ class Pids:
         self._queue.add(_key(name))
 
     def _may_hurry(self, record: _Record) -> bool:
-        """Tell whether a kubelet that starts anew is read at once.
+        """Tell whether a kubelet that starts again is read at once.
 
         It says so itself, and might all the time; each time somebody would be told.
         """
@@ -187,13 +187,13 @@ class Pids:
         """Return the tenants who ask about nodes of this owner."""
         return [name for name, asked in self._asked.items() if owner in asked.owners]
 
-    def judge(self, tenant: str) -> tuple[Verdict, ...]:
+    def judge(self, tenant: str) -> tuple[Condition, ...]:
         """Return the condition of a tenant, if it asks for one."""
         asked = self._asked.get(tenant)
         if asked is None:
             return ()
         if asked not in self._verdicts:
-            self._verdicts[asked] = limits.judge(
+            self._verdicts[asked] = process_limits.judge(
                 asked.bound, self.limits(asked.owners), required=asked.required
             )
         return (self._verdicts[asked],)
@@ -298,7 +298,7 @@ class Pids:
         return False
 
     def _counting(self, record: _Record) -> Limit:
-        """Return what counts for a node now; that there is no limit does until it is read anew."""
+        """Return what counts for a node now; that there is no limit does until it is read again."""
         silent = self._clock() - record.read_at
         fresh = record.last == UNLIMITED or silent <= GRACE_SECONDS
         return pids.judge(record.look.labels, record.last, fresh=fresh, problem=record.problem)

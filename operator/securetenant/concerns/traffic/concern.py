@@ -17,7 +17,7 @@ class ForeignPolicies(Concern):
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._traffic = Traffic(store=machine.store, worker=machine.worker)
+        self._traffic = Traffic(store=machine.store, writer=machine.writer)
 
     def watches(self) -> Sequence[Watch]:
         """Follow those without our label."""

@@ -14,7 +14,7 @@ from securetenant.plan.traffic import ForeignPolicy, Reach
 from securetenant.reconcile.foreign import Foreign
 from securetenant.reconcile.removals import Removals
 from securetenant.reconcile.store import Store
-from securetenant.reconcile.unit import Worker
+from securetenant.reconcile.unit import Writer
 from securetenant.status.outcome import Finding
 
 _TOLD = 3
@@ -32,11 +32,11 @@ class Closed(NamedTuple):
 class Traffic:
     """Who is let in and out where, by what is seen."""
 
-    def __init__(self, *, store: Store, worker: Worker) -> None:
+    def __init__(self, *, store: Store, writer: Writer) -> None:
         self._store = store
         self._found = Foreign[ForeignPolicy, _Label](_labels)
         """By the labels of namespaces, of names and of tenants, that they ask for."""
-        self._removals = Removals(worker, self.seen)
+        self._removals = Removals(writer, self.seen)
 
     def seen(self, ref: Ref, body: Body) -> set[str]:
         """Take one as it now is; return the tenants that it concerns, or concerned before."""

@@ -20,7 +20,7 @@ class Restrictions(Concern):
             cluster=machine.cluster,
             meter=machine.meter,
             store=machine.store,
-            worker=machine.worker,
+            writer=machine.writer,
         )
 
     def works(self) -> Mapping[str, Work]:

@@ -16,17 +16,17 @@ from securetenant.reconcile.failures import Failures
 from securetenant.reconcile.ports import Cluster, Meter
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record
-from securetenant.reconcile.unit import Worker
+from securetenant.reconcile.unit import Writer
 
 
 class Unkept:
     """Applies what takes away, and only that."""
 
-    def __init__(self, *, cluster: Cluster, meter: Meter, store: Store, worker: Worker) -> None:
+    def __init__(self, *, cluster: Cluster, meter: Meter, store: Store, writer: Writer) -> None:
         self._cluster = cluster
         self._meter = meter
         self._store = store
-        self._worker = worker
+        self._writer = writer
         self._checked: dict[Ref, tuple[bytes, tuple[Grant, ...]]] = {}
         """RoleBindings that were read, and by which grants: they name nobody else."""
 
@@ -48,7 +48,7 @@ class Unkept:
         failures = Failures()
         if lockdown is not None:
             with failures.collect(Ref(kinds.NAMESPACE.name, "", namespace)):
-                await self._worker.lock(namespace, lockdown)
+                await self._writer.lock(namespace, lockdown)
         if grants is not None:
             await self._withdraw_grants(namespace, grants, settings, failures)
         failures.throw()
@@ -94,9 +94,9 @@ class Unkept:
             # A binding that names anybody beyond the bounds is refused to the operator as a whole.
             left = [each for each in left if bounds.admits_grant(role, each["kind"], each["name"])]
         if left:
-            await self._worker.replace(ref, body, "/subjects", left)
+            await self._writer.replace(ref, body, "/subjects", left)
         else:
-            await self._worker.withdraw(ref, body["metadata"]["uid"])
+            await self._writer.withdraw(ref, body["metadata"]["uid"])
 
     def _is_unkept(self, record: Record, namespace: str) -> bool:
         """Tell whether a namespace is this SecureTenant's, not an earlier one's, and not kept."""

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from securetenant.api import names, status
 from securetenant.plan.pids import UNLIMITED, Limit, Source
 from securetenant.status import conditions
-from securetenant.status.conditions import Verdict
+from securetenant.status.conditions import Condition
 
 _SEE = "see docs/controls/pids.md"
 
 
-def judge(bound: int | None, nodes: Mapping[str, Limit], *, required: bool) -> Verdict:
+def judge(bound: int | None, nodes: Mapping[str, Limit], *, required: bool) -> Condition:
     """Say what is known of the nodes that a tenant's pods may run on.
 
     ``bound`` is what the tenant asks for; without one, any limit will do. Where it is
@@ -36,7 +36,7 @@ def judge(bound: int | None, nodes: Mapping[str, Limit], *, required: bool) -> V
     return _limited(bound, nodes, sorted(nodes))
 
 
-def _judge_required(bound: int | None, nodes: Mapping[str, Limit], keeping: set[str]) -> Verdict:
+def _judge_required(bound: int | None, nodes: Mapping[str, Limit], keeping: set[str]) -> Condition:
     usable = sorted(name for name in keeping if nodes[name].source is Source.READ)
     left_out = conditions.listed(_why(name, nodes[name]) for name in nodes if name not in usable)
     if not usable:
@@ -55,7 +55,7 @@ def _judge_required(bound: int | None, nodes: Mapping[str, Limit], keeping: set[
     )
 
 
-def _limited(bound: int | None, nodes: Mapping[str, Limit], which: Sequence[str]) -> Verdict:
+def _limited(bound: int | None, nodes: Mapping[str, Limit], which: Sequence[str]) -> Condition:
     """Say that a limit is in force, and who says so."""
     most = max(nodes[name].limit for name in which)
     declared = [name for name in which if nodes[name].source is Source.DECLARED]
@@ -70,8 +70,8 @@ def _limited(bound: int | None, nodes: Mapping[str, Limit], which: Sequence[str]
     )
 
 
-def _verdict(state: str, reason: str, message: str) -> Verdict:
-    return Verdict(status.PIDS_LIMITED, state, reason, message)
+def _verdict(state: str, reason: str, message: str) -> Condition:
+    return Condition(status.PIDS_LIMITED, state, reason, message)
 
 
 def _of(nodes: Mapping[str, Limit], source: Source) -> list[str]:
