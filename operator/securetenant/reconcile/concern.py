@@ -76,6 +76,13 @@ class Concern:
         """Return who does its work, by :attr:`Key.work`."""
         return {}
 
+    def writes(self) -> frozenset[str]:
+        """Return which of its work is left undone while the tenant in whose line it is suspended.
+
+        What it is about is seen again when that ends: the tenant is read again.
+        """
+        return frozenset()
+
     # --- what happens: each may queue work, and never waits -----------------------------------
 
     def settings_changed(self) -> None:

@@ -19,6 +19,7 @@ from securetenant.reconcile import keys, machine
 from securetenant.reconcile.concern import Concern, Watch
 from securetenant.reconcile.departures import Departures
 from securetenant.reconcile.errors import ClusterError, UnavailableError
+from securetenant.reconcile.keys import Key
 from securetenant.reconcile.machine import Machine
 from securetenant.reconcile.ports import Announcer, Cluster, Meter
 from securetenant.reconcile.spaces import Spaces
@@ -72,8 +73,10 @@ class Engine:
         self._spaces = Spaces(self.machine, self.concerns)
         tenancy = Tenancy(self.machine, self.concerns, departures, self._turns)
         self._works = {**tenancy.works(), **self._spaces.works(), **self._turns.works()}
+        self._writes = tenancy.writes()
         for concern in self.concerns:
             self._works |= concern.works()
+            self._writes |= concern.writes()
 
     # --- what is seen -----------------------------------------------------------------------
 
@@ -218,7 +221,7 @@ class Engine:
             began = time.monotonic()
             failed, retry_after = True, 0.0
             try:
-                failed = await self._works[key.work](key)
+                failed = self._may_begin(key) and await self._works[key.work](key)
             except UnavailableError as error:
                 retry_after = error.retry_after
             except ClusterError as error:
@@ -233,3 +236,8 @@ class Engine:
                 self._follow_hostnames()
                 took = time.monotonic() - began
                 self.machine.meter.reconciled(key.work, took, failed=failed)
+
+    def _may_begin(self, key: Key) -> bool:
+        """Tell whether work is done now: what only writes waits while its tenant is suspended."""
+        record = self.machine.tenants.get(key.line)
+        return key.work not in self._writes or record is None or not record.is_suspended

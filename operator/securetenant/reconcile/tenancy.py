@@ -40,6 +40,10 @@ class Tenancy:
         """Look at a tenant; let go of one of its namespaces."""
         return {"Tenant": self._look, "Leftover": self._let_go}
 
+    def writes(self) -> frozenset[str]:
+        """To let go is nothing but writing."""
+        return frozenset(("Leftover",))
+
     async def _look(self, key: Key) -> bool:
         again = await self._reconcile(key)
         self._turns.note(key.line)
@@ -150,7 +154,7 @@ class Tenancy:
     async def _let_go(self, key: Key) -> bool:
         machine, (_, name, namespace) = self._machine, key
         record, settings = machine.tenants.get(name), machine.settings
-        if record is None or settings is None or record.is_suspended:
+        if record is None or settings is None:
             return False
         if namespace in record.units and not record.is_deleted:
             return False

@@ -10,7 +10,7 @@ from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.desired import namespaces, unit
 from securetenant.desired import quota as desired_quota
 from securetenant.desired.scope import Scope
-from securetenant.plan import claim, drift, expected, ownership, termination
+from securetenant.plan import claim, drift, expected, ownership, steps, termination
 from securetenant.plan.claim import Claim, Verdict
 from securetenant.plan.expected import Expected, Inside
 from securetenant.plan.ownership import NamespaceFacts, PolicyFacts, QuotaFacts
@@ -176,7 +176,8 @@ class Writer:
             return
         manifests = {each.ref: each for each in unit.build(scope)}
         if task.was_ready:
-            task.lost.update(each for each in self._pending(wanted))
+            pending = expected.pending(wanted, self._inside(wanted))
+            task.lost.update(each for each in pending if each in wanted.digests)
         # One object that stays keeps neither others from going nor the walls from being right.
         failures = Failures()
         await self._revoke(wanted, failures)
@@ -190,7 +191,7 @@ class Writer:
         if not expected.is_counted(wanted, self._inside(wanted)):
             await self._shut(task)
             raise _WaitError(status.WAITING_FOR_QUOTA, _uncounted(wanted))
-        for ref in self._pending(wanted, kinds.ROLE_BINDING):
+        for ref in steps.grants(wanted, self._inside(wanted)):
             try:
                 await self._apply(manifests[ref], task)
             except RefusedError as error:
@@ -209,9 +210,9 @@ class Writer:
     async def _revoke(self, wanted: Expected, failures: Failures) -> bool:
         """Delete what is not wanted, first: a withdrawn opening or grant closes at once."""
         found = False
-        for ref in expected.pending(wanted, self._inside(wanted)):
+        for ref in steps.withdrawals(wanted, self._inside(wanted)):
             known = self.store.get(ref)
-            if ref != wanted.namespace and ref not in wanted.digests and known is not None:
+            if known is not None:
                 with failures.collect(ref):
                     await self.withdraw(ref, known.uid)
                     found = True
@@ -225,21 +226,13 @@ class Writer:
         """
         refusal: tuple[RefusedError, Ref] | None = None
         quota = manifests[task.wanted.quota]
-        pending = self._pending(task.wanted)
-        facts = self._quota_facts(quota.ref)
-        lifted = facts.hard == desired_quota.lifted(quota).body["spec"]["hard"]
-        if lifted:
-            # Limited again when what it was lifted for is there.
-            pending.sort(key=lambda ref: ref == quota.ref)
-        elif not expected.is_ready_for(task.wanted, self._inside(task.wanted)):
-            # No pod comes yet, so a new quota may come last and count all objects at once: the API
-            # server writes the status of one that is there for each object that is made.
-            pending.sort(key=self._is_new_quota)
-        for ref in pending:
-            is_grant = ref.kind == kinds.ROLE_BINDING.name and self.store.get(ref) is None
-            if is_grant and (refusal or not (lifted and facts.enforced == facts.hard)):
+        is_lifted = (
+            self._quota_facts(quota.ref).hard == desired_quota.lifted(quota).body["spec"]["hard"]
+        )
+        for ref in steps.walls(task.wanted, self._inside(task.wanted), is_lifted=is_lifted):
+            if refusal and steps.is_new_grant(ref, self._inside(task.wanted)):
                 continue
-            if ref == quota.ref and lifted and refusal and _is_crowded(refusal[0]):
+            if ref == quota.ref and is_lifted and refusal and _is_crowded(refusal[0]):
                 continue
             try:
                 await self._apply(manifests[ref], task)
@@ -282,17 +275,6 @@ class Writer:
         ):
             scope = task.scope
             await self.apply(namespaces.build(scope), scope.tenant, scope.tenant_uid, stood=False)
-
-    def _is_new_quota(self, ref: Ref) -> bool:
-        return ref.kind == kinds.RESOURCE_QUOTA.name and self.store.get(ref) is None
-
-    def _pending(self, wanted: Expected, kind: kinds.Kind | None = None) -> list[Ref]:
-        """Return the wanted objects beside the namespace that are not as they should be."""
-        return [
-            ref
-            for ref in expected.pending(wanted, self._inside(wanted))
-            if ref in wanted.digests and (kind is None or ref.kind == kind.name)
-        ]
 
     def _namespace(self, scope: Scope, wanted: Expected) -> Manifest:
         """Return the namespace with its marks; ready stays only if it was rightly so."""

@@ -27,14 +27,17 @@ class Restrictions(Concern):
         """Restrict one namespace."""
         return {_WORK: self._restrict}
 
+    def writes(self) -> frozenset[str]:
+        """All of it."""
+        return frozenset((_WORK,))
+
     def tenant_read(self, name: str, record: Record) -> None:
         """Look at each such namespace of the tenant."""
-        if not record.is_suspended:
-            for namespace in self._unkept.namespaces(name, record):
-                self._machine.queue.add(Key(_WORK, name, namespace))
+        for namespace in self._unkept.namespaces(name, record):
+            self._machine.queue.add(Key(_WORK, name, namespace))
 
     async def _restrict(self, key: Key) -> bool:
         record, settings = self._machine.tenants.get(key.line), self._machine.settings
-        if record is not None and settings is not None and not record.is_suspended:
+        if record is not None and settings is not None:
             await self._unkept.restrict(key.line, record, key.name, settings)
         return False
