@@ -156,7 +156,15 @@ LINES = 40
 
 TOGETHER = frozenset(
     f"test_{name}.py"
-    for name in ("agreement", "being_deleted", "other_kinds", "terminating", "workload_rules")
+    for name in (
+        "agreement",
+        "being_deleted",
+        "long_lists",
+        "never_goes",
+        "other_kinds",
+        "terminating",
+        "workload_rules",
+    )
 )
 """The files that need a control plane as Kubernetes 1.34 is: one worker runs them all, on one."""
 
@@ -212,6 +220,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
             logs.append(plane.logs / "kube-controller-manager.log")
         for log in logs:
             lines = log.read_text(encoding="utf-8").splitlines()
+            # The controllers' begin with a letter: what only informs is left out.
+            lines = [line for line in lines if not line.startswith("I")]
             report.sections.append((str(log), "\n".join(lines[-LINES:])))
     return report
 

@@ -359,6 +359,7 @@ ROWS: dict[tuple[str, int], Denial] = {
         path="/apis/rbac.authorization.k8s.io/v1/namespaces/strict-1/roles",
         body={"metadata": {"name": "x" * 254}, "rules": []},
     ),
+    ("securetenant-bytes", 0): _pod(f"{CONTAINER}.args", ["x" * 1_000_000]),
     ("securetenant-owners-uid", 0): _owned("Node", "v1", "TENANT"),
 }
 

@@ -167,7 +167,7 @@ PARTS: tuple[tuple[str, Reason], ...] = (
             r"|object\.spec\.\?selector\.orValue|object\.roleRef\.kind == 'Role'$"
             r"|variables\.added\.size\(\) == 0$|variables\.annotations\.size\(\) == 0$"
             r"|!variables\.tooMany$|!variables\.inUserNamespace$"
-            r"|variables\.references\.size\(\) <= 64$"
+            r"|variables\.references\.size\(\) <= 64$|variables\.bytes <= variables\.most$"
             r"|object\.spec\.\?(replicas|ports)\.orValue\(\S+\)\S* <= \d+$"
         ),
         Reason(_ANYBODY, "it is what the rule allows"),

@@ -398,20 +398,26 @@ def test_an_object_has_a_bounded_number_of_owners(member: Member) -> None:
 
 
 def test_an_object_with_very_many_owners_can_be_changed_and_goes(
-    member: Member, breaker: Api, sandbox: Instance
+    half: Instance, half_member: Api
 ) -> None:
-    """F6: nobody could take a finalizer off a pod of a Job, nor an owner."""
-    path = f"/api/v1/namespaces/{member.namespace}/configmaps"
+    """F6: nobody could take a finalizer off a pod of a Job, nor an owner.
+
+    Where mutating policies are known, nobody makes one with so many.
+    """
+    breaker = Api(
+        kubeconfigs.for_user(half, "breaker", ("system:masters", "securetenant:break-glass"))
+    )
+    path = "/api/v1/namespaces/roomy-a/configmaps"
     held = {"name": "owned", "ownerReferences": _many(2000), "finalizers": ["example.com/held"]}
     breaker.call("POST", path, {"metadata": held}).ok()
     collector = Api(
-        sandbox.admin_kubeconfig,
+        half.admin_kubeconfig,
         speaking_as=f"{CONTROLLERS}generic-garbage-collector",
         group="system:serviceaccounts:kube-system",
     )
     fewer = {"metadata": {"ownerReferences": _many(1999)}}
     collector.call("PATCH", f"{path}/owned", fewer, content_type=MERGE).ok()
-    answer = member.api.call(
+    answer = half_member.call(
         "PATCH",
         f"{path}/owned",
         {"metadata": {"ownerReferences": _many(1998)}},
@@ -419,7 +425,7 @@ def test_an_object_with_very_many_owners_can_be_changed_and_goes(
     )
     assert verdict(answer, OWNERS) == "Blocked"
     free = {"metadata": {"finalizers": None}}
-    member.api.call("PATCH", f"{path}/owned", free, content_type=MERGE).ok()
+    half_member.call("PATCH", f"{path}/owned", free, content_type=MERGE).ok()
     breaker.call("DELETE", f"{path}/owned")
     wait_for(lambda: breaker.call("GET", f"{path}/owned").status == 404, what="it to go")
 
@@ -590,3 +596,58 @@ def test_a_stateful_set_of_more_replicas_than_its_controller_can_hold_is_refused
             )
             assert verdict(answer, replicas) == expected
     member.api.call("DELETE", f"{path}/grows").ok()
+
+
+# --- so large that no time of deletion fits into it -------------------------------------------
+
+BYTES = Policy("securetenant-bytes", also=("securetenant-pods-hardening", "securetenant-pods"))
+_FULL = 262_000
+"""As many characters of annotations as Kubernetes admits, nearly."""
+
+
+SECRET, CLAIM = (
+    kinds.Kind(name=name, group="", version="v1", plural=plural, namespaced=True)
+    for name, plural in (("Secret", "secrets"), ("PersistentVolumeClaim", "persistentvolumeclaims"))
+)
+
+
+def _managed(number: int) -> list[dict[str, Any]]:
+    """Return managedFields of so many bytes, which anybody may write."""
+    fields: Any = {"f:metadata": {"f:annotations": {f"f:{'z' * number}": {}}}}
+    fixed = {"operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1"}
+    return [{"manager": "m", **fixed, "fieldsV1": fields}]
+
+
+def test_s4_a_pod_that_no_eviction_fits_into_is_not_made(member: Member) -> None:
+    """It stayed on its node through every drain, also when the node became another tenant's."""
+    body = _pod()
+    body["metadata"]["generateName"] = "fat-"
+    env = [{"name": f"E{number}", "value": "x" * 1_900} for number in range(700)]
+    assert verdict(member.post("pods", mutate(body, "spec.containers.0.env", env)), BYTES) == (
+        "Blocked"
+    )
+    env = [{"name": f"E{number}", "value": "x" * 1_000} for number in range(400)]
+    member.post("pods", mutate(body, "spec.containers.0.env", env)).ok()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "most"),
+    [
+        pytest.param(SECRET, {"data": {"k": "eHh4" * 262_144}}, 130_000, id="a Secret"),
+        pytest.param(CLAIM, _claim(), 600_000, id="a claim"),
+    ],
+)
+def test_s4_no_managed_fields_fill_an_object_until_nobody_can_delete_it(
+    kind: kinds.Kind, body: dict[str, Any], most: int, member: Member, admin: Api
+) -> None:
+    """A namespace with such a claim in it terminated for ever."""
+    name = f"fat-{kind.plural}"
+    body = {**body, "metadata": {"name": name, "annotations": {"a": "x" * _FULL}}}
+    member.api.create(kind, body, member.namespace).ok()
+    for number, expected in ((1_300_000, "Blocked"), (most * 2, "Blocked"), (most, "Open")):
+        change = {"metadata": {"managedFields": _managed(number)}}
+        answer = member.api.patch(kind, name, change, member.namespace)
+        assert verdict(answer, BYTES) == expected, answer
+    # As large as it may be, it is deleted as everything is.
+    path = f"/api/v1/namespaces/{member.namespace}/{kind.plural}/{name}"
+    admin.call("DELETE", path, {"propagationPolicy": "Foreground"}).ok()

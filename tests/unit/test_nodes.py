@@ -1,6 +1,7 @@
 """Whose node it is, which marks it gets, and what the condition says."""
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -38,11 +39,11 @@ def node(*, pool: str = "own", owner: str = "", taints: Any = ()) -> dict[str, A
     return {"metadata": metadata, "spec": {"taints": spelled} if spelled else {}}
 
 
-def watching(cluster: MemoryCluster) -> tuple[Nodes, NodeBook]:
-    """Return the nodes of a cluster in which every namespace is acme's, and how they are seen."""
-    around = Surroundings(
-        owner_of=lambda _: "acme", is_retained=lambda _: False, is_held=lambda _: False
-    )
+def watching(
+    cluster: MemoryCluster, owner_of: Callable[[str], str] = lambda _: "acme"
+) -> tuple[Nodes, NodeBook]:
+    """Return the nodes of a cluster, by default all namespaces acme's, and how they are seen."""
+    around = Surroundings(owner_of=owner_of, is_retained=lambda _: False, is_held=lambda _: False)
     meter = cast("Any", SimpleNamespace(wrote=lambda *_: None))
     book = NodeBook()
     return Nodes(cluster=cluster, meter=meter, around=around, book=book), book
@@ -264,3 +265,35 @@ def test_a_node_that_goes_while_its_pods_are_listed_concerns_nobody() -> None:
     asyncio.run(known.converge("n", SETTINGS))
     assert known.of("acme") == set()
     assert known.placement("acme", asked, SETTINGS).unknown == ("n",)
+
+
+@pytest.mark.parametrize(
+    "taints",
+    [
+        {"effects": ["NoSchedule"]},
+        {"effects": ["NoSchedule", "NoExecute"], "eviction": "Evict"},
+    ],
+)
+def test_a_pod_of_others_that_no_taint_drives_away_keeps_a_node_from_being_dedicated(
+    taints: dict[str, Any],
+) -> None:
+    """An eviction that the API server cannot store leaves it there."""
+    cluster = MemoryCluster("beta", "acme")
+    known, book = watching(cluster, owner_of=lambda namespace: namespace)
+    asked = TenantNodes.model_validate({"dedication": "Dedicated", "names": ["n"], **taints})
+    known.ask("acme", asked)
+    metadata = {"name": "n", "labels": {POOL: "own"}}
+    body = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}}
+    book.put(cluster.put(body))
+    for namespace in ("beta", "acme"):
+        spec = {"nodeName": "n", "containers": []}
+        pod = {"apiVersion": "v1", "kind": "Pod", "spec": spec}
+        cluster.put({**pod, "metadata": {"name": "fat", "namespace": namespace}})
+    for _ in range(2):
+        asyncio.run(known.converge("n", SETTINGS))
+    found = placement.judge(known.placement("acme", asked, SETTINGS))
+    assert (found.status, found.reason) == ("False", "NodeInUse")
+    assert found.message.startswith("Pods of others still run on: n (beta/fat). What NoExecute")
+    cluster.remove(Ref(kinds.POD.name, "beta", "fat"))
+    asyncio.run(known.converge("n", SETTINGS))
+    assert placement.judge(known.placement("acme", asked, SETTINGS)).status == "True"

@@ -599,6 +599,38 @@ def test_nothing_is_said_of_a_new_secure_tenant_by_the_spec_of_one_whose_end_was
     run(test)
 
 
+def test_namespaces_that_cannot_be_let_go_of_are_named_with_the_reason() -> None:
+    """Ready was True while the former members went on in them: the list of names was full."""
+
+    async def test(fleet: Fleet) -> None:
+        both = [{"name": "parting-a"}, {"name": "parting-b"}]
+        await fleet.add("parting", namespaces=both)
+
+        def refuse(verb: str, ref: Ref, _: Any) -> None:
+            if (verb, ref) == ("status", SETTINGS):
+                raise RefusedError("Too many: 2001")
+
+        fleet.cluster.fault = refuse
+        await fleet.add("parting", namespaces=both[:1])
+        ref = Ref(kinds.SECURE_TENANT.name, "", "parting")
+
+        def told() -> dict[str, Any]:
+            found: dict[str, Any] = fleet.cluster.objects[ref]["status"]["conditions"][0]
+            return found
+
+        assert (told()["status"], told()["reason"]) == ("False", status.REFUSED)
+        assert told()["message"].startswith("Not let go of yet: parting-b. Who had a name")
+        assert "is refused: Too many: 2001. See: kubectl get tenancy" in told()["message"]
+        fleet.heal()
+        fleet.engine.machine.tell_settings()
+        await fleet.rest()
+        # Nothing is installed in memory, so this is what is left to say.
+        assert told()["reason"] == status.POLICIES_CHANGED
+        fleet.cluster.writes.clear()
+
+    run(test)
+
+
 def test_who_adds_something_again_and_again_does_not_keep_a_wall_from_coming_back() -> None:
     """What is not wanted is deleted ahead of all other work once, and then beside it."""
 

@@ -146,7 +146,8 @@ EVICTION_WAITING = "EvictionWaiting"
 """The taint NoExecute waits for pods that it would evict to leave a node (spec.nodes.eviction:
 Wait)."""
 NODE_IN_USE = "NodeInUse"
-"""A node changes hands once the pods of its former tenant are gone."""
+"""A node changes hands once the pods of its former tenant are gone; or pods of others are still on
+a tenant's node."""
 PODS_ELSEWHERE = "PodsElsewhere"
 """Pods of the tenant, from before, run on nodes that are not its own; of a shared tenant, on nodes
 of other tenants."""

@@ -424,7 +424,7 @@ class SettingsStatus(Standing):
     teardowns: (
         Annotated[
             tuple[Teardown, ...],
-            Field(max_length=1000, json_schema_extra=listed("map", "uid")),
+            Field(max_length=1000, json_schema_extra=listed("atomic")),
         ]
         | None
     ) = None
@@ -433,7 +433,7 @@ class SettingsStatus(Standing):
     former_names: (
         Annotated[
             tuple[FormerName, ...],
-            Field(max_length=2000, json_schema_extra=listed("map", "name")),
+            Field(max_length=2000, json_schema_extra=listed("atomic")),
         ]
         | None
     ) = None

@@ -148,10 +148,13 @@ class Book:
 
     def waits(self, tenant: str) -> bool:
         """Tell whether something about a tenant is not stored yet."""
-        return any(
-            entry.owner.tenant == tenant and self.is_unsaved(name)
-            for name, entry in self._entries.items()
-        )
+        return tenant in self.waiting()
+
+    def waiting(self) -> set[str]:
+        """Return the tenants about which something is not stored yet."""
+        return {
+            entry.owner.tenant for name, entry in self._entries.items() if self.is_unsaved(name)
+        }
 
     def stored(self, days: int, now: datetime.datetime) -> list[dict[str, str]]:
         """Return the entries as the status holds them, sorted.
@@ -159,9 +162,7 @@ class Book:
         Those whose time is over leave with the next change, so that time alone writes nothing.
         """
         if self._entries != self._saved:
-            self._waiting |= {
-                entry.owner.tenant for name, entry in self._entries.items() if self.is_unsaved(name)
-            }
+            self._waiting |= self.waiting()
             self._entries = {
                 name: entry for name, entry in self._entries.items() if _is_kept(entry, days, now)
             }

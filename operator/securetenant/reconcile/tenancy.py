@@ -84,7 +84,9 @@ class Tenancy:
         stuck, again = self._departures.stuck(name, record)
         if again:
             machine.queue.add_after(key, again)
-        left = (*(() if delay is None else (delay.finding,)), *stuck)
+        unstored = self._turns.unstored(machine.store.owned_by(name) - record.units.keys())
+        delayed = None if delay is None else delay.finding
+        left = (*filter(None, (delayed, unstored)), *stuck)
         said = tuple(self._statements(name, record, left))
         if record.is_deleted:
             # Seen during the work above, which put the key into the queue again.
@@ -191,6 +193,10 @@ class Tenancy:
             self._machine.queue.add(keys.leftover(name, namespace))
         if step.is_unsaved:
             self._machine.tell_settings()
+            unstored = self._turns.unstored(self._machine.store.owned_by(name))
+            if unstored is not None:
+                message = unstored.message
+                await self._write_status(name, record, (_deletion(status.REFUSED, message),))
         if step.wait:
             self._machine.queue.add_after(keys.tenant(name), step.wait)
         if step.finding is not None:

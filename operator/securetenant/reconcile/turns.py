@@ -1,9 +1,8 @@
 """TenancySettings: whose turn it is to follow them, and their status."""
 
-import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from securetenant.api import kinds, names
+from securetenant.api import kinds, names, status
 from securetenant.api.objects import Body, Ref
 from securetenant.plan import expected
 from securetenant.reconcile import keys
@@ -13,7 +12,8 @@ from securetenant.reconcile.errors import MissingError, RefusedError, Unavailabl
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.machine import Machine
 from securetenant.reconcile.tenants import Record
-from securetenant.status import settings
+from securetenant.status import conditions, settings
+from securetenant.status.outcome import Finding
 from securetenant.status.settings import Report
 
 _KEPT = frozenset({"formerNames", "teardowns"})
@@ -29,6 +29,8 @@ class Turns:
         self._machine = machine
         self._concerns = concerns
         self._departures = departures
+        self._trouble = ""
+        """Why the status of TenancySettings could not be written, at the last attempt."""
 
     def works(self) -> Mapping[str, Work]:
         """Go on with the roll-out, and write the status."""
@@ -140,14 +142,39 @@ class Turns:
             now=machine.now(),
         )
         if document != previous:
-            with contextlib.suppress(MissingError):
+            try:
                 platform.take_status(await self._write(document))
+            except MissingError:
+                pass
+            except RefusedError as error:
+                self._take_trouble(str(error))
+                raise
+        self._take_trouble("")
         # The body as it was when this began may be an older one by now.
         stored = (platform.settings_body or {}).get("status") or {}
         waited = self._departures.brake.saved(stored), machine.resting.book.saved(stored)
         for tenant in set().union(*waited):
             machine.read_again(tenant)
         return False
+
+    def _take_trouble(self, trouble: str) -> None:
+        """Have the tenants say so that are not let go of before the status is stored."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._machine.tell(self._machine.resting.book.waiting())
+
+    def unstored(self, namespaces: Iterable[str]) -> Finding | None:
+        """Say which namespaces are not let go of, since the status cannot be stored."""
+        book = self._machine.resting.book
+        left = sorted(each for each in namespaces if book.is_unsaved(each))
+        if not self._trouble or not left:
+            return None
+        message = (
+            f"Not let go of yet: {conditions.listed(left)}. Who had a name is stored first, and the"
+            f" status of TenancySettings {names.SETTINGS_NAME} is refused: {self._trouble}. See:"
+            f" kubectl get tenancysettings {names.SETTINGS_NAME} -o yaml --show-managed-fields"
+        )
+        return Finding(type=status.NAMESPACES_READY, reason=status.REFUSED, message=message)
 
     async def _write(self, document: Body) -> Body:
         ref = Ref(kinds.TENANCY_SETTINGS.name, "", names.SETTINGS_NAME)

@@ -42,6 +42,8 @@ class Placement:
     """Nodes on which NoExecute waits for pods that it would evict."""
     left: tuple[Place, ...] = ()
     """Nodes on which pods of a former tenant run."""
+    remaining: tuple[Place, ...] = ()
+    """Nodes on which pods of others run that do not tolerate the taint."""
     leaving: tuple[Place, ...] = ()
     """Nodes that were the tenant's, and on which its pods still run."""
     elsewhere: tuple[str, ...] = ()
@@ -116,6 +118,12 @@ def _problems(placement: Placement) -> Iterator[_Point]:
     if placement.left:
         yield _Point(
             status.NODE_IN_USE, f"Pods of the former tenant run on: {_places(placement.left)}"
+        )
+    if placement.remaining:
+        yield _Point(
+            status.NODE_IN_USE,
+            f"Pods of others still run on: {_places(placement.remaining)}. What NoExecute does not"
+            " evict has to be deleted: kubectl delete pod, with --force if it stays",
         )
     if placement.waiting:
         yield _Point(

@@ -40,6 +40,8 @@ class Known:
     verdict: Assignment = field(default_factory=lambda: Assignment(Standing.NOBODYS))
     evicted: tuple[str, ...] = ()
     """Pods that NoExecute would evict, and that it waits for."""
+    remaining: tuple[str, ...] = ()
+    """Pods of others that do not tolerate the taint, and are there all the same."""
     guests: tuple[str, ...] = ()
     """Pods of others that tolerate the taint."""
     left: tuple[str, ...] = ()
@@ -259,7 +261,7 @@ class Nodes:
     def _wanted(self, known: Known, found: Iterable[PodFacts]) -> Marks:
         """Return the marks for now, by the pods that are there."""
         verdict, owner = known.verdict, known.verdict.owner
-        left, evicted, guests = [], [], []
+        left, evicted, remaining, guests = [], [], [], []
         strangers: defaultdict[str, list[str]] = defaultdict(list)
         for pod in found:
             tenant = self._around.owner_of(pod.namespace)
@@ -272,6 +274,8 @@ class Nodes:
             if not pod.stays:
                 # The tenant's own too, from before the node was its own: they are no less lost.
                 evicted.append(str(pod))
+                if tenant != owner:
+                    remaining.append(str(pod))
             elif tenant != owner and not pod.mirror:
                 guests.append(str(pod))
         asked = self._claims.asked(owner)
@@ -289,6 +293,7 @@ class Nodes:
         )
         waits = "NoExecute" in effects and all(each.effect != "NoExecute" for each in wanted.taints)
         known.evicted = tuple(sorted(evicted)) if waits else ()
+        known.remaining = () if waits else tuple(sorted(remaining))
         return wanted
 
     async def _write_or_recognize(self, name: str, known: Known, wanted: Marks) -> None:
@@ -353,7 +358,9 @@ class Nodes:
             self._is_answer = False
 
     def _again(self, known: Known) -> float:
-        if known.left or known.evicted:
+        taints = () if known.stood is None else known.stood.taints
+        is_evicting = known.remaining and any(each.effect == "NoExecute" for each in taints)
+        if known.left or known.evicted or is_evicting:
             return _HURRY_SECONDS
         if known.verdict.standing is Standing.OWN:
             own = sum(len(each) for each in self._concerned.values())
@@ -457,6 +464,7 @@ class Nodes:
             failed=tuple(Place(name, (known.problem,)) for name, known in own if known.problem),
             waiting=_places(own, lambda known: known.evicted),
             left=_places(own, lambda known: known.left),
+            remaining=_places(own, lambda known: known.remaining),
             leaving=leaving,
             elsewhere=strays.elsewhere,
             pending=strays.pending,
@@ -474,6 +482,7 @@ def _outcome(known: Known) -> tuple[object, ...]:
     return (
         known.verdict,
         known.evicted,
+        known.remaining,
         known.guests,
         known.left,
         known.strangers,
