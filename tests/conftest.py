@@ -36,8 +36,8 @@ os.environ.setdefault("GOGC", "400")
 def control_plane(name: str, *, manifests: str = "manifests", **options: Any) -> Iterator[Instance]:
     """Run a control plane, with our manifests installed as a user installs them.
 
-    The types of the policies are checked on the shared ones alone: it costs each plane as much
-    as its start.
+    The types of the policies are checked on one alone, in ``test_installation.py``: it costs each
+    plane as much as its start.
     """
     instance = instances.named(name)
     control.up(instance, Options(**{"type_checks": False, **options}), lambda _: None)
@@ -52,7 +52,7 @@ def control_plane(name: str, *, manifests: str = "manifests", **options: Any) ->
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Instance]:
     """A control plane with an audit log, for all tests that need none of their own."""
-    with control_plane(f"test-{os.getpid()}", audit=True, nodes=3, type_checks=True) as instance:
+    with control_plane(f"test-{os.getpid()}", audit=True, nodes=3) as instance:
         yield instance
 
 

@@ -13,12 +13,29 @@ import denials_guards
 import factory
 from attack_harness import MANAGED, Policy, verdict
 from conftest import settled
-from harness import MERGE, Api, Operator, conditions, wait_for, wait_for_account
+from harness import MERGE, Answer, Api, Operator, conditions, wait_for, wait_for_account
 from securetenant.api import kinds, names
 from securetenant.sandbox.instances import Instance
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"
 NAMESPACES = Policy("securetenant-namespaces")
+SIGN = "all-before-it-are-in-force"
+"""A policy that refuses the ConfigMap of its own name, and nothing else."""
+SIGN_POLICY = {
+    "matchConstraints": {
+        "resourceRules": [
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "operations": ["CREATE"],
+                "resources": ["configmaps"],
+                "resourceNames": [SIGN],
+            }
+        ]
+    },
+    "validations": [{"expression": "false"}],
+}
+SIGN_BINDING = {"policyName": SIGN, "validationActions": ["Deny"]}
 
 pytestmark = pytest.mark.usefixtures("tenants")
 
@@ -217,27 +234,37 @@ def test_storage_version_migration_writes_namespaces_and_tenants(victim: str, ad
         admin.call("PUT", path, admin.call("GET", path).ok(), dryRun="All").ok()
 
 
+def sign(admin: Api) -> Answer:
+    """Try what the policy of that name refuses."""
+    path = "/api/v1/namespaces/default/configmaps"
+    return admin.call("POST", path, {"metadata": {"name": SIGN}}, dryRun="All")
+
+
 def test_two_packs_side_by_side_refuse_nothing_that_one_allows(
     admin: Api, north: Api, operator: Operator
 ) -> None:
     """An upgrade may install the new policies under new names before it removes the old."""
-    copies = []
+    packs: dict[str, list[Any]] = {}
     for plural in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
         path = f"/apis/admissionregistration.k8s.io/v1/{plural}"
         for body in admin.call("GET", path, labelSelector=names.PACK_SELECTOR).ok()["items"]:
-            name = f"old-{body['metadata']['name']}"
             spec = dict(body["spec"])
             if "policyName" in spec:
                 spec["policyName"] = f"old-{spec['policyName']}"
-            metadata = {"name": name, "labels": body["metadata"]["labels"]}
-            copies.append(f"{path}/{name}")
-            admin.call("POST", path, {"metadata": metadata, "spec": spec}).ok()
+            metadata = {
+                "name": f"old-{body['metadata']['name']}",
+                "labels": body["metadata"]["labels"],
+            }
+            packs.setdefault(path, []).append({"metadata": metadata, "spec": spec})
+    # The API server takes them up in order: once it refuses by the last, all are in force.
+    for copies, last in zip(packs.values(), (SIGN_POLICY, SIGN_BINDING), strict=True):
+        copies.append({"metadata": {"name": SIGN}, "spec": last})
     try:
-        checked = [each for each in copies if "policybindings" not in each]
+        for path, copies in packs.items():
+            for body in copies:
+                admin.call("POST", path, body).ok()
         wait_for(
-            lambda: all(
-                "typeChecking" in admin.call("GET", each).ok()["status"] for each in checked
-            ),
+            lambda: f"'{SIGN}' with binding" in sign(admin).message,
             what="the API server to take the copies up",
             seconds=30,
         )
@@ -252,8 +279,9 @@ def test_two_packs_side_by_side_refuse_nothing_that_one_allows(
         answer = admin.delete(kinds.NETWORK_POLICY, names.DEFAULT_DENY, "doubled-1")
         assert "securetenant-managed' with binding" in answer.message
     finally:
-        for path in copies:
-            admin.call("DELETE", path).ok()
+        for path, copies in packs.items():
+            for body in copies:
+                admin.call("DELETE", f"{path}/{body['metadata']['name']}")
 
 
 def test_every_guard_holds_with_the_operator_stopped(

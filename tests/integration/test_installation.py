@@ -22,7 +22,7 @@ DEPLOYMENT = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/securetenant-operat
 @pytest.fixture(scope="module")
 def installed() -> Iterator[Instance]:
     """A control plane with one fake node, on which everything was installed once."""
-    with control_plane(f"test-{os.getpid()}-install", nodes=1) as instance:
+    with control_plane(f"test-{os.getpid()}-install", nodes=1, type_checks=True) as instance:
         yield instance
 
 
@@ -44,6 +44,20 @@ def test_a_second_apply_changes_nothing(installed: Instance) -> None:
         lines = kubectl(installed, "apply", "-k", folder).splitlines()
         assert lines
         assert [line for line in lines if not line.endswith(" unchanged")] == []
+
+
+def test_kubernetes_finds_no_fault_in_the_types_of_a_policy(installed: Instance) -> None:
+    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+    admin = Api(installed.admin_kubeconfig)
+
+    def checked() -> dict[str, Any] | None:
+        found = admin.call("GET", path, labelSelector=names.PACK_SELECTOR).ok()["items"]
+        told = {each["metadata"]["name"]: each["status"].get("typeChecking") for each in found}
+        return told if told and None not in told.values() else None
+
+    told = wait_for(checked, what="every policy to be checked", seconds=60)
+    assert told is not None
+    assert {name: each for name, each in told.items() if each} == {}
 
 
 def test_an_overlay_names_the_registry(installed: Instance, tmp_path: Path) -> None:
