@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,11 +19,9 @@ from securetenant.sandbox.instances import Instance
 
 @pytest.fixture(scope="module")
 def target(request: pytest.FixtureRequest) -> Iterator[Instance]:
-    """A control plane whose programs are started again, and that keeps what it says is written."""
+    """A control plane, as the module asks for it."""
     name = request.module.__name__.rpartition("_")[2]
-    with control_plane(
-        f"test-{os.getpid()}-{name}", audit=True, fsync=True, restart=True
-    ) as instance:
+    with control_plane(f"test-{os.getpid()}-{name}", **request.module.PLANE) as instance:
         yield instance
 
 
@@ -49,25 +46,33 @@ def proxy(target: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     each.close()
 
 
+@pytest.fixture(scope="module")
+def process(
+    target: Instance, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    """The operator behind the proxy: one, for all faults."""
+    each = Operator(target, tmp_path_factory.mktemp("operator") / "log", login=proxy.kubeconfig)
+    yield each
+    assert not is_at_work(each) or each.stop() == 0
+
+
 @pytest.fixture
-def operator(target: Instance, proxy: Proxy, tmp_path: Path) -> Iterator[Operator]:
-    """The operator behind the proxy; it must live through everything, and without a traceback."""
-    process = Operator(target, tmp_path / "log", login=proxy.kubeconfig)
-    try:
+def operator(process: Operator) -> Iterator[Operator]:
+    """The operator at work; it must live through everything, and without a traceback."""
+    if not is_at_work(process):
         process.start()
-        yield process
-        assert process.process is not None
-        assert process.process.poll() is None, process.log.read_text()
-        assert process.stop() == 0
-    finally:
-        if process.process is not None:
-            process.process.kill()
-            process.process.wait()
+    yield process
+    assert is_at_work(process), process.log.read_text()
     for line in process.log.read_text(encoding="utf-8").splitlines():
         # kopf tells at length what it dies of; it is started again.
         entry = json.loads(line)
         ours = entry["logger"].startswith("securetenant")
         assert not (ours and "exception" in entry), entry
+
+
+def is_at_work(operator: Operator) -> bool:
+    """Tell whether it was started and has not ended."""
+    return operator.process is not None and operator.process.poll() is None
 
 
 TAKEN_SECONDS = 20
@@ -96,14 +101,12 @@ def apply(admin: Api) -> Apply:
 
 def settle(admin: Api, prefix: str, *, seconds: float = 120) -> None:
     """Wait until every tenant is ready, and hold that everything is as the specs say."""
+    every = [each["metadata"]["name"] for each in admin.list(kinds.SECURE_TENANT)]
+    fleet = [name for name in every if name.startswith(f"{prefix}-")]
+    assert fleet
 
     def ready() -> bool:
-        bodies = [
-            each
-            for each in admin.list(kinds.SECURE_TENANT)
-            if each["metadata"]["name"].startswith(f"{prefix}-")
-        ]
-        return bool(bodies) and all(compute(each) == "Current" for each in bodies)
+        return all(compute(admin.get(kinds.SECURE_TENANT, name)) == "Current" for name in fleet)
 
     wait_for(ready, what=f"the tenants {prefix}-* to be ready", seconds=seconds)
     assert world.differences(admin, prefix) == []

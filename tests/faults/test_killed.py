@@ -20,6 +20,8 @@ from securetenant.api import kinds, names
 from securetenant.sandbox import pki
 from securetenant.sandbox.instances import Instance
 
+PLANE = {"fsync": True, "restart": True}
+"""Programs are started again, and the store keeps what it says is written."""
 FROZEN_SECONDS = 60
 KILLS = 8
 

@@ -35,10 +35,14 @@ WALLS = frozenset(
 
 
 def fleet(prefix: str, count: int = 4, *, pods: int = 40, opened: bool = False) -> list[Any]:
-    """Return tenants whose specs change with the arguments, two of them peers."""
+    """Return tenants whose specs change with the arguments, two of them peers.
+
+    The first divides its quota between two namespaces, the others have one.
+    """
     bodies = []
     for number in range(count):
         name = f"{prefix}-{number}"
+        namespaces = [{"name": f"{name}-{letter}"} for letter in ("a" if number else "ab")]
         network: dict[str, Any] = {}
         if opened:
             to = [{"cidr": f"10.{number}.0.0/16"}]
@@ -59,7 +63,8 @@ def fleet(prefix: str, count: int = 4, *, pods: int = 40, opened: bool = False) 
         quota = {"pods": pods, "requests.cpu": 4}
         # None where it is empty: an apply that empties an object makes null of it, which the API
         # server itself then refuses (1.37.1).
-        bodies.append(tenant(name, network=network or None, access=grants, quota=quota))
+        spec = {"network": network or None, "access": grants, "quota": quota}
+        bodies.append(tenant(name, namespaces=namespaces, **spec))
     return bodies
 
 
