@@ -81,18 +81,34 @@ def test_up_says_where_the_time_went_and_prints_the_kubeconfig(started: Started)
     assert instance.admin_kubeconfig.stat().st_mode & 0o077 == 0, "a credential is private"
 
 
-def test_two_sandboxes_run_side_by_side(started: Started, instance: Instance) -> None:
+def test_two_sandboxes_run_side_by_side_and_one_is_an_older_kubernetes(
+    started: Started, instance: Instance
+) -> None:
+    """1.34 serves no MutatingAdmissionPolicy by default."""
     other = started.instance
-    up(instance)
+    up(instance, "--emulated-version", "1.34")
     assert instance.server() != other.server()
-    Api(instance.admin_kubeconfig).create(kinds.NAMESPACE, {"metadata": {"name": "only-here"}}).ok()
-    assert Api(other.admin_kubeconfig).get(kinds.NAMESPACE, "only-here") is None
+    admin, admin_there = Api(instance.admin_kubeconfig), Api(other.admin_kubeconfig)
+    admin.create(kinds.NAMESPACE, {"metadata": {"name": "only-here"}}).ok()
+    assert admin_there.get(kinds.NAMESPACE, "only-here") is None
+    assert "ValidatingAdmissionPolicy" in served(admin)
+    assert "MutatingAdmissionPolicy" not in served(admin)
+    assert "MutatingAdmissionPolicy" in served(admin_there)
     listed = run("status").stdout
     assert instance.name in listed
     assert other.name in listed
 
 
-def test_two_ups_at_once_start_one_sandbox(instance: Instance) -> None:
+def served(admin: Api) -> set[str]:
+    """Return the kinds of admission policies that an API server knows."""
+    found = admin.call("GET", "/apis/admissionregistration.k8s.io/v1").ok()["resources"]
+    return {each["kind"] for each in found}
+
+
+def test_two_ups_at_once_start_one_sandbox_and_down_ends_every_program_of_it(
+    instance: Instance,
+) -> None:
+    """A second down says that there is nothing to end."""
     both = [
         subprocess.Popen(
             [*CLI, "up", "--name", instance.name], stderr=subprocess.PIPE, stdout=subprocess.PIPE
@@ -103,10 +119,6 @@ def test_two_ups_at_once_start_one_sandbox(instance: Instance) -> None:
     assert [each.returncode for each in both] == [0, 0], texts
     assert sum("is ready after" in text for text in texts) == 1
     assert sum("runs already" in text for text in texts) == 1
-
-
-def test_down_ends_every_program_and_a_second_down_says_so(instance: Instance) -> None:
-    up(instance)
     pids = programs(instance)
     assert all(map(is_alive, pids))
     assert "is gone" in run("down", "--name", instance.name).stderr
@@ -116,7 +128,10 @@ def test_down_ends_every_program_and_a_second_down_says_so(instance: Instance) -
     assert (done.returncode, done.stderr) == (0, f"There is no sandbox {instance.name}.\n")
 
 
-def test_a_killed_supervisor_takes_its_programs_with_it(instance: Instance) -> None:
+def test_a_killed_supervisor_takes_its_programs_with_it_and_a_killed_program_ends_the_sandbox(
+    instance: Instance,
+) -> None:
+    """The status says what happened, and `up` starts it again after the first."""
     up(instance)
     pids = programs(instance)
     os.kill(instance.record()["pid"], signal.SIGKILL)
@@ -126,10 +141,6 @@ def test_a_killed_supervisor_takes_its_programs_with_it(instance: Instance) -> N
     assert "its supervisor was killed, and its programs with it" in text
     up(instance)
     assert instance.phase() == "running"
-
-
-def test_a_program_that_dies_ends_the_sandbox_and_is_named(instance: Instance) -> None:
-    up(instance)
     pids = programs(instance)
     os.kill(instance.record()["programs"]["etcd"], signal.SIGKILL)
     wait_for(lambda: not any(map(is_alive, pids)), what="the programs to end", seconds=30)
@@ -214,16 +225,6 @@ def test_a_wrong_node_label_is_refused_before_anything_starts(
     done = run("up", "--name", instance.name, "--nodes", "2", "--node-label", label)
     assert done.returncode == 1
     assert message in done.stderr
-
-
-def test_an_older_kubernetes_is_emulated(instance: Instance) -> None:
-    """1.34 serves no MutatingAdmissionPolicy by default."""
-    up(instance, "--emulated-version", "1.34")
-    admin = Api(instance.admin_kubeconfig)
-    served = admin.call("GET", "/apis/admissionregistration.k8s.io/v1").ok()["resources"]
-    kindsserved = {each["kind"] for each in served}
-    assert "ValidatingAdmissionPolicy" in kindsserved
-    assert "MutatingAdmissionPolicy" not in kindsserved
 
 
 def test_a_name_that_is_a_path_is_refused() -> None:
