@@ -2,6 +2,7 @@
 
 Enumerated, not sampled: discovery says which resources and subresources there are, and the roles
 of the cluster say which names are worth a question of their own (RBAC compares names literally).
+Where the API server lists all the rules that somebody has, only what one of them is about is asked.
 """
 
 import functools
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from harness import Api
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
 
 RBAC = "rbac.authorization.k8s.io"
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -150,7 +153,8 @@ def _covers(rule: Any, target: Target) -> bool:
     """Tell whether a rule of a role is about this target."""
     spelled = f"{target.resource}/{target.subresource}".rstrip("/")
     wanted = {spelled, "*", f"*/{target.subresource}"}
-    return bool({target.group, "*"} & {*rule["apiGroups"]} and wanted & {*rule["resources"]})
+    groups, resources = rule.get("apiGroups") or (), rule.get("resources") or ()
+    return bool({target.group, "*"} & {*groups} and wanted & {*resources})
 
 
 def questions(admin: Api) -> list[tuple[str, Target]]:
@@ -177,8 +181,44 @@ def paths(admin: Api) -> list[tuple[str, str]]:
 class Court:
     """Asks access reviews over connections that are kept."""
 
-    def __init__(self, kubeconfig: Path) -> None:
-        self._clients = [Api(kubeconfig) for _ in range(_CONNECTIONS)]
+    def __init__(self, sandbox: Instance) -> None:
+        self._sandbox = sandbox
+        self._clients = [Api(sandbox.admin_kubeconfig) for _ in range(_CONNECTIONS)]
+
+    def worth_asking(
+        self, who: Identity, place: str, every: Sequence[tuple[str, Target]]
+    ) -> list[tuple[str, Target]]:
+        """Leave out what no rule is about that somebody has in a namespace, whatever the names.
+
+        Nothing is left out where the API server says that its list is not the whole: the Node
+        authorizer has none. Nobody but a user may ask for a list.
+        """
+        if who.user == "system:anonymous":
+            return list(every)
+        client = Api(self._login(who))
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectRulesReview",
+            "spec": {"namespace": place},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+        told = client.call("POST", path, review).ok()["status"]
+        if told["incomplete"]:
+            return list(every)
+        return [
+            (verb, target)
+            for verb, target in every
+            if any(
+                {verb, "*"} & {*rule["verbs"]} and _covers(rule, target)
+                for rule in told["resourceRules"]
+            )
+        ]
+
+    def _login(self, who: Identity) -> Path:
+        account = who.user.removeprefix("system:serviceaccount:")
+        if account != who.user:
+            return kubeconfigs.for_service_account(self._sandbox, *account.split(":"))
+        return kubeconfigs.for_user(self._sandbox, who.user, who.groups)
 
     def is_bound(self, who: Identity, place: str) -> bool:
         """Tell whether a RoleBinding there names somebody that this identity is.
@@ -269,7 +309,9 @@ def rights(
     court: Court, who: Identity, every: Sequence[tuple[str, Target]], beyond: frozenset[Right]
 ) -> frozenset[Right]:
     """Return all that an identity may do beyond what ``beyond`` already says."""
-    wide = court.allowed(who, [Question(verb, target) for verb, target in every])
+    # What holds cluster-wide is in the list of every namespace.
+    worth = court.worth_asking(who, "default", every)
+    wide = court.allowed(who, [Question(verb, target) for verb, target in worth])
     found = {
         ("every namespace" if target.namespaced else "the cluster", str(target), verb)
         for verb, target, _, _ in wide
@@ -287,7 +329,11 @@ def rights(
         found |= {
             (title, str(target), verb)
             for verb, target, _, _ in court.allowed(
-                who, [Question(verb, target, place) for verb, target in inside]
+                who,
+                [
+                    Question(verb, target, place)
+                    for verb, target in court.worth_asking(who, place, inside)
+                ],
             )
         }
     return _unnamed(frozenset(found) - beyond)

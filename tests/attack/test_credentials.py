@@ -15,7 +15,7 @@ import factory
 from access_reviews import Court, Identity, Question, Right, Target
 from attack_harness import MIRRORS, Control, Policy, mutate, verdict
 from chains import Step
-from harness import MERGE, ROOT, Answer, Api, wait_for
+from harness import MERGE, ROOT, Answer, Api, Operator, wait_for
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
 from securetenant.sandbox import kubeconfigs
@@ -425,7 +425,7 @@ def document(
     chained: dict[str, list[Step]],
 ) -> dict[str, str]:
     """The page, section by section."""
-    court = Court(sandbox.admin_kubeconfig)
+    court = Court(sandbox)
     every = access_reviews.questions(admin)
     paths = access_reviews.paths(admin)
 
@@ -502,6 +502,17 @@ ABOUT = {
         " run there, so the first table is what needs no name."
     ),
 }
+
+
+def test_what_no_listed_rule_is_about_is_not_allowed(
+    admin: Api, sandbox: Instance, operator: Operator
+) -> None:
+    """So the page may leave it unasked; here all of it is asked, for the one that may most."""
+    court = Court(sandbox)
+    every = access_reviews.questions(admin)
+    asked = {Question(*each) for each in court.worth_asking(OPERATOR, "default", every)}
+    assert 0 < len(asked) < len(every) / 4
+    assert {*court.allowed(OPERATOR, [Question(*each) for each in every])} <= asked
 
 
 @pytest.mark.parametrize("title", ABOUT)
