@@ -11,6 +11,9 @@ from securetenant.plan import roles
 
 _PLAN = Path(policies.__file__).parent
 
+# Where PyYAML was built with libyaml: it takes a tenth of the time.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 @click.command()
 @click.argument(
@@ -26,7 +29,7 @@ def pack(folder: Path | None, *, write: bool, check: bool) -> None:
     bodies = [
         body
         for file in sorted(folder.rglob("*.yaml"))
-        for body in yaml.safe_load_all(file.read_text(encoding="utf-8"))
+        for body in yaml.load_all(file.read_text(encoding="utf-8"), Loader=_LOADER)
         if body
     ]
     for target, text in (
