@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+import documents
 from harness import MERGE, ROOT, Answer, Api
 
 
@@ -148,7 +149,7 @@ GOLDEN = ROOT / "tests" / "golden" / "denials.yaml"
 def judge_message(said: str, rule: tuple[str, int], *, update: bool) -> None:
     """Hold a refusal against the page of messages; ``update`` writes it there first."""
     policy, index = rule
-    golden = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
+    (golden,) = documents.read(GOLDEN.read_text(encoding="utf-8"))
     if update:
         golden.setdefault(policy, {})[index] = said
         GOLDEN.write_text(yaml.safe_dump(golden, width=100), encoding="utf-8")

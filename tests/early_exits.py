@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import yaml
-
+import documents
 from harness import ROOT
 
 
@@ -209,10 +208,8 @@ PARTS: tuple[tuple[str, Reason], ...] = (
 
 def found() -> Iterator[Exit]:
     """Yield every way past a rule that the policies hold."""
-    for file in sorted((ROOT / "manifests" / "policies").rglob("*.yaml")):
-        for body in yaml.safe_load_all(file.read_text(encoding="utf-8")):
-            if not body or not body["kind"].endswith("AdmissionPolicy"):
-                continue
+    for body in documents.within(ROOT / "manifests" / "policies"):
+        if body["kind"].endswith("AdmissionPolicy"):
             yield from _of(body["metadata"]["name"].removeprefix("securetenant-"), body["spec"])
 
 

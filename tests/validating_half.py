@@ -6,8 +6,7 @@ Its namespaces are made by hand, since rules need a TenantPolicy and no operator
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
+import documents
 import factory
 from harness import ROOT, Api, wait_for
 from securetenant.api import kinds, names
@@ -112,7 +111,7 @@ def copies_without_conditions() -> Iterator[dict[str, Any]]:
     """
     for name in ("pods", "pods-hardening"):
         text = (ROOT / "manifests" / "policies" / f"{name}.yaml").read_text(encoding="utf-8")
-        for body in yaml.safe_load_all(text):
+        for body in documents.read(text):
             wanted = f"securetenant-{name}"
             if body["metadata"]["name"] == wanted and body["kind"].endswith("Policy"):
                 spec = {k: v for k, v in body["spec"].items() if k != "matchConditions"}

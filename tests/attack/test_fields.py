@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
+import documents
 from harness import ROOT, Api
 from securetenant.api.workloads import HARMLESS_ANNOTATIONS
 
@@ -20,7 +20,7 @@ ROOTS = (
     "io.k8s.api.core.v1.PersistentVolumeClaimSpec",
     "io.k8s.api.networking.v1.IngressSpec",
 )
-DOCUMENT = yaml.safe_load((ROOT / "tests/attack/fields.yaml").read_text(encoding="utf-8"))
+(DOCUMENT,) = documents.read((ROOT / "tests/attack/fields.yaml").read_text(encoding="utf-8"))
 CLASSIFIED: dict[str, dict[str, str]] = {
     schema: {
         field: verdict
@@ -87,8 +87,7 @@ def test_nothing_is_classified_that_is_not_there(served: dict[str, set[str]]) ->
 def test_a_field_has_one_verdict_and_a_rule_that_exists() -> None:
     policies = {
         body["metadata"]["name"]
-        for file in (ROOT / "manifests/policies").glob("*.yaml")
-        for body in yaml.safe_load_all(file.read_text(encoding="utf-8"))
+        for body in documents.within(ROOT / "manifests/policies")
         if body["kind"] == "ValidatingAdmissionPolicy"
     }
     for schema, verdicts in DOCUMENT.items():
@@ -109,8 +108,9 @@ def test_the_policies_and_the_model_call_the_same_annotations_harmless(file: str
     text = (ROOT / f"manifests/policies/{file}.yaml").read_text(encoding="utf-8")
     (found,) = (
         each["expression"]
-        for body in yaml.safe_load_all(text)
+        for body in documents.read(text)
         for each in body["spec"].get("variables", ())
         if each["name"] == "harmless"
     )
-    assert tuple(yaml.safe_load(found)) == HARMLESS_ANNOTATIONS
+    (listed,) = documents.read(found)
+    assert tuple(listed) == HARMLESS_ANNOTATIONS

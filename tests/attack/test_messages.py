@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 import denials_fairness
 import denials_guards
 import denials_nodes
 import denials_tier
 import denials_workloads
+import documents
 from attack_harness import GOLDEN, Policy, judge_message, verdict
 from harness import ROOT, Api, wait_for
 from securetenant.api import kinds
@@ -20,9 +20,8 @@ ROWS = {**denials_fairness.ROWS, **denials_guards.ROWS, **denials_workloads.ROWS
 """Each group of policies has a table of its own; they meet here."""
 RULES = {
     (body["metadata"]["name"], index): rule
-    for file in sorted((ROOT / "manifests" / "policies").glob("*.yaml"))
-    for body in yaml.safe_load_all(file.read_text(encoding="utf-8"))
-    if body and body["kind"] == "ValidatingAdmissionPolicy"
+    for body in documents.within(ROOT / "manifests" / "policies")
+    if body["kind"] == "ValidatingAdmissionPolicy"
     for index, rule in enumerate(body["spec"]["validations"])
 }
 
@@ -36,7 +35,7 @@ def test_every_rule_of_every_policy_has_a_message_that_is_looked_at() -> None:
 
 
 def test_no_message_is_kept_of_a_rule_that_is_gone() -> None:
-    golden = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
+    (golden,) = documents.read(GOLDEN.read_text(encoding="utf-8"))
     kept = {(policy, index) for policy, messages in golden.items() for index in messages}
     assert kept <= RULES.keys()
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-import yaml
-
+import documents
 from harness import ROOT
 
 POLICIES = ROOT / "manifests" / "policies"
@@ -82,10 +81,9 @@ VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 
 def policies() -> Iterator[Mapping[str, Any]]:
-    for file in sorted(POLICIES.rglob("*.yaml")):
-        for body in yaml.safe_load_all(file.read_text(encoding="utf-8")):
-            if body["kind"].endswith("AdmissionPolicy"):
-                yield body
+    for body in documents.within(POLICIES):
+        if body["kind"].endswith("AdmissionPolicy"):
+            yield body
 
 
 def named() -> dict[str, dict[str, str]]:
@@ -166,7 +164,7 @@ def test_each_policy_begins_with_what_it_does_and_which_attacks_it_answers() -> 
     unexplained = []
     for file in sorted(POLICIES.rglob("*.yaml")):
         for text in re.split(r"^---\n", file.read_text(encoding="utf-8"), flags=re.MULTILINE):
-            body = yaml.safe_load(text)
+            (body,) = documents.read(text)
             if not body["kind"].endswith("AdmissionPolicy"):
                 continue
             head = text[: text.index("apiVersion:")]

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+import documents
 from harness import ROOT
 from securetenant.api import kinds
 from securetenant.api.objects import Body, Ref
@@ -20,9 +20,8 @@ def shipped(folder: Path = ROOT / "manifests") -> dict[str, Any]:
     """Return the ClusterRoles of the manifests by name."""
     return {
         each["metadata"]["name"]: each
-        for path in folder.rglob("*.yaml")
-        for each in yaml.safe_load_all(path.read_text(encoding="utf-8"))
-        if each and each["kind"] == "ClusterRole"
+        for each in documents.within(folder)
+        if each["kind"] == "ClusterRole"
     }
 
 

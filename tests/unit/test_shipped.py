@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+import documents
 from harness import ROOT
 from securetenant.api.objects import Body
 from securetenant.plan import pack, roles, shipped
@@ -24,12 +24,7 @@ def text(file: str) -> str:
 
 
 def manifests() -> list[Body]:
-    return [
-        body
-        for file in (ROOT / "manifests").rglob("*.yaml")
-        for body in yaml.safe_load_all(file.read_text(encoding="utf-8"))
-        if body
-    ]
+    return documents.within(ROOT / "manifests")
 
 
 def test_the_files_say_what_the_manifests_hold() -> None:
