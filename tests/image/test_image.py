@@ -20,10 +20,10 @@ import pytest
 import yaml
 
 import debian_base
-from conftest import control_plane, settled
+from conftest import settled
 from containers import Images, specification
 from factory import tenant
-from harness import OPERATOR, ROOT, Api, kubectl, wait_for
+from harness import OPERATOR, ROOT, Api, Operator, kubectl, wait_for
 from securetenant.api import kinds
 from securetenant.sandbox.instances import Instance
 
@@ -130,13 +130,6 @@ def test_it_is_of_a_size_that_a_node_pulls_in_seconds(built: Built) -> None:
     assert sum(sizes) < 200 * 2**20
 
 
-@pytest.fixture(scope="module")
-def installed() -> Iterator[Instance]:
-    """A control plane on which nothing else runs the operator."""
-    with control_plane(f"test-{os.getpid()}-image") as instance:
-        yield instance
-
-
 @pytest.fixture
 def root(built: Built) -> Iterator[Path]:
     """Files of the image of one's own: a runtime makes places for its mounts in them."""
@@ -152,7 +145,7 @@ def deployed() -> dict[str, Any]:
 
 
 def test_it_makes_a_tenant_ready_as_the_deployment_runs_it(
-    built: Built, installed: Instance, root: Path, tmp_path: Path
+    built: Built, root: Path, sandbox: Instance, admin: Api, operator: Operator, tmp_path: Path
 ) -> None:
     """Not root, no capability, nothing to write to, the token where a kubelet puts it."""
     pod, account, bundle = deployed(), tmp_path / "account", tmp_path / "bundle"
@@ -160,21 +153,23 @@ def test_it_makes_a_tenant_ready_as_the_deployment_runs_it(
     account.mkdir()
     bundle.mkdir()
     namespace, name = OPERATOR
-    token = kubectl(installed, "create", "token", name, f"-n{namespace}", "--duration=600s")
+    token = kubectl(sandbox, "create", "token", name, f"-n{namespace}", "--duration=600s")
     (account / "token").write_text(token)
     (account / "token").chmod(0o600)
     os.chown(account / "token", user, user)
-    (account / "ca.crt").write_bytes((installed.pki / "ca.crt").read_bytes())
+    (account / "ca.crt").write_bytes((sandbox.pki / "ca.crt").read_bytes())
     env = {
         "status.podIP": "127.0.0.1",
         "KUBERNETES_SERVICE_HOST": "127.0.0.1",
-        "KUBERNETES_SERVICE_PORT": str(installed.record()["port"]),
+        "KUBERNETES_SERVICE_PORT": str(sandbox.record()["port"]),
         # The machine's network is used, where port 8080 may be somebody's.
         "SECURETENANT_RUN_PORT": "0",
     }
     asked = specification(pod, built.configuration, root=root, account=account, env=env)
     (bundle / "config.json").write_text(json.dumps(asked))
     log = tmp_path / "log"
+    # Nothing else runs the operator meanwhile.
+    assert operator.stop() == 0
     with log.open("wb") as out:
         process = subprocess.Popen(
             ["runc", f"--root={tmp_path}/runc", "run", f"--bundle={bundle}", f"op-{os.getpid()}"],
@@ -184,7 +179,6 @@ def test_it_makes_a_tenant_ready_as_the_deployment_runs_it(
         )
     try:
         wait_for(lambda: '"Running"' in log.read_text(), what="the operator to run", seconds=60)
-        admin = Api(installed.admin_kubeconfig)
         admin.apply(kinds.SECURE_TENANT, tenant("imaged"), manager="test").ok()
         settled(admin, "imaged")
         port = re.findall(r'"port": (\d+)', log.read_text())[-1]
@@ -196,5 +190,6 @@ def test_it_makes_a_tenant_ready_as_the_deployment_runs_it(
     finally:
         process.send_signal(signal.SIGTERM)
         code = process.wait(30)
+        operator.start()
     assert code == 0, log.read_text()
     assert "Traceback" not in log.read_text()
