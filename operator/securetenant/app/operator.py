@@ -12,13 +12,13 @@ from pathlib import Path
 
 import structlog
 
+from securetenant import concerns
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Ref
 from securetenant.app import following, health
 from securetenant.app.following import Following
 from securetenant.app.specs_watch import Source, SpecsWatch
-from securetenant.concerns import listed
 from securetenant.concerns.heartbeat import heartbeat
 from securetenant.concerns.heartbeat.concern import BEAT
 from securetenant.concerns.heartbeat.heartbeat import Heartbeat
@@ -83,7 +83,7 @@ class Operator:
             announcer=events,
             now=_now,
             store=Store(),
-            concerns=lambda machine: listed.build(
+            concerns=lambda machine: concerns.build(
                 machine, kubelets=kubelets, heartbeat=self._heartbeat
             ),
             book=book,

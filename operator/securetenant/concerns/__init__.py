@@ -1,6 +1,37 @@
-"""The controls that have watches and work of their own, one package each.
+"""The controls that have watches and work of their own, one package each, and their list.
 
-Each is a :class:`~securetenant.reconcile.concern.Concern`, and stands in the list of
-:mod:`securetenant.concerns.listed`. May import: ``reconcile`` and what is below it. Never: another
-concern. Their pure halves are in ``desired``, ``plan`` and ``status``.
+Each is a :class:`~securetenant.reconcile.concern.Concern`. In the order of the list they hear what
+happens, do their work, and are reported. May import: ``reconcile`` and what is below it. Never:
+another concern. Their pure halves are in ``desired``, ``plan`` and ``status``.
 """
+
+from securetenant.concerns.admin_tier.concern import AdminTier
+from securetenant.concerns.bindings.concern import ForeignBindings
+from securetenant.concerns.fairness.concern import Fairness
+from securetenant.concerns.heartbeat.concern import Beating
+from securetenant.concerns.heartbeat.heartbeat import Heartbeat
+from securetenant.concerns.ingresses.concern import ForeignIngresses
+from securetenant.concerns.nodes.concern import DedicatedNodes
+from securetenant.concerns.pids.concern import ProcessLimits
+from securetenant.concerns.policies.concern import Policies
+from securetenant.concerns.traffic.concern import ForeignPolicies
+from securetenant.concerns.unkept.concern import Restrictions
+from securetenant.reconcile.concern import Concern
+from securetenant.reconcile.machine import Machine
+from securetenant.reconcile.ports import Kubelets
+
+
+def build(machine: Machine, *, kubelets: Kubelets, heartbeat: Heartbeat) -> tuple[Concern, ...]:
+    """Return every concern, in order."""
+    return (
+        Fairness(machine),
+        ForeignBindings(machine),
+        ForeignPolicies(machine),
+        AdminTier(machine),
+        Restrictions(machine),
+        DedicatedNodes(machine),
+        ProcessLimits(machine, kubelets),
+        ForeignIngresses(machine),
+        Policies(machine),
+        Beating(heartbeat),
+    )
