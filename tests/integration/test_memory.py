@@ -137,11 +137,13 @@ def fill(tenant: Api) -> None:
     for _ in range(PODS):
         tenant.create_pod(HOSTILE, {"metadata": {"generateName": "p-"}, "spec": large}).ok()
     labels = {"app": "d"}
+    # It is read itself: that its pods are made as well would be more of the same.
+    nowhere = {**large, "nodeSelector": {"no-node": "has-this"}}
     daemon = {
         "metadata": {"generateName": "d-"},
         "spec": {
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": large},
+            "template": {"metadata": {"labels": labels}, "spec": nowhere},
         },
     }
     tenant.create(kinds.DAEMON_SET, daemon, HOSTILE).ok()
