@@ -169,18 +169,23 @@ TOGETHER = frozenset(
 """The files that need a control plane as Kubernetes 1.34 is: one worker runs them all, on one."""
 
 SLOWEST = (
-    "test_memory.py",
-    "test_bad_network.py",
     *sorted(TOGETHER),
-    "test_life.py",
     "test_killed.py",
-    "test_installation.py",
+    "test_bad_network.py",
     "test_image.py",
-    "test_quiet.py",
+    "test_memory.py",
+    "test_installation.py",
+    "test_life.py",
     "test_fairness.py",
+    "test_letting_go.py",
+    "test_quiet.py",
     "test_nodes.py",
     "test_admin_tier.py",
+    "test_resting_names.py",
+    "test_rights.py",
+    "test_network.py",
     "test_heartbeat.py",
+    "test_ledger.py",
     "test_brake.py",
     "test_credentials.py",
 )
