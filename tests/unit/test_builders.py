@@ -3,8 +3,10 @@
 from typing import Any
 
 from factory import seen, settings_spec, tenant
+from securetenant.api import names
 from securetenant.api.tenancysettings import SettingsSpec
-from securetenant.desired import unit
+from securetenant.desired import namespaces, unit
+from securetenant.desired.scope import Scope
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
 
@@ -12,15 +14,20 @@ from securetenant.reconcile.tenants import Tenants
 def objects(
     spec: dict[str, Any], settings: SettingsSpec | None = None, namespace: str = "acme-a"
 ) -> dict[str, Any]:
+    found = unit.build(scope_of(spec, settings, namespace))
+    return {f"{ref.kind}/{ref.name}": body for ref, body in found}
+
+
+def scope_of(
+    spec: dict[str, Any], settings: SettingsSpec | None = None, namespace: str = "acme-a"
+) -> Scope:
     known = Tenants()
     known.see("acme", seen(tenant("acme", **spec)))
     known.read("acme", settings or settings_spec(), Store())
     record = known.get("acme")
     assert record is not None
     assert not record.is_refused, record.findings
-    return {
-        f"{ref.kind}/{ref.name}": body for ref, body in unit.build(record.units[namespace].scope)
-    }
+    return record.units[namespace].scope
 
 
 def test_without_dns_servers_there_is_no_rule_rather_than_one_for_everybody() -> None:
@@ -128,3 +135,12 @@ def test_grants_become_one_binding_per_role_with_each_subject_once() -> None:
     assert binding["roleRef"]["name"] == "securetenant:developer"
     assert [each["name"] for each in binding["subjects"]] == ["devs", "ci"]
     assert "RoleBinding/securetenant-admin" in objects(spec, namespace="acme-b")
+
+
+def test_a_namespace_is_created_without_the_labels_that_the_spec_may_drop_again() -> None:
+    """What a create sets, a later apply does not take away."""
+    scope = scope_of({"lockdown": "Frozen", "enforcement": "Audit"})
+    dropped = {names.LOCKDOWN_LABEL, names.ENFORCEMENT_LABEL, names.READY_FOR_LABEL}
+    created = namespaces.build_initial(scope).body["metadata"]["labels"]
+    applied = namespaces.build_ready(scope, "uid").body["metadata"]["labels"]
+    assert applied.keys() - created.keys() == dropped
