@@ -626,7 +626,11 @@ def test_s4_a_pod_that_no_eviction_fits_into_is_not_made(member: Member) -> None
     assert verdict(member.post("pods", mutate(body, "spec.containers.0.env", env)), BYTES) == (
         "Blocked"
     )
-    env = [{"name": f"E{number}", "value": "x" * 1_000} for number in range(400)]
+    image = f"registry.example/{'a' * 300_000}:1"
+    assert verdict(member.post("pods", mutate(body, "spec.containers.0.image", image)), BYTES) == (
+        "Blocked"
+    )
+    env = [{"name": f"E{number}", "value": "x" * 1_000} for number in range(250)]
     member.post("pods", mutate(body, "spec.containers.0.env", env)).ok()
 
 

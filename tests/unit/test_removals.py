@@ -13,7 +13,7 @@ from securetenant.api import kinds, names
 from securetenant.api.objects import Body, Ref
 from securetenant.concerns.bindings.bindings import Bindings
 from securetenant.concerns.traffic.traffic import Traffic
-from securetenant.plan import ownership
+from securetenant.plan import bindings, ownership
 from securetenant.plan.traffic import Reach
 from securetenant.reconcile.errors import (
     ClusterError,
@@ -155,3 +155,27 @@ def test_failures_name_every_object_and_keep_the_longest_wait() -> None:
         raise RefusedError("no")
     with pytest.raises(RefusedError):
         failures.throw()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "home"),
+    [
+        ("ServiceAccount", "ci", "left"),
+        ("User", "system:serviceaccount:left:ci", "left"),
+        ("Group", "system:serviceaccounts:left", "left"),
+        ("Group", "system:serviceaccounts", ""),
+        ("User", "jane", ""),
+        ("User", "system:serviceaccounts:left", ""),
+    ],
+)
+def test_a_service_account_is_one_however_a_role_binding_names_it(
+    kind: str, name: str, home: str
+) -> None:
+    """As a user or a group it went on in a namespace of another tenant, and was named a person."""
+    body = {**binding("old"), "subjects": [{"kind": kind, "name": name}]}
+    body["metadata"] = {**body["metadata"], "uid": "u", "resourceVersion": "1"}
+    if kind == "ServiceAccount":
+        body["subjects"][0]["namespace"] = home
+    found = bindings.observe(body)
+    assert found.accounts == ({home} if home else set())
+    assert found.beyond == (() if home else (f"{kind} {name}",))

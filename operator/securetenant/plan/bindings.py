@@ -10,6 +10,8 @@ _NAMED = 3
 """How many subjects are remembered for people to read."""
 _NAMESPACES = 1000
 """How many namespaces of ServiceAccounts are remembered: as many as a tenant can have."""
+_ACCOUNT, _ACCOUNTS = "system:serviceaccount:", "system:serviceaccounts:"
+"""How the user name of a ServiceAccount begins, and the group of all those of a namespace."""
 _ROLES = frozenset(map(names.cluster_role, access.ROLES))
 
 
@@ -34,11 +36,11 @@ def observe(body: Body) -> ForeignBinding:
     accounts: set[str] = set()
     people: list[str] = []
     for subject in body.get("subjects") or ():
-        if subject["kind"] != "ServiceAccount":
-            if len(people) < _NAMED:
-                people.append(f"{subject['kind']} {subject['name']}")
-        elif len(accounts) < _NAMESPACES:
-            accounts.add(sys.intern(subject.get("namespace", metadata["namespace"])))
+        home = _home(subject, metadata["namespace"])
+        if home and len(accounts) < _NAMESPACES:
+            accounts.add(sys.intern(home))
+        elif not home and len(people) < _NAMED:
+            people.append(f"{subject['kind']} {subject['name']}")
     beyond = [f"ClusterRole {role['name']}"] if _is_foreign(role) else []
     return ForeignBinding(
         int(metadata["resourceVersion"]),
@@ -48,6 +50,18 @@ def observe(body: Body) -> ForeignBinding:
         bool(accounts),
         tuple(metadata.get("finalizers", ())) if "deletionTimestamp" in metadata else (),
     )
+
+
+def _home(subject: Body, namespace: str) -> str:
+    """Return the namespace of the ServiceAccounts that a subject names, however it names them."""
+    kind, name = subject["kind"], str(subject["name"])
+    if kind == "ServiceAccount":
+        return str(subject.get("namespace", namespace))
+    if kind == "User" and name.startswith(_ACCOUNT):
+        return name.removeprefix(_ACCOUNT).partition(":")[0]
+    if kind == "Group" and name.startswith(_ACCOUNTS):
+        return name.removeprefix(_ACCOUNTS)
+    return ""
 
 
 def _is_foreign(role: Body) -> bool:
