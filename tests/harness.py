@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -108,6 +109,7 @@ class Api:
             "127.0.0.1", self._port, timeout=30, context=self._context
         )
         self._lock = threading.Lock()
+        self._followed: set[http.client.HTTPSConnection] = set()
         weakref.finalize(self, self._connection.close)
 
     def call(
@@ -157,13 +159,22 @@ class Api:
         )
         with contextlib.closing(connection):
             connection.request("GET", target, headers=self._headers)
+            self._followed.add(connection)
             response = connection.getresponse()
             if response.status == 429:  # A kind that was just installed asks for a second.
                 time.sleep(1)
                 return
             assert response.status == 200, response.read()
-            while line := response.readline():
+            # A line that breaks off is no event.
+            while (line := response.readline()).endswith(b"\n"):
                 yield json.loads(line)
+
+    def hang_up(self) -> None:
+        """End every watch: an API server that is stopped would wait for them."""
+        for each in tuple(self._followed):
+            if each.sock is not None:
+                with contextlib.suppress(OSError):
+                    each.sock.shutdown(socket.SHUT_RDWR)
 
     def history(self, kind: kinds.Kind, version: str) -> list[Any]:
         """Return every event of a kind since that version, up to now."""
@@ -293,6 +304,7 @@ class StatusRecorder:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._seen: list[Any] = []
+        self._is_over = False
         self._threads = [
             threading.Thread(target=self._watch, args=(kind,), daemon=True) for kind in self._KINDS
         ]
@@ -304,7 +316,7 @@ class StatusRecorder:
 
     def _watch(self, kind: kinds.Kind) -> None:
         with contextlib.suppress(OSError, http.client.HTTPException):
-            while True:
+            while not self._is_over:
                 # Between two watches something may have happened unseen.
                 self._seen.append(None)
                 for event in self._api.watch(kind):
@@ -313,6 +325,8 @@ class StatusRecorder:
 
     def judge(self) -> None:
         """Fail on a status that breaks the conventions of Kubernetes or of kstatus."""
+        self._is_over = True
+        self._api.hang_up()
         assert any(self._seen), "nothing was watched"
         before: dict[str, Any] = {}
         for body in self._seen:

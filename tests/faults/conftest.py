@@ -26,9 +26,11 @@ def target(request: pytest.FixtureRequest) -> Iterator[Instance]:
 
 
 @pytest.fixture(scope="module")
-def admin(target: Instance) -> Api:
+def admin(target: Instance) -> Iterator[Api]:
     """Its administrator."""
-    return Api(target.admin_kubeconfig)
+    api = Api(target.admin_kubeconfig)
+    yield api
+    api.hang_up()
 
 
 @pytest.fixture(scope="module")
