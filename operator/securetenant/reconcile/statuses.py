@@ -9,7 +9,7 @@ from securetenant.api import kinds, status
 from securetenant.api.objects import Body, Ref
 from securetenant.reconcile.errors import ClusterError, MissingError
 from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
-from securetenant.reconcile.tenants import Record, Unit, what_people_change
+from securetenant.reconcile.tenants import Record, Unit
 from securetenant.reconcile.unit import is_worth_telling
 from securetenant.status import conditions, tenant
 from securetenant.status.outcome import Finding
@@ -81,23 +81,16 @@ class Statuses:
         if document == record.status:
             return
         ref = Ref(kinds.SECURE_TENANT.name, "", name)
-        # Set before the write, so that its echo changes nothing; put back when it fails.
-        previous, record.status = record.status, document
+        previous = record.expect(document)
         try:
             body = await self._cluster.apply_status(ref, document)
         except MissingError:
             return  # The SecureTenant is gone.
         except ClusterError:
-            record.status = previous
+            record.expect(previous)
             raise
         self._meter.wrote("status", ref.kind)
-        version = int(body["metadata"]["resourceVersion"])
-        if record.version < version:
-            # A change by people that came meanwhile had the status of before.
-            record.status, record.written = document, version
-        if what_people_change(body) == what_people_change(record.body):
-            # Else people changed it meanwhile, and that is still to be seen.
-            record.version = max(record.version, version)
+        record.confirm(document, body)
         before, after = _ready_condition(previous), _ready_condition(document)
         good = after["status"] == "True"
         worth = good or before.get("status") == "True" or conditions.is_stalled(after["reason"])

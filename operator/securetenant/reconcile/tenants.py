@@ -133,6 +133,33 @@ class Record:
     is_waiting: bool = False
     """Whether a share waits for others to shrink."""
 
+    def take(self, body: Body, version: int) -> bool:
+        """Take the SecureTenant as it now is; tell whether somebody else wrote its status."""
+        found, foreign = body.get("status") or {}, False
+        if version >= self.written:
+            foreign = found != self.status
+            self.status = found
+        self.body, self.version = body, version
+        return foreign
+
+    def expect(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Take the status that is about to be written, so that its echo changes nothing.
+
+        Returns what it was, for :meth:`expect` again when the write fails.
+        """
+        previous, self.status = self.status, document
+        return previous
+
+    def confirm(self, document: dict[str, Any], answer: Body) -> None:
+        """Take the answer to the write of a status."""
+        version = int(answer["metadata"]["resourceVersion"])
+        if self.version < version:
+            # A change by people that came meanwhile had the status of before.
+            self.status, self.written = document, version
+        if what_people_change(answer) == what_people_change(self.body):
+            # Else people changed it meanwhile, and that is still to be seen.
+            self.version = max(self.version, version)
+
     @property
     def uid(self) -> str:
         """Return the uid of the SecureTenant."""
@@ -201,11 +228,7 @@ class Tenants:
         if version <= record.version:
             return False
         news = what_people_change(body) != what_people_change(record.body)
-        found, foreign = body.get("status") or {}, False
-        if version >= record.written:
-            foreign = found != record.status
-            record.status = found
-        record.body, record.version = body, version
+        foreign = record.take(body, version)
         self._index(name, record)
         record.stale |= news
         return news or foreign
