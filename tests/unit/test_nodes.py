@@ -278,17 +278,21 @@ def test_a_pod_of_others_that_no_taint_drives_away_keeps_a_node_from_being_dedic
     taints: dict[str, Any],
 ) -> None:
     """An eviction that the API server cannot store leaves it there."""
-    cluster = MemoryCluster("beta", "acme")
-    known, book = watching(cluster, owner_of=lambda namespace: namespace)
+    cluster = MemoryCluster("beta", "acme", "kube-system")
+    owners = {"beta": "beta", "acme": "acme"}
+    known, book = watching(cluster, owner_of=lambda namespace: owners.get(namespace, ""))
     asked = TenantNodes.model_validate({"dedication": "Dedicated", "names": ["n"], **taints})
     known.ask("acme", asked)
     metadata = {"name": "n", "labels": {POOL: "own"}}
     body = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}}
     book.put(cluster.put(body))
-    for namespace in ("beta", "acme"):
+    owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "u"}
+    for namespace in ("beta", "acme", "kube-system"):
         spec = {"nodeName": "n", "containers": []}
         pod = {"apiVersion": "v1", "kind": "Pod", "spec": spec}
-        cluster.put({**pod, "metadata": {"name": "fat", "namespace": namespace}})
+        # Anybody may say that a DaemonSet made it; only those of the platform are set aside.
+        named = {"name": "fat", "namespace": namespace}
+        cluster.put({**pod, "metadata": {**named, "ownerReferences": [owner]}})
     for _ in range(2):
         asyncio.run(known.converge("n", SETTINGS))
     found = placement.judge(known.placement("acme", asked, SETTINGS))

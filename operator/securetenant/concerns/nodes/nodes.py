@@ -269,7 +269,9 @@ class Nodes:
                 left.append(str(pod))
             elif tenant and tenant != owner and verdict.standing is Standing.OWN:
                 strangers[tenant].append(str(pod))
-            if verdict.standing is not Standing.OWN or pod.daemon:
+            # Anybody may name a DaemonSet as owner: those of other tenants are pods like others.
+            is_daemon = pod.daemon and tenant in ("", owner)
+            if verdict.standing is not Standing.OWN or is_daemon:
                 continue
             if not pod.stays:
                 # The tenant's own too, from before the node was its own: they are no less lost.
