@@ -134,3 +134,11 @@ def test_who_changed_an_object_is_named_so_that_no_name_reads_as_ours(
     body = wall()
     body["metadata"]["managedFields"] = [{"manager": manager, "time": "2026-01-01T00:00:00Z"}]
     assert drift.last_author(body) == told
+
+
+@pytest.mark.parametrize("spec", [{"scopes": ["Terminating"]}, {"scopeSelector": {"x": []}}])
+def test_a_quota_that_somebody_made_for_some_pods_only_has_to_be_made_again(spec: Any) -> None:
+    """Kubernetes lets nobody change that field."""
+    desired = {"kind": "ResourceQuota", "spec": {"hard": {"pods": "1"}}}
+    assert not drift.is_fixed(desired, {"spec": {"hard": {"pods": "2"}}})
+    assert drift.is_fixed(desired, {"spec": {"hard": {"pods": "1"}, **spec}})
