@@ -223,3 +223,13 @@ def test_f01_without_mending_a_pod_that_runs_what_is_cached_is_told_what_to_set(
         "securetenant: imagePullPolicy of image app:1 is not Always; plain-a allows Always"
         in answer.message
     )
+
+
+@pytest.mark.parametrize("character", ["\u0007", "\u000b", "<", "\u0001"])
+def test_s4_a_custom_resource_is_counted_as_it_is_stored(server: Api, character: str) -> None:
+    """As JSON, where some characters take six bytes: one was filled past what can be deleted."""
+    spec = {"hostnames": ["www.tight.example"], "note": character * 255_000}
+    answer = attempt(server, "HTTPRoute", spec)
+    assert "securetenant-bytes' with binding" in answer.message, answer
+    spec["note"] = "x" * 255_000
+    assert "securetenant-bytes" not in attempt(server, "HTTPRoute", spec).message
