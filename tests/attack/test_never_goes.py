@@ -634,6 +634,15 @@ def test_s4_a_pod_that_no_eviction_fits_into_is_not_made(member: Member) -> None
     member.post("pods", mutate(body, "spec.containers.0.env", env)).ok()
 
 
+def test_s4_keys_of_a_config_map_are_counted(member: Member) -> None:
+    """Kubernetes bounds the values: long keys beside a mebibyte of them left no room."""
+    keys = {f"{number}-{'k' * 245}": "" for number in range(1_700)}
+    body = {"metadata": {"name": "keys"}, "data": {**keys, "a": "x" * 1_000_000}}
+    assert verdict(member.post("configmaps", body), BYTES) == "Blocked"
+    few = dict(list(keys.items())[:600])
+    member.post("configmaps", {**body, "data": {**few, "a": "x" * 1_000_000}}).ok()
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "most"),
     [

@@ -1,16 +1,20 @@
 """Ingresses from before: which host names a tenant may not have now."""
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 import factory
 from securetenant.api import kinds, names
 from securetenant.api.objects import Ref
+from securetenant.concerns.ingresses.concern import ForeignIngresses
 from securetenant.concerns.ingresses.ingresses import Ingresses
 from securetenant.plan import ingresses, ownership
 from securetenant.plan.hostnames import Hostnames
+from securetenant.plan.ownership import Observed, PolicyFacts
 from securetenant.reconcile.store import Store
+from securetenant.reconcile.tenants import Tenants
 
 BACKEND = {"service": {"name": "web", "port": {"number": 80}}}
 
@@ -78,3 +82,23 @@ def test_an_ingress_with_more_names_than_are_looked_at_is_not_called_covered() -
     (finding,) = seen.findings("acme")
     assert not finding.informs
     assert f"Ingress web in acme-prod (more than {ingresses.MOST} names)" in finding.message
+
+
+def test_who_gains_or_loses_names_is_looked_at_again() -> None:
+    """A TenantPolicy that somebody widened was repaired at once; the Ingress of then was not named.
+
+    The namespace was as it should be before and after, so nobody looked at the tenant again.
+    """
+    told: list[set[str]] = []
+    tenants = SimpleNamespace(holders=lambda _: set())
+    machine = SimpleNamespace(store=Store(), tenants=tenants, tell=told.append)
+    ForeignIngresses(cast("Any", machine)).hostnames_moved({"acme"})
+    assert told == [{"acme"}]
+    known, store = Tenants(), Store()
+    store.put(
+        Ref(kinds.TENANT_POLICY.name, "acme-a", names.POLICY_NAME),
+        Observed(1, "u", b"", PolicyFacts("acme", "u", 1, b"", (), hostnames=(".acme.test",))),
+    )
+    known.follow(store)
+    assert known.names_moved() == {"acme"}
+    assert known.names_moved() == set()

@@ -4,7 +4,7 @@ The machine calls each concern in the order of their list. It knows none of them
 do not know each other.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -103,8 +103,8 @@ class Concern:
     def namespace_gone(self, tenant: str) -> None:
         """Take that a namespace of a tenant is gone."""
 
-    def hostnames_moved(self) -> None:
-        """Take that somebody has host names in force, or lost some."""
+    def hostnames_moved(self, tenants: Collection[str]) -> None:
+        """Take that tenants came to have host names in force, or lost some."""
 
     # --- what is done for a tenant ------------------------------------------------------------
 

@@ -194,9 +194,9 @@ class Engine:
         tenants.follow(self.machine.store)
         for rival in tenants.displaced():
             self.machine.read_again(rival)
-        if tenants.names_moved():
+        if moved := tenants.names_moved():
             for concern in self.concerns:
-                concern.hostnames_moved()
+                concern.hostnames_moved(moved)
 
     # --- work -------------------------------------------------------------------------------
 

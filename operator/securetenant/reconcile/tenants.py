@@ -206,7 +206,7 @@ class Tenants:
         """Tenants by whom they name as a peer, whether they were read already or not."""
         self._hostnames = Hostnames()
         self._displaced: set[str] = set()
-        self._names_moved = False
+        self._names_moved: set[str] = set()
         self.unread: set[str] = set()
         """Tenants that were seen and not read yet: nobody knows what they ask for."""
 
@@ -366,9 +366,9 @@ class Tenants:
         """Return the tenants that have a host name in force."""
         return self._hostnames.holders(host)
 
-    def names_moved(self) -> bool:
-        """Tell, once, whether somebody came to have a host name in force, or lost one."""
-        found, self._names_moved = self._names_moved, False
+    def names_moved(self) -> set[str]:
+        """Return, once, who came to have a host name in force, or lost one."""
+        found, self._names_moved = self._names_moved, set()
         return found
 
     def displaced(self) -> set[str]:
@@ -379,7 +379,7 @@ class Tenants:
     def follow(self, store: Store) -> None:
         """Take what changed about host names in TenantPolicies."""
         for tenant, before, after in store.served():
-            self._names_moved = True
+            self._names_moved.add(tenant)
             self._displaced |= self._hostnames.observe(tenant, before, after)
 
     def settle(self, name: str, store: Store) -> None:
@@ -395,7 +395,7 @@ class Tenants:
             wanted = record.units[namespace].wanted
             if expected.differs(wanted, wanted.policy, store.inside(namespace)):
                 return
-        self._names_moved = True
+        self._names_moved.add(name)
         self._displaced |= self._hostnames.settle(name)
 
     # --- peers ------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Ingresses from before: how they join the work of the machine."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from securetenant.api import kinds
 from securetenant.api.objects import Body, Ref
@@ -31,9 +31,12 @@ class ForeignIngresses(Concern):
     def _gone(self, ref: Ref, version: int) -> None:
         self._machine.tell(self._ingresses.gone(ref, version))
 
-    def hostnames_moved(self) -> None:
-        """What was said of a tenant may name another holder now, or none."""
-        self._machine.tell(self._ingresses.named())
+    def hostnames_moved(self, tenants: Collection[str]) -> None:
+        """Ingresses of these may serve names that are not theirs any more.
+
+        And what was said of others may name another holder now, or none.
+        """
+        self._machine.tell(self._ingresses.named() | {*tenants})
 
     def statements(self, name: str, record: Record) -> Iterable[Statement]:
         """Say what serves names that the tenant may not have; an event says so once."""
