@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from securetenant.plan.hostnames import Claim, Hostnames
+from securetenant.plan.hostnames import Hostnames, NameRequest
 
 TENANTS = ["red", "blue", "green"]
 OLD, NEW = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
@@ -16,7 +16,7 @@ ends = labels.map(lambda found: "." + ".".join(found))
 claims = st.one_of(
     st.none(),
     st.builds(
-        Claim,
+        NameRequest,
         st.sampled_from([OLD, NEW]),
         st.lists(ends, max_size=3, unique=True).map(tuple),
     ),
@@ -34,9 +34,11 @@ def overlapping(some: Iterable[str], others: Iterable[str]) -> bool:
 
 
 @given(histories)
-def test_no_two_tenants_have_overlapping_ends(history: list[tuple[str, Claim | None]]) -> None:
+def test_no_two_tenants_have_overlapping_ends(
+    history: list[tuple[str, NameRequest | None]],
+) -> None:
     """And while nobody has anything in force, nobody gives way but to an older claim."""
-    index, last = Hostnames(), dict[str, Claim]()
+    index, last = Hostnames(), dict[str, NameRequest]()
     for tenant, claim in history:
         index.put(tenant, claim)
         last.pop(tenant, None)
@@ -56,9 +58,9 @@ def test_no_two_tenants_have_overlapping_ends(history: list[tuple[str, Claim | N
 
 @given(histories, st.sampled_from(TENANTS), claims)
 def test_whoever_gains_or_loses_by_a_claim_is_told(
-    history: list[tuple[str, Claim | None]], tenant: str, claim: Claim | None
+    history: list[tuple[str, NameRequest | None]], tenant: str, claim: NameRequest | None
 ) -> None:
-    index, last = Hostnames(), dict[str, Claim | None]()
+    index, last = Hostnames(), dict[str, NameRequest | None]()
     for each, earlier in history:
         index.put(each, earlier)
         last[each] = earlier
@@ -78,17 +80,17 @@ class World:
 
     def __init__(self) -> None:
         self.names = Hostnames()
-        self.claims: dict[str, Claim] = {}
+        self.claims: dict[str, NameRequest] = {}
         self.policies: dict[tuple[str, str], frozenset[str]] = {}
         self.scopes: dict[str, frozenset[str]] = {}
         self.flying: list[tuple[str, str, frozenset[str]]] = []
         """Writes that are under way, each by the scope of its time."""
 
-    def ask(self, tenant: str, claim: Claim) -> None:
+    def ask(self, tenant: str, claim: NameRequest) -> None:
         self.claims[tenant] = claim
         self.names.put(tenant, claim)
 
-    def change(self, tenant: str, claim: Claim) -> None:
+    def change(self, tenant: str, claim: NameRequest) -> None:
         """Change a spec, have it read, and begin to write."""
         self.ask(tenant, claim)
         self.read(tenant)
@@ -147,7 +149,7 @@ class World:
         for tenant, claim in self.claims.items():
             self.names.put(tenant, claim)
 
-    def do(self, step: str, tenant: str, claim: Claim, namespace: str, number: int) -> None:
+    def do(self, step: str, tenant: str, claim: NameRequest, namespace: str, number: int) -> None:
         match step:
             case "change":
                 self.change(tenant, claim)
@@ -178,7 +180,7 @@ steps = st.lists(
     st.tuples(
         st.sampled_from(KINDS),
         st.sampled_from(TENANTS[:2]),
-        st.builds(Claim, st.sampled_from([OLD, NEW]), few),
+        st.builds(NameRequest, st.sampled_from([OLD, NEW]), few),
         st.sampled_from(["one", "two"]),
         st.integers(0, 2),
     ),
@@ -189,7 +191,7 @@ steps = st.lists(
 
 @given(steps)
 def test_at_no_moment_do_two_tenants_have_overlapping_names_in_force(
-    history: list[tuple[str, str, Claim, str, int]],
+    history: list[tuple[str, str, NameRequest, str, int]],
 ) -> None:
     """S5: age took names away from a tenant that had them in force, retained ones too."""
     world = World()
@@ -205,11 +207,11 @@ def test_a_name_that_is_in_force_stays_where_it_is_over_a_restart(
     """S5: whoever has it in force keeps it, however old the others are."""
     world = World()
     first, *others = order
-    world.ask(first, Claim(NEW, (".a",)))
+    world.ask(first, NameRequest(NEW, (".a",)))
     world.read(first)
     world.put(first, "one", world.scopes[first])
     for each in others:
-        world.ask(each, Claim(OLD, (".x.a",)))
+        world.ask(each, NameRequest(OLD, (".x.a",)))
     for each in (*reads, *order):
         world.read(each)
         assert world.names.taken(first, [".a"]) == {}
@@ -220,12 +222,12 @@ def test_a_name_that_is_in_force_stays_where_it_is_over_a_restart(
 def test_a_retained_name_is_free_when_its_last_tenant_policy_is_gone() -> None:
     """S5: a deleted SecureTenant loses its names to the next one that asks."""
     world = World()
-    world.ask("red", Claim(OLD, (".a",)))
+    world.ask("red", NameRequest(OLD, (".a",)))
     world.read("red")
     for each in ("one", "two"):
         world.put("red", each, world.scopes["red"])
     world.gone("red")
-    world.ask("blue", Claim(NEW, (".b.a",)))
+    world.ask("blue", NameRequest(NEW, (".b.a",)))
     world.read("blue")
     assert world.names.taken("blue", [".b.a"]) == {".b.a": "red"}
     world.remove("red", "one")
@@ -237,12 +239,12 @@ def test_a_retained_name_is_free_when_its_last_tenant_policy_is_gone() -> None:
 def test_a_name_is_handed_over_when_nothing_of_it_can_be_written_any_more() -> None:
     """S5: a write that is under way may land after the name was given up."""
     world = World()
-    world.ask("red", Claim(OLD, (".a",)))
+    world.ask("red", NameRequest(OLD, (".a",)))
     world.read("red")
     world.write("red", "one")
-    world.ask("red", Claim(OLD, ()))
+    world.ask("red", NameRequest(OLD, ()))
     world.read("red")
-    world.ask("blue", Claim(NEW, (".a",)))
+    world.ask("blue", NameRequest(NEW, (".a",)))
     world.read("blue")
     assert world.scopes["blue"] == frozenset()
     world.land(0)
@@ -258,8 +260,8 @@ def test_of_two_that_have_a_name_from_before_one_gives_way(end: str) -> None:
     names = Hostnames()
     names.observe("red", (), [".a"])
     names.observe("blue", (), [end])
-    names.put("red", Claim(NEW, (".a",)))
-    names.put("blue", Claim(OLD, (end,)))
+    names.put("red", NameRequest(NEW, (".a",)))
+    names.put("blue", NameRequest(OLD, (end,)))
     assert names.taken("red", [".a"]) == {".a": "blue"}
     assert names.taken("blue", [end]) == {}
     names.forget("red")
@@ -270,7 +272,7 @@ def test_a_narrower_part_of_what_a_tenant_has_is_its_own() -> None:
     """Nobody older can come between."""
     names = Hostnames()
     names.observe("red", (), [".a"])
-    names.put("blue", Claim(OLD, (".x.a",)))
-    names.put("red", Claim(NEW, (".x.a",)))
+    names.put("blue", NameRequest(OLD, (".x.a",)))
+    names.put("red", NameRequest(NEW, (".x.a",)))
     assert names.taken("red", [".x.a"]) == {}
     assert names.taken("blue", [".x.a"]) == {".x.a": "red"}

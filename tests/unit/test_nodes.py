@@ -13,7 +13,7 @@ from securetenant.api.nodes import Effect, SettingsNodes, TenantNodes
 from securetenant.api.objects import Ref
 from securetenant.concerns.nodes.nodes import Nodes, Surroundings
 from securetenant.plan import nodes, pods
-from securetenant.plan.nodes import Claims, Marks, Standing, Taint
+from securetenant.plan.nodes import Marks, NodeRequests, Standing, Taint
 from securetenant.reconcile.errors import ConflictError, RefusedError
 from securetenant.reconcile.node_book import NodeBook
 from securetenant.status import placement
@@ -140,7 +140,7 @@ def asked(**fields: Any) -> TenantNodes:
 
 
 def test_claims_are_found_by_name_and_by_labels_and_forgotten() -> None:
-    claims = Claims()
+    claims = NodeRequests()
     by_label = asked(selector={"matchLabels": {POOL: "own"}})
     assert claims.put("acme", by_label)
     assert not claims.put("acme", by_label)

@@ -6,7 +6,7 @@ import pytest
 
 from securetenant.api import names
 from securetenant.plan import drift, ownership
-from securetenant.plan.drift import Marks
+from securetenant.plan.drift import NamespaceMarks
 from securetenant.plan.ownership import NamespaceFacts
 
 
@@ -94,13 +94,13 @@ def test_differences_name_the_fields_in_order() -> None:
 )
 def test_only_our_keys_of_a_namespace_are_compared(observed: dict[str, str], differs: bool) -> None:
     """Other tools may label namespaces, but not with our keys."""
-    wanted = Marks({"securetenant.io/tenant": "t"}, {})
+    wanted = NamespaceMarks({"securetenant.io/tenant": "t"}, {})
     assert drift.namespace_differs(wanted, NamespaceFacts(observed, {}, False)) is differs
 
 
 def test_consent_that_was_used_is_removed() -> None:
     """Left on the namespace it would be consent to the next taker."""
-    wanted = Marks({}, {})
+    wanted = NamespaceMarks({}, {})
     assert drift.namespace_differs(wanted, NamespaceFacts({}, {names.ADOPT_ANNOTATION: "t"}, False))
     body = {
         "kind": "Namespace",

@@ -28,7 +28,7 @@ class Condition(Model):
     """When the status last changed."""
 
 
-class Standing(Model):
+class ObservedStatus(Model):
     """How something stands."""
 
     observed_generation: Annotated[int, Field(json_schema_extra={"format": "int64"})] | None = None
@@ -54,7 +54,7 @@ class NamespaceCount(Model):
     """Both in one, like 3/3."""
 
 
-class TenantStatus(Standing):
+class TenantStatus(ObservedStatus):
     """What the operator has seen."""
 
     namespaces: NamespaceCount | None = None

@@ -16,7 +16,7 @@ from securetenant.api.nodes import SettingsNodes
 from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, Rule, listed, snake
 from securetenant.api.securetenant import TenantSpec
-from securetenant.api.status import Standing
+from securetenant.api.status import ObservedStatus
 from securetenant.api.workloads import Workloads
 
 # Models below have a field of the module's name.
@@ -418,7 +418,7 @@ class FormerName(Model):
     """When the namespace was seen to be gone. Absent while it is there."""
 
 
-class SettingsStatus(Standing):
+class SettingsStatus(ObservedStatus):
     """What the operator has seen, and what it deleted."""
 
     teardowns: (

@@ -16,14 +16,14 @@ _PLAIN = re.compile(r"[\w.:/@+-]*")
 """A name that nobody takes for anything but one."""
 
 
-class Marks(NamedTuple):
+class NamespaceMarks(NamedTuple):
     """Labels and annotations that a namespace should have."""
 
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
 
 
-def namespace_differs(wanted: Marks, observed: NamespaceFacts) -> bool:
+def namespace_differs(wanted: NamespaceMarks, observed: NamespaceFacts) -> bool:
     """Tell whether one of our marks is missing, changed, or there without being wanted."""
     if any(observed.labels.get(key) != value for key, value in wanted.labels.items()):
         return True

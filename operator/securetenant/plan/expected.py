@@ -6,7 +6,7 @@ from typing import NamedTuple
 from securetenant.api import kinds, names, status
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.plan import drift, ownership
-from securetenant.plan.drift import Marks
+from securetenant.plan.drift import NamespaceMarks
 from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts, QuotaFacts
 
 Inside = Mapping[Ref, Observed]
@@ -17,7 +17,7 @@ class Expected(NamedTuple):
     """The expectation for one namespace of one tenant."""
 
     namespace: Ref
-    marks: Marks
+    marks: NamespaceMarks
     """Of the namespace, apart from ready-for."""
     digests: Mapping[Ref, bytes]
     """By object, in the order in which they are made."""
@@ -48,7 +48,7 @@ def expect(manifests: Iterable[Manifest], known: Known | None = None) -> Expecte
     known = {} if known is None else known
     return Expected(
         first.ref,
-        Marks(metadata["labels"], metadata.get("annotations", {})),
+        NamespaceMarks(metadata["labels"], metadata.get("annotations", {})),
         {ref: _digest(body, known) for ref, body in rest},
     )
 
@@ -192,7 +192,7 @@ def _namespace_differs(expected: Expected, inside: Inside, *, ready: bool) -> bo
         annotations = {}
     if ready or names.READY_FOR_LABEL in observed.facts.labels:
         labels[names.READY_FOR_LABEL] = policy_uid(expected, inside)
-    return drift.namespace_differs(Marks(labels, annotations), observed.facts)
+    return drift.namespace_differs(NamespaceMarks(labels, annotations), observed.facts)
 
 
 def policy_facts(expected: Expected, inside: Inside) -> PolicyFacts | None:

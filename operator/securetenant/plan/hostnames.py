@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 
-class Claim(NamedTuple):
+class NameRequest(NamedTuple):
     """What a tenant asks for."""
 
     created: str
@@ -68,7 +68,7 @@ class Hostnames:
     """What tenants ask for, and what they have."""
 
     def __init__(self) -> None:
-        self._claims: dict[str, Claim] = {}
+        self._claims: dict[str, NameRequest] = {}
         self._asked = _Index()
         self._held = _Index()
         self._count: Counter[tuple[str, str]] = Counter()
@@ -80,7 +80,7 @@ class Hostnames:
 
     # --- what changes -----------------------------------------------------------------------
 
-    def put(self, tenant: str, claim: Claim | None) -> set[str]:
+    def put(self, tenant: str, claim: NameRequest | None) -> set[str]:
         """Take a tenant's claim, or its end; return the other tenants whom the change concerns."""
         before = self._claims.get(tenant)
         if before == claim:

@@ -53,7 +53,7 @@ def observe(body: Body) -> NodeFacts:
     )
 
 
-class Claims:
+class NodeRequests:
     """Which tenants ask for a node: indexed, so that a node is not held against every tenant."""
 
     def __init__(self) -> None:

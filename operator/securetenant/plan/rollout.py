@@ -20,7 +20,7 @@ _SMALL = 8
 """A wave of this size is never too large."""
 
 
-class Standing(enum.Enum):
+class Health(enum.Enum):
     """How a tenant stands."""
 
     READY = enum.auto()

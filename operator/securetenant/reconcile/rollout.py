@@ -7,7 +7,7 @@ from securetenant.api import names, status
 from securetenant.api.objects import Body
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.plan import rollout
-from securetenant.plan.rollout import Situation, Standing
+from securetenant.plan.rollout import Health, Situation
 from securetenant.reconcile.tenants import Record, what_people_change
 from securetenant.status import conditions
 from securetenant.status.settings import Progress
@@ -71,15 +71,15 @@ class Rollout:
         self._witnesses = {
             name
             for name, record in records.items()
-            if (found := standing(record)) is Standing.READY
+            if (found := standing(record)) is Health.READY
             # Changed again before it was done: it counts as it stood before the first change.
-            or (found is Standing.WORKING and name in self._witnesses)
+            or (found is Health.WORKING and name in self._witnesses)
         } & {name for name, record in records.items() if not record.is_suspended}
         self._target, self._held = target, {}
         self._casualties = {
             name
             for name in (self._casualties | self._harmed.keys()) & records.keys()
-            if standing(records[name]) is Standing.UNHEALTHY
+            if standing(records[name]) is Health.UNHEALTHY
         }
         self._moved, self._working, self._harmed = set(), set(), {}
         self.waiting = {name for name, record in records.items() if self._waits(name, record)}
@@ -212,9 +212,9 @@ class Rollout:
         found = standing(record)
         self._working.discard(name)
         self._harmed.pop(name, None)
-        if found is Standing.WORKING:
+        if found is Health.WORKING:
             self._working.add(name)
-        elif found is Standing.UNHEALTHY:
+        elif found is Health.UNHEALTHY:
             self._harmed[name] = reasons(record)[0]
         return before != (name in self._working, name in self._harmed)
 
@@ -267,12 +267,12 @@ class Rollout:
         )
 
 
-def standing(record: Record) -> Standing:
+def standing(record: Record) -> Health:
     """Tell how a tenant stands; what holds for the platform as a whole does not count."""
     found = reasons(record)
     if any(map(conditions.is_stalled, found)):
-        return Standing.UNHEALTHY
-    return Standing.WORKING if found or record.follows is None else Standing.READY
+        return Health.UNHEALTHY
+    return Health.WORKING if found or record.follows is None else Health.READY
 
 
 def reasons(record: Record) -> list[str]:

@@ -19,7 +19,7 @@ from securetenant.desired.peers import Agreement, Declaration
 from securetenant.desired.scope import Scope
 from securetenant.plan import claim, expected, ledger, restrictions, shares
 from securetenant.plan.expected import Expected, Known
-from securetenant.plan.hostnames import Claim, Hostnames
+from securetenant.plan.hostnames import Hostnames, NameRequest
 from securetenant.plan.ledger import Part
 from securetenant.plan.ownership import Observed, PolicyFacts, QuotaFacts
 from securetenant.plan.resting import Gives, given
@@ -851,10 +851,10 @@ def _no_pod_fits(found: tuple[TooSmall, ...]) -> Finding:
     return Finding(type=status.QUOTA_ENFORCED, reason=status.SHARE_TOO_SMALL, message=message)
 
 
-def _claim(body: Body) -> Claim:
+def _claim(body: Body) -> NameRequest:
     """Return the host names that a SecureTenant asks for, whether its spec is good or not."""
     ends = [each for each in _listed(body, "workloads", "hostnames") if isinstance(each, str)]
-    return Claim(str(body["metadata"].get("creationTimestamp", "")), tuple(sorted(set(ends))))
+    return NameRequest(str(body["metadata"].get("creationTimestamp", "")), tuple(sorted(set(ends))))
 
 
 def _named(body: Body) -> frozenset[str]:

@@ -11,7 +11,7 @@ from securetenant.api import kinds, names, objects
 from securetenant.api.nodes import EFFECTS, Effect, SettingsNodes, TenantNodes
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.plan import drift, nodes, pods
-from securetenant.plan.nodes import Assignment, Claims, Marks, NodeFacts, Standing
+from securetenant.plan.nodes import Assignment, Marks, NodeFacts, NodeRequests, Standing
 from securetenant.plan.pods import DaemonFacts, PodFacts
 from securetenant.reconcile.errors import ConflictError, MissingError, RefusedError
 from securetenant.reconcile.node_book import Change, NodeBook
@@ -110,7 +110,7 @@ class Nodes:
         """Whether what is taken is the answer to a request of its own, which wakes nothing."""
         self._concerned: defaultdict[str, set[str]] = defaultdict(set)
         """Nodes by the tenants that they concern."""
-        self._claims = Claims()
+        self._claims = NodeRequests()
         self._daemons: tuple[DaemonFacts, ...] = ()
         self._strays: dict[str, Strays] = {}
         book.follow(self._follow)
