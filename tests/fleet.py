@@ -1,6 +1,6 @@
 """The whole operator in a cluster that lives in memory, for tests of the engine and of concerns.
 
-It is told what tests change by the methods here. Of what it deletes itself it knows by the answer.
+Tests say what they change by the methods here. What it deletes itself it knows by the answer.
 """
 
 import asyncio

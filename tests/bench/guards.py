@@ -35,7 +35,7 @@ class Row(NamedTuple):
     path: str
     body: Any
     unguarded: Any = None
-    """What is sent where nothing mends it, if that is something else."""
+    """What is sent where nothing completes it, if that is something else."""
 
 
 def requests(mine: str) -> list[Row]:
@@ -69,12 +69,12 @@ def requests(mine: str) -> list[Row]:
 
 
 def pods(mine: str, suffix: str = "") -> list[Row]:
-    """Return a pod that needs nothing, and one that is mended."""
+    """Return a pod that needs nothing, and one that is completed."""
     path = f"/api/v1/namespaces/{mine}/pods"
     plain = {"metadata": {"name": "new"}, "spec": {"containers": [{"name": "c", "image": "app:1"}]}}
     return [
         Row(f"pod that needs nothing, in a tenant's namespace{suffix}", "member", path, _pod()),
-        Row(f"pod that is mended, in a tenant's namespace{suffix}", "member", path, plain, _pod()),
+        Row(f"pod to complete, in a tenant's namespace{suffix}", "member", path, plain, _pod()),
     ]
 
 

@@ -44,7 +44,7 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    # Here and not in a mark: it asks apt, which whoever only collects tests has no use for.
+    # Here and not in a mark: it asks apt, which is of no use to those who only collect tests.
     if lacking := debian_base.missing():
         pytest.skip(lacking)
     folder = tmp_path_factory.mktemp("images")

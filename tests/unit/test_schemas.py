@@ -118,7 +118,7 @@ def test_without_its_crd_no_settings_are_relied_on_until_all_is_seen_again() -> 
     assert platform.settings is not None
     lacking = changed(lambda version: spec_of(version)["properties"].pop("bounds"))
     assert platform.take_crd(SETTINGS, lacking)
-    assert not platform.take_crd(SETTINGS, lacking), "it is no news"
+    assert not platform.take_crd(SETTINGS, lacking), "nothing changed"
     platform.take_settings(seen(settings()))
     assert platform.settings is None
     assert "spec.bounds" in platform.settings_problem

@@ -7,7 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
+from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Ref
+from securetenant.reconcile.concern import Watch
+from securetenant.reconcile.machine import Machine
 
 
 class Reduced(Protocol):
@@ -105,3 +108,14 @@ def _discard(index: defaultdict[K, set[Ref]], key: K, ref: Ref) -> None:
     index[key].discard(ref)
     if not index[key]:
         del index[key]
+
+
+def watch(machine: Machine, watched: Watched, kind: Kind, selector: str = "") -> Watch:
+    """Return a watch by which ``watched`` follows a kind, and tenants are told what it changes."""
+    return Watch(
+        kind=kind,
+        selector=selector,
+        seen=lambda ref, body: machine.tell(watched.seen(ref, body)),
+        gone=lambda ref, version: machine.tell(watched.gone(ref, version)),
+        known=watched.refs,
+    )

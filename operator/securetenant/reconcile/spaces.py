@@ -101,7 +101,7 @@ class Spaces:
         return not outcome.ready
 
     def _look(self, key: Key, unit: Unit) -> None:
-        """See how a namespace stands in which nothing is written now."""
+        """Judge a namespace to which nothing is written now."""
         outcome = self._machine.writer.judge(unit.scope, unit.wanted)
         if outcome.pending and not outcome.message:
             # Nobody is at work on it, so it is named.

@@ -165,9 +165,11 @@ class Turns:
 
     def unstored(self, namespaces: Iterable[str]) -> Finding | None:
         """Say which namespaces are not let go of, since the status cannot be stored."""
+        if not self._trouble:
+            return None
         book = self._machine.resting.book
         left = sorted(each for each in namespaces if book.is_unsaved(each))
-        if not self._trouble or not left:
+        if not left:
             return None
         message = (
             f"Not let go of yet: {conditions.listed(left)}. Who had a name is stored first, and the"

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from securetenant.api import kinds, names, status
-from securetenant.api.objects import Body, Ref
+from securetenant.api.objects import Ref
 from securetenant.concerns.bindings.bindings import Bindings, removed
+from securetenant.reconcile import foreign
 from securetenant.reconcile.concern import Concern, Prepared, Watch
 from securetenant.reconcile.machine import Machine
 from securetenant.reconcile.tenants import Record
@@ -20,21 +21,11 @@ class ForeignBindings(Concern):
 
     def watches(self) -> Sequence[Watch]:
         """Follow those without our label."""
-        watch = Watch(
-            kind=kinds.ROLE_BINDING,
-            selector=names.FOREIGN_SELECTOR,
-            seen=self.seen,
-            gone=self._gone,
-            known=self._bindings.refs,
+        return (
+            foreign.watch(
+                self._machine, self._bindings, kinds.ROLE_BINDING, names.FOREIGN_SELECTOR
+            ),
         )
-        return (watch,)
-
-    def seen(self, ref: Ref, body: Body) -> None:
-        """Take one as it now is."""
-        self._machine.tell(self._bindings.seen(ref, body))
-
-    def _gone(self, ref: Ref, version: int) -> None:
-        self._machine.tell(self._bindings.gone(ref, version))
 
     def namespace_changed(self, namespace: str) -> None:
         """Its ServiceAccounts may be somebody else's now."""

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from securetenant.api import kinds
-from securetenant.api.objects import Body, Ref
 from securetenant.concerns.ingresses.ingresses import Ingresses
+from securetenant.reconcile import foreign
 from securetenant.reconcile.concern import Concern, Watch
 from securetenant.reconcile.machine import Machine
 from securetenant.reconcile.tenants import Record
@@ -20,16 +20,7 @@ class ForeignIngresses(Concern):
 
     def watches(self) -> Sequence[Watch]:
         """Follow all of them."""
-        watch = Watch(
-            kind=kinds.INGRESS, seen=self._seen, gone=self._gone, known=self._ingresses.refs
-        )
-        return (watch,)
-
-    def _seen(self, ref: Ref, body: Body) -> None:
-        self._machine.tell(self._ingresses.seen(ref, body))
-
-    def _gone(self, ref: Ref, version: int) -> None:
-        self._machine.tell(self._ingresses.gone(ref, version))
+        return (foreign.watch(self._machine, self._ingresses, kinds.INGRESS),)
 
     def hostnames_moved(self, tenants: Collection[str]) -> None:
         """Ingresses of these may serve names that are not theirs any more.

@@ -22,7 +22,7 @@ _WATCHED = (
     (kinds.CLUSTER_ROLE_BINDING, ""),
 )
 _MUTATING = (kinds.MUTATING_POLICY, kinds.MUTATING_BINDING)
-"""The half of the policies that mends pods, where the API server knows such policies."""
+"""The policies that fill in what pods leave out, where the API server knows that kind."""
 
 
 class Policies(Concern):

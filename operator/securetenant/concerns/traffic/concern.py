@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from securetenant.api import kinds, names, status
-from securetenant.api.objects import Body, Ref
 from securetenant.concerns.traffic.traffic import Closed, Traffic
 from securetenant.plan.traffic import Reach
+from securetenant.reconcile import foreign
 from securetenant.reconcile.concern import Concern, Prepared, Watch
 from securetenant.reconcile.machine import Machine
 from securetenant.reconcile.tenants import Record
@@ -21,20 +21,11 @@ class ForeignPolicies(Concern):
 
     def watches(self) -> Sequence[Watch]:
         """Follow those without our label."""
-        watch = Watch(
-            kind=kinds.NETWORK_POLICY,
-            selector=names.FOREIGN_SELECTOR,
-            seen=self._seen,
-            gone=self._gone,
-            known=self._traffic.refs,
+        return (
+            foreign.watch(
+                self._machine, self._traffic, kinds.NETWORK_POLICY, names.FOREIGN_SELECTOR
+            ),
         )
-        return (watch,)
-
-    def _seen(self, ref: Ref, body: Body) -> None:
-        self._machine.tell(self._traffic.seen(ref, body))
-
-    def _gone(self, ref: Ref, version: int) -> None:
-        self._machine.tell(self._traffic.gone(ref, version))
 
     def namespace_changed(self, namespace: str) -> None:
         """Its pods may be somebody else's now."""
