@@ -166,3 +166,29 @@ def test_an_ingress_whose_host_name_the_tenant_gave_up_is_named(admin: Api, read
     settled(admin, "shrink")
     ask(admin, "shrink", ".shrink.test")
     wait_for(lambda: policies(admin, "shrink") is None, what="the condition to forget it")
+
+
+def test_a_name_that_is_written_into_a_retained_namespace_is_taken_out_again(
+    admin: Api, breaker: Api, ready: Ready
+) -> None:
+    """Nothing is repaired there, so a thief of the operator's token left a name behind."""
+    both = [{"name": "forger-1"}, {"name": "forger-2"}]
+    ready(tenant("forger", namespaces=both, workloads={"hostnames": [".forger.test"]}))
+    ready(asking("wronged", ".wronged.test"))
+    ready(tenant("forger", namespaces=both[:1], workloads={"hostnames": [".forger.test"]}))
+
+    def retained() -> Any:
+        found = admin.get(kinds.NAMESPACE, "forger-2")
+        return found["metadata"]["labels"].get(names.STATE_LABEL) == names.RETAINED
+
+    wait_for(retained, what="the namespace to be retained")
+    forged = {"spec": {"workloads": {"hostnames": [".forger.test", ".www.wronged.test"]}}}
+    breaker.patch(kinds.TENANT_POLICY, names.POLICY_NAME, forged, "forger-2").ok()
+
+    def there() -> Any:
+        policy = admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, "forger-2")
+        return policy["spec"]["workloads"]["hostnames"]
+
+    wait_for(lambda: there() == [".forger.test"], what="the name to be taken out")
+    settled(admin, "wronged")
+    assert in_force(admin, "wronged") == [".wronged.test"]

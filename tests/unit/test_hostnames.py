@@ -276,3 +276,21 @@ def test_a_narrower_part_of_what_a_tenant_has_is_its_own() -> None:
     names.put("red", NameRequest(NEW, (".x.a",)))
     assert names.taken("red", [".x.a"]) == {}
     assert names.taken("blue", [".x.a"]) == {".x.a": "red"}
+
+
+def test_a_name_that_somebody_wrote_into_a_retained_namespace_takes_it_from_nobody() -> None:
+    """Age decided between two that have one name, so an older tenant's copy of it won."""
+    names = Hostnames()
+    names.put("red", NameRequest(NEW, (".a",)))
+    names.put("blue", NameRequest(OLD, ()))
+    names.give("red", [".a"])
+    names.observe("red", (), [".a"])
+    names.observe("blue", (), [".x.a", ".b"])
+    assert names.taken("red", [".a"]) == {}
+    assert names.stray("blue", [".x.a", ".b"]) == {".x.a"}
+    assert names.stray("red", [".a"]) == set()
+    # What was retained with a name that nobody else was given keeps it.
+    names.observe("blue", (), [".c"])
+    names.put("red", NameRequest(NEW, (".a", ".c")))
+    assert names.taken("red", [".c"]) == {".c": "blue"}
+    assert names.stray("blue", [".c"]) == set()

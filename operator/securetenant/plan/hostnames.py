@@ -73,7 +73,7 @@ class Hostnames:
         self._held = _Index()
         self._count: Counter[tuple[str, str]] = Counter()
         """How many TenantPolicies hold an end of a tenant, and one more for what it was given."""
-        self._given: defaultdict[str, set[str]] = defaultdict(set)
+        self._given = _Index()
         """What each was given; it may be written at any moment."""
         self._wanted: dict[str, frozenset[str]] = {}
         """What each was given last."""
@@ -112,27 +112,26 @@ class Hostnames:
         """
         self._wanted[tenant] = frozenset(ends)
         concerned: set[str] = set()
-        for end in self._wanted[tenant] - self._given.get(tenant, set()):
-            self._given[tenant].add(end)
+        for end in self._wanted[tenant] - self._given.ends(tenant):
+            self._given.add(tenant, end)
             concerned |= self._hold(tenant, end)
         return concerned
 
     def is_settled(self, tenant: str) -> bool:
         """Tell whether a tenant was given no more than it was given last."""
-        return self._given.get(tenant, set()) == self._wanted.get(tenant, frozenset())
+        return self._given.ends(tenant) == self._wanted.get(tenant, frozenset())
 
     def settle(self, tenant: str) -> set[str]:
         """Record that only what was given last is still written; return whom that concerns."""
         concerned: set[str] = set()
-        for end in self._given.get(tenant, set()) - self._wanted.get(tenant, frozenset()):
-            self._given[tenant].discard(end)
+        for end in self._given.ends(tenant) - self._wanted.get(tenant, frozenset()):
+            self._given.drop(tenant, end)
             concerned |= self._let_go(tenant, end)
         return concerned
 
     def forget(self, tenant: str) -> set[str]:
         """Record that a SecureTenant is gone; its TenantPolicies go on holding its names."""
         concerned = self.put(tenant, None) | self.give(tenant, ()) | self.settle(tenant)
-        self._given.pop(tenant, None)
         self._wanted.pop(tenant, None)
         return concerned
 
@@ -147,6 +146,20 @@ class Hostnames:
                 found[end] = owner
         return found
 
+    def stray(self, tenant: str, ends: Iterable[str]) -> set[str]:
+        """Return ends that were not given to a tenant, and of which another was given some part.
+
+        No tenant is given what another has, so somebody else wrote them.
+        """
+        own = self._given.ends(tenant)
+        return {
+            end
+            for end in ends
+            if end not in own
+            and not any(wider in own for wider in _wider(end))
+            and self._given.overlapping(end) - {tenant}
+        }
+
     def holders(self, host: str) -> set[str]:
         """Return the tenants that have the name itself in force."""
         return {each for end in _wider(f".{host}") for each in self._held.at(end)}
@@ -156,8 +169,11 @@ class Hostnames:
         mine = self._held.ends(tenant)
         has_it = end in mine or any(wider in mine for wider in _wider(end))
         if holders:
-            # Two that have it at once were there before this rule: one of them gives way.
-            return min((holders | {tenant}) if has_it else holders, key=self._age)
+            # Two that have it at once: one was there before this rule, or somebody else wrote it.
+            # What was given stays, else the younger gives way.
+            given = self._given.overlapping(end)
+            rivals = (holders | {tenant}) if has_it else holders
+            return min(rivals, key=lambda each: (each not in given, self._age(each)))
         if has_it:
             return tenant
         return min(self._asked.overlapping(end) | {tenant}, key=self._age)

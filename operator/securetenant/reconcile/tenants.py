@@ -1,7 +1,7 @@
 """The tenants that are known: their specs as last seen, and how their namespaces stand."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -361,6 +361,10 @@ class Tenants:
             return False
         now = _is_owned(name, record.uid, namespace, unit.scope.settings, store, self._gives)
         return now != (namespace in record.own)
+
+    def stray(self, name: str, ends: Iterable[str]) -> set[str]:
+        """Return host names that a tenant has where nothing is repaired, and another was given."""
+        return self._hostnames.stray(name, ends)
 
     def holders(self, host: str) -> set[str]:
         """Return the tenants that have a host name in force."""

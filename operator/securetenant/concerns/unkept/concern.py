@@ -21,6 +21,7 @@ class Restrictions(Concern):
             meter=machine.meter,
             store=machine.store,
             writer=machine.writer,
+            stray=machine.tenants.stray,
         )
 
     def works(self) -> Mapping[str, Work]:

@@ -4,6 +4,7 @@ They were retained, or their tenant is being deleted, or its spec was refused be
 read a good one. Nothing is repaired or given there. A lockdown and a withdrawn grant are applied.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from securetenant.api import access, kinds, names
@@ -22,7 +23,17 @@ from securetenant.reconcile.unit import Writer
 class Unkept:
     """Applies what takes away, and only that."""
 
-    def __init__(self, *, cluster: Cluster, meter: Meter, store: Store, writer: Writer) -> None:
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        meter: Meter,
+        store: Store,
+        writer: Writer,
+        stray: Callable[[str, Iterable[str]], set[str]],
+    ) -> None:
+        """``stray`` returns which host names of a tenant another one was given."""
+        self._stray = stray
         self._cluster = cluster
         self._meter = meter
         self._store = store
@@ -51,7 +62,21 @@ class Unkept:
                 await self._writer.lock(namespace, lockdown)
         if grants is not None:
             await self._withdraw_grants(namespace, grants, settings, failures)
+        with failures.collect(Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME)):
+            await self._take_hostnames(name, namespace)
         failures.throw()
+
+    async def _take_hostnames(self, tenant: str, namespace: str) -> None:
+        """Take out host names that another tenant was given: somebody else wrote them here."""
+        ref = Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME)
+        known = self._store.get(ref)
+        if known is None or not isinstance(known.facts, PolicyFacts):
+            return
+        stray = self._stray(tenant, known.facts.hostnames)
+        body = await self._cluster.read(ref) if stray else None
+        if body is not None:
+            left = [each for each in body["spec"]["workloads"]["hostnames"] if each not in stray]
+            await self._writer.replace(ref, body, "/spec/workloads/hostnames", left)
 
     async def _withdraw_grants(
         self,
