@@ -111,7 +111,7 @@ def _discard(index: defaultdict[K, set[Ref]], key: K, ref: Ref) -> None:
 
 
 def watch(machine: Machine, watched: Watched, kind: Kind, selector: str = "") -> Watch:
-    """Return a watch by which ``watched`` follows a kind, and tenants are told what it changes."""
+    """Return a watch by which ``watched`` follows a kind, and tenants hear what it changes."""
     return Watch(
         kind=kind,
         selector=selector,
