@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+from ipaddress import ip_address
 from typing import Any
 
 from securetenant.api import names
@@ -72,7 +73,7 @@ def namespace(name: str, owner: str = "", *, version: int = 1, **metadata: Any) 
     }
 
 
-CLOUDS = {
+_CLOUDS = {
     "nearly all": "169.254.169.254",
     "Alibaba Cloud": "100.100.100.200",
     "Alibaba Cloud by IPv6": "fd00:100::100:200",
@@ -87,7 +88,13 @@ CLOUDS = {
     "Scaleway by IPv6": "fd00:42::42",
     "Tencent Cloud": "169.254.0.23",
 }
-"""Where each hands out credentials to whoever asks."""
+_TRANSLATED = {
+    f"{cloud} through a translator from IPv6": str(ip_address(f"64:ff9b::{address}"))
+    for cloud, address in _CLOUDS.items()
+    if ":" not in address
+}
+CLOUDS = _CLOUDS | _TRANSLATED
+"""Where each hands out credentials to everybody who asks."""
 
 
 RESTRICTED = {

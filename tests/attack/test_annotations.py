@@ -223,6 +223,16 @@ def test_an_annotation_by_which_a_tool_reaches_others_is_refused(
     assert f"securetenant: annotation {key} is " in answer.message
 
 
+def test_a_refusal_of_a_value_with_a_line_break_says_words(member: Member) -> None:
+    """And not the expression: a message cannot hold the value."""
+    answer = member.make("configmaps", "grafana_folder", "../../etc\nand more")
+    assert verdict(answer, ANNOTATIONS) == "Blocked"
+    assert answer.message.endswith(
+        "denied request: securetenant: refused; a line break in a value hides why. Write the value"
+        " in one line and try again"
+    )
+
+
 @pytest.mark.parametrize(("plural", "key", "value"), ORDINARY)
 def test_what_ordinary_tools_write_down_is_admitted(
     plural: str, key: str, value: str, member: Member

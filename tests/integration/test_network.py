@@ -124,7 +124,7 @@ def _peer(**more: Any) -> dict[str, Any]:
         ),
         *(
             pytest.param(_opening(**{"from": [{"cidr": cidr}], **reason}), WIDE, id=f"{cidr} {why}")
-            for cidr in ("0.0.0.0/0", "::/0", "128.0.0.0/1", "2000::/3")
+            for cidr in ("0.0.0.0/0", "::/0", "128.0.0.0/1", "2000::/3", "64:ff9b::/96")
             for why, reason in (("unsaid", {}), ("blank", {"reason": " "}))
         ),
         *(

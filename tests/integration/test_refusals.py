@@ -122,7 +122,11 @@ def _namespace(**entry: Any) -> dict[str, Any]:
                 "a quantity is a number of zero or more",
                 id=f"{value}",
             )
-            for value in ("lots", -1, "1gi")
+            for value in ("lots", -1, "1gi", "8Ei", "1e30")
+        ),
+        *(
+            pytest.param(tenant(quota={key: "1.5"}), "by whole numbers", id=f"half of {key}")
+            for key in ("pods", "services.nodeports", "count/jobs.batch", "persistentvolumeclaims")
         ),
         pytest.param(
             tenant(quota={"pods": 1}, namespaces=[{"name": "abc", "quota": {"hard": {"pods": 2}}}]),
@@ -336,7 +340,9 @@ prefixes: st.SearchStrategy[str] = st.sampled_from(
 )
 keys = st.builds(lambda prefix, name: prefix + name, prefixes, text)
 SETTINGS = settings_spec()
-amounts = st.sampled_from([0, 1, "500m", "1Gi", "1e3", "lots", -1, "-2", "1.5"])
+amounts = st.sampled_from(
+    [0, 1, "500m", "1Gi", "1e3", "lots", -1, "-2", "1.5", "1.5k", "8Ei", "1e999999999"]
+)
 quotas = st.dictionaries(
     st.sampled_from(["pods", "requests.cpu", "cpu", "count/jobs.batch", "requests.x.io/gpu", "x"]),
     amounts,

@@ -20,6 +20,12 @@ METADATA = [
     "192.0.0.192/32",
 ]
 METADATA_V6 = [
+    "64:ff9b::6464:64c8/128",
+    "64:ff9b::a83f:8110/128",
+    "64:ff9b::a9fe:17/128",
+    "64:ff9b::a9fe:2a2a/128",
+    "64:ff9b::a9fe:a9fe/128",
+    "64:ff9b::c000:c0/128",
     "fd00:42::42/128",
     "fd00:c1::a9fe:a9fe/128",
     "fd00:100::100:200/128",
@@ -173,6 +179,23 @@ def test_no_opening_by_cidr_holds_a_clouds_credentials(direction: str, address: 
             },
             ["10.1.0.0/16", "10.2.0.0/16", "10.3.0.1/32", "10.96.0.1/32"],
             id="nodes, pods, the API server and the cloud's own address",
+        ),
+        pytest.param(
+            "64:ff9b::a00:0/104",
+            [],
+            {
+                "nodeNetworks": ["10.1.0.0/16"],
+                "podNetworks": ["10.2.0.0/16"],
+                "apiServer": {"addresses": ["10.96.0.1/32"], "ports": [443]},
+                "metadataAddresses": ["10.3.0.1/32"],
+            },
+            [
+                "64:ff9b::a01:0/112",
+                "64:ff9b::a02:0/112",
+                "64:ff9b::a03:1/128",
+                "64:ff9b::a60:1/128",
+            ],
+            id="the same through a translator from IPv6",
         ),
         pytest.param(
             "10.1.2.0/24",

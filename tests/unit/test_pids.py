@@ -179,6 +179,7 @@ def test_a_patch_leaves_exactly_the_labels_that_should_be(
         ("168.63.129.16", 10250, "credentials"),
         ("::ffff:168.63.129.16", 10250, "credentials"),
         ("fd00:ec2::254", 80, "credentials"),
+        ("64:ff9b::a9fe:a9fe", 10250, "credentials"),
         ("100.100.100.200", 10250, "credentials"),
         ("10.96.0.1", 443, "the API server is"),
         ("192.0.2.10", 6443, "the API server is"),

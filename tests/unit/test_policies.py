@@ -15,6 +15,10 @@ from harness import ROOT
 POLICIES = ROOT / "manifests" / "policies"
 PREFIX = "securetenant-"
 
+HIDDEN = (
+    "securetenant: refused; a line break in a value hides why. Write the value in one line and try"
+    " again"
+)
 VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "each kind keeps what is judged in other fields": {
         "addresses": ("network", "services"),
@@ -146,6 +150,17 @@ def test_what_protects_others_is_repeated_word_for_word() -> None:
     rules = {body["metadata"]["name"]: body["spec"].get("validations", ()) for body in policies()}
     shared, hardening = rules[f"{PREFIX}pods-shared"], rules[f"{PREFIX}pods-hardening"]
     assert [each for each in shared if each not in hardening] == []
+
+
+def test_a_message_that_would_hold_a_line_break_is_replaced_by_words() -> None:
+    """Without ``message`` the API server shows the expression (ValidatingAdmissionPolicy)."""
+    found = {
+        each.get("message")
+        for body in policies()
+        for each in body["spec"].get("validations", ())
+        if "messageExpression" in each
+    }
+    assert found == {HIDDEN}
 
 
 def test_lines_can_be_read_without_scrolling() -> None:

@@ -11,6 +11,9 @@ from securetenant.api.rules import Rule, listed, snake
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""The whole of IPv4 as a translator from IPv6 (NAT64) makes it (RFC 6052, section 2.1)."""
+
 _LONGEST = 43
 """An IPv6 address of eight groups, and a mask."""
 Cidr = Annotated[str, Field(max_length=_LONGEST)]
@@ -41,6 +44,19 @@ def network(text: str) -> Network | None:
     if isinstance(found, ipaddress.IPv6Network) and found[0].ipv4_mapped is not None:
         return None
     return found
+
+
+def with_translated(networks: Iterable[Network]) -> tuple[Network, ...]:
+    """Return the networks, and the IPv4 ones once more as a translator makes them from IPv6.
+
+    Under its well-known prefix (RFC 6052, section 2.1), by which clusters without IPv4 reach it.
+    """
+    given = tuple(networks)
+    return given + tuple(
+        ipaddress.IPv6Network((int(TRANSLATED[0]) + int(each[0]), 96 + each.prefixlen))
+        for each in given
+        if isinstance(each, ipaddress.IPv4Network)
+    )
 
 
 def contains(outer: Network, inner: Network) -> bool:

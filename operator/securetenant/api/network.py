@@ -30,6 +30,8 @@ _VALUE = "([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
 WIDE_V4, WIDE_V6 = 8, 16
 """Masks below which a network is nearly everybody, so that two halves of 0.0.0.0/0, or all of
 the public internet (2000::/3), need a reason like the whole."""
+WIDE_TRANSLATED = addresses.TRANSLATED.prefixlen + WIDE_V4
+"""The same of IPv4 as a translator from IPv6 makes it."""
 
 
 def selector_rules(field: str) -> tuple[Rule, ...]:
@@ -180,7 +182,11 @@ class Outsider(Model):
     def is_wide(self) -> bool:
         """Tell whether the cidr is nearly everybody."""
         found = self.network
-        return found is not None and found.prefixlen < (WIDE_V4 if found.version == 4 else WIDE_V6)  # noqa: PLR2004 - IPv4.
+        if found is None:
+            return False
+        if addresses.contains(addresses.TRANSLATED, found):
+            return found.prefixlen < WIDE_TRANSLATED
+        return found.prefixlen < (WIDE_V4 if found.version == 4 else WIDE_V6)  # noqa: PLR2004 - IPv4.
 
 
 Outsiders = Annotated[
@@ -196,7 +202,8 @@ def _reason_rule(field: str) -> Rule:
     return Rule(
         cel=f"has(self.reason) && self.reason.trim() != '' || self.{field}.all(o, !has(o.cidr)"
         " || !isCIDR(o.cidr) || cidr(o.cidr).prefixLength() >="
-        f" (cidr(o.cidr).ip().family() == 4 ? {WIDE_V4} : {WIDE_V6}))",
+        f" (cidr(o.cidr).ip().family() == 4 ? {WIDE_V4} : cidr('{addresses.TRANSLATED}')"
+        f".containsCIDR(o.cidr) ? {WIDE_TRANSLATED} : {WIDE_V6}))",
         holds=lambda self: (
             bool((self.reason or "").strip()) or not any(each.is_wide for each in self.outsiders)
         ),

@@ -17,6 +17,8 @@ _FORMAT = re.compile(
     r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?"
 )
 _LONGEST = 32
+_LARGEST = 2**63 - 1
+"""Kubernetes lowers what is larger to this (apimachinery, resource.Quantity)."""
 _MILLI = 1000
 _DECIMAL = "kMGTPE"
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
@@ -38,13 +40,16 @@ def parse(value: int | str) -> Decimal:
 
 
 def _check(value: int | str) -> int | str:
-    if not is_quantity(value) or parse(value) < 0:
+    if not is_quantity(value) or not 0 <= parse(value) < _LARGEST:
         raise ValueError(MESSAGE)
     return value
 
 
-MESSAGE = "a quantity is a number of zero or more, like 4, 500m or 8Gi"
-CEL = "isQuantity(string({0})) && !quantity(string({0})).isLessThan(quantity('0'))"
+MESSAGE = "a quantity is a number of zero or more, less than 8Ei, like 4, 500m or 8Gi"
+CEL = (
+    "isQuantity(string({0})) && !quantity(string({0})).isLessThan(quantity('0'))"
+    f" && quantity(string({{0}})).isLessThan(quantity('{_LARGEST}'))"
+)
 
 Quantity = Annotated[
     StrictInt | StrictStr,

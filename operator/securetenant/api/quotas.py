@@ -62,6 +62,9 @@ _PATTERN = (
     "|[-a-z0-9.]+[.]deviceclass[.]resource[.]k8s[.]io/devices)$"
 )
 _MATCH = re.compile(_PATTERN.removeprefix("^").removesuffix("$"))
+_DIVISIBLE = ("cpu", "memory", "storage")
+"""Ends of the keys whose amounts may be fractions; everything else is counted in pieces."""
+_IS_DIVISIBLE = " || ".join(f"k.endsWith('{each}')" for each in _DIVISIBLE)
 
 
 def rules(field: str) -> tuple[Rule, ...]:
@@ -89,6 +92,16 @@ def rules(field: str) -> tuple[Rule, ...]:
             f" {quantities.CEL.format(f'self.{field}[k]')})",
             holds=lambda _: True,  # The type has judged already.
             message=quantities.MESSAGE,
+            path=f".{field}",
+        ),
+        Rule(
+            cel=f"!has(self.{field}) || self.{field}.all(k, {_IS_DIVISIBLE} ||"
+            f" !string(self.{field}[k]).contains('.') && !string(self.{field}[k]).endsWith('m'))",
+            holds=lambda self: all(
+                key.endswith(_DIVISIBLE) or not ("." in str(value) or str(value).endswith("m"))
+                for key, value in (getattr(self, snake(field)) or {}).items()
+            ),
+            message="all but cpu, memory and storage is counted by whole numbers, like pods: 20",
             path=f".{field}",
         ),
     )

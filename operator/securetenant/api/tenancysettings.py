@@ -358,6 +358,11 @@ class SettingsSpec(Model):
         return names.REST_DAYS if self.names_rest_days is None else self.names_rest_days
 
     @functools.cached_property
+    def credential_networks(self) -> tuple[addresses.Network, ...]:
+        """Return where clouds hand out credentials, each once and sorted."""
+        return _networks((*names.METADATA_ADDRESSES, *self.metadata_addresses))
+
+    @functools.cached_property
     def kept_networks(self) -> tuple[addresses.Network, ...]:
         """Return what no opening by cidr holds unless its cidr lies within it, sorted."""
         texts = (
@@ -367,7 +372,7 @@ class SettingsSpec(Model):
             *(self.node_networks or ()),
             *(self.pod_networks or ()),
         )
-        return addresses.ordered(found for text in texts if (found := addresses.network(text)))
+        return _networks(texts)
 
     def protects(self, name: str) -> bool:
         """Tell whether no tenant may have a namespace of that name."""
@@ -375,6 +380,11 @@ class SettingsSpec(Model):
             name.startswith(each[:-1]) if each.endswith("*") else name == each
             for each in self.protected_names
         )
+
+
+def _networks(texts: Iterable[str]) -> tuple[addresses.Network, ...]:
+    found = (addresses.network(text) for text in texts)
+    return addresses.ordered(addresses.with_translated(each for each in found if each))
 
 
 def _is_name_or_beginning(text: str) -> bool:

@@ -181,9 +181,7 @@ def _protocol(ports: Ports) -> dict[str, Any]:
 
 def _networks(scopes: Sequence[Scope]) -> tuple[list[Network], bool]:
     """Return the metadata networks but for what is named in them, and whether some are left out."""
-    metadata = addresses.outermost(
-        _read((*names.METADATA_ADDRESSES, *scopes[0].settings.metadata_addresses))
-    )
+    metadata = addresses.outermost(scopes[0].settings.credential_networks)
     named = [
         each
         for each in addresses.outermost(_read(_opened(scopes)))

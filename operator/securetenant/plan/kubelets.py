@@ -7,7 +7,7 @@ server, something on the operator's own machine.
 import ipaddress
 from urllib.parse import urlsplit
 
-from securetenant.api import addresses, names
+from securetenant.api import addresses
 from securetenant.api.tenancysettings import SettingsSpec
 
 _API_SERVER_PORT = 443
@@ -28,7 +28,7 @@ def refusal(address: str, port: int, *, settings: SettingsSpec, server: str) -> 
     where = f"the Node names {address} as its InternalIP"
     if found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified:
         return f"{where}, which is no address of a node"
-    if _lies_in(found, (*names.METADATA_ADDRESSES, *settings.metadata_addresses)):
+    if any(found in each for each in settings.credential_networks):
         return f"{where}, where the cloud hands out credentials"
     if _is_api_server(found, port, settings, server):
         return f"{where} and port {port}, where the API server is"
