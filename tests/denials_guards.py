@@ -247,6 +247,12 @@ ROWS: dict[tuple[str, int], Denial] = {
         body=network_policy(egress=[{"to": [tenant_peer("south")]}]),
         settings={"bounds": {"peers": ["nor*"]}},
     ),
+    ("securetenant-operator-bounds", 9): Denial(
+        who="operator",
+        path=f"{_NORTH}/resourcequotas/securetenant",
+        body={"spec": {"hard": {"pods": None}}},
+        settings={"bounds": {"quota": {"pods": 60}}},
+    ),
     ("securetenant-operator-fence-nodes", 0): _stolen("cordon a node"),
     ("securetenant-operator-fence-nodes", 1): _stolen("evict everybody by a taint of others"),
     ("securetenant-operator-fence", 3): _stolen("a node reader's token for a day"),

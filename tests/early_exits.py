@@ -135,6 +135,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("debug-defaults", "pulls-always"): Reason(_ANYBODY, "TenantPolicy asks for no pull policy"),
     ("pod-defaults", "leaves-something-out"): Reason(_ANYBODY, "the validating half judges it"),
     ("sizes", "is-too-long"): Reason(_ANYBODY, "it is what the rule allows"),
+    ("sizes-amounts", "is-too-large"): Reason(_ANYBODY, "it is what the rule allows"),
     ("sizes-metadata", "has-too-many"): Reason(_ANYBODY, "it is what the rule allows"),
     ("sizes-objects", "lists-too-much"): Reason(_ANYBODY, "it is what the rule allows"),
     ("roles", "multiplies"): Reason(_ANYBODY, "it is what the rule allows"),

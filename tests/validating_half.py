@@ -23,10 +23,16 @@ TIGHT = {
     "rootFilesystem": "ReadOnly",
     "priorityClasses": ["low"],
     "runtimeClasses": ["gvisor"],
+    "tolerations": [
+        {"key": "nvidia.com/gpu"},
+        {"key": "corp.example/spot", "value": "yes"},
+        {"key": "corp.example/arch", "value": "arm", "effect": "NoSchedule"},
+    ],
     "storageClasses": ["fast"],
     "ingressClasses": ["nginx"],
+    "gateways": [{"namespace": "gateways", "name": "shared"}],
     "csiDrivers": ["secrets-store.csi.k8s.io"],
-    "hostnames": [".tight.example", ".example.org"],
+    "hostnames": [".tight.example", "shop.example.org"],
     "serviceTypes": ["ClusterIP", "LoadBalancer"],
     "serviceAccountTokens": {"audiences": ["vault"], "maxSeconds": 7200},
 }

@@ -173,6 +173,13 @@ tolerations = st.lists(
             {"key": "node.kubernetes.io.evil/x", "operator": "Exists"},
             {"key": "node.kubernetes.io/unschedulable", "operator": "Exists"},
             {"key": "node.kubernetes.io/memory-pressure", "operator": "Exists"},
+            {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+            {"key": "corp.example/spot", "operator": "Exists"},
+            {"key": "corp.example/spot", "value": "yes"},
+            {"key": "corp.example/spot", "value": "no"},
+            {"key": "corp.example/arch", "operator": "Exists"},
+            {"key": "corp.example/arch", "operator": "Exists", "effect": "NoExecute"},
+            {"key": "corp.example/arch", "value": "arm", "effect": "NoSchedule"},
         ]
     ),
     max_size=2,
@@ -314,7 +321,9 @@ hosts = st.sampled_from(
         "tight.example",
         "evil-tight.example",
         "*.tight.example",
-        "a.b.example.org",
+        "shop.example.org",
+        "a.shop.example.org",
+        "*.a.tight.example",
         "other.test",
     ]
 )

@@ -415,6 +415,83 @@ _ONE_CLAIM = {"metadata": {"name": "x"}, "spec": _CLAIM}
 _AMOUNTS = dict.fromkeys(_KEYS, "1")
 _WIDE = {"limits": {f"bad {number}!": "1" for number in range(40)}}
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_HUGE = "1e9999999"
+"""What takes an API server two seconds to write out. Nine digits take it more than it has."""
+_DIVISOR = [{"path": "p", "resourceFieldRef": {"resource": "limits.cpu", "divisor": _HUGE}}]
+_FIELD = {"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "x", "divisor": _HUGE}}}
+_TARGET = {"metric": {"name": "m"}, "target": {"type": "AverageValue", "averageValue": _HUGE}}
+_STATEFUL = {"metadata": {"name": "x"}, "spec": {**_MADE["spec"], "serviceName": "x"}}
+_STORED = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": _HUGE}}}
+HUGE: list[tuple[str, Any, str, Any]] = [
+    ("v1/pods", _POD, "spec.containers.0.resources.requests", {"cpu": _HUGE}),
+    ("v1/pods", _POD, "spec.containers.0.resources.limits", {"memory": f"{_HUGE[:-1]}"}),
+    ("v1/pods", _POD, "spec.containers.0.resources.limits", {"cpu": "0" * 64 + "1"}),
+    (
+        "v1/pods",
+        _POD,
+        "spec.initContainers",
+        [{"name": "i", "image": "a", "resources": {"limits": {"cpu": _HUGE}}}],
+    ),
+    ("v1/pods", _POD, "spec.resources.limits", {"cpu": _HUGE}),
+    ("v1/pods", _POD, "spec.overhead", {"cpu": _HUGE}),
+    ("v1/pods", _POD, "spec.containers.0.env", [_FIELD]),
+    ("v1/pods", _POD, "spec.volumes", [{"name": "v", "emptyDir": {"sizeLimit": _HUGE}}]),
+    ("v1/pods", _POD, "spec.volumes", [{"name": "v", "downwardAPI": {"items": _DIVISOR}}]),
+    (
+        "v1/pods",
+        _POD,
+        "spec.volumes",
+        [{"name": "v", "projected": {"sources": [{"downwardAPI": {"items": _DIVISOR}}]}}],
+    ),
+    (
+        "v1/pods",
+        _POD,
+        "spec.volumes",
+        [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": _STORED}}}],
+    ),
+    ("v1/persistentvolumeclaims", _ONE_CLAIM, "spec", _STORED),
+    (
+        "apps/v1/deployments",
+        _MADE,
+        "spec.template.spec.containers.0.resources.limits",
+        {"cpu": _HUGE},
+    ),
+    (
+        "apps/v1/statefulsets",
+        _STATEFUL,
+        "spec.volumeClaimTemplates",
+        [{"metadata": {"name": "v"}, "spec": _STORED}],
+    ),
+    (
+        "batch/v1/cronjobs",
+        {"metadata": {"name": "x"}},
+        "spec",
+        {
+            "schedule": "* * * * *",
+            "jobTemplate": {
+                "spec": mutate(
+                    {"template": _MADE["spec"]["template"]},
+                    "template.spec.containers.0.resources.limits",
+                    {"cpu": _HUGE},
+                )
+            },
+        },
+    ),
+    (
+        "autoscaling/v2/horizontalpodautoscalers",
+        _SCALER,
+        "spec.metrics",
+        [{"type": "Pods", "pods": _TARGET}],
+    ),
+    (
+        "autoscaling/v2/horizontalpodautoscalers",
+        mutate(_SCALER, "spec.metrics", [_METRIC]),
+        "spec.behavior",
+        {"scaleUp": {"tolerance": _HUGE}},
+    ),
+]
+
+
 EARLIER = {
     "ports of a container": Early("sizes", "v1/pods", _POD, "spec.containers.0.ports", _EQUAL),
     "ports in a template": Early(
@@ -538,6 +615,10 @@ EARLIER = {
         "spec.podFailurePolicy",
         {"rules": [{"action": "No"}] * 600},
     ),
+    **{
+        f"amount {number}, {path} {at}": Early("sizes-amounts", path, body, at, value)
+        for number, (path, body, at, value) in enumerate(HUGE)
+    },
     "invalid finalizers": Early(
         "sizes-metadata",
         "v1/configmaps",

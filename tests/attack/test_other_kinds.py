@@ -1,63 +1,77 @@
 """Rules about kinds that the API server does not serve by itself: routes, Gateways, snapshots.
 
 And the rule about pull policies, which the mutating half mends before it is asked. All in a control
-plane without that half, where the kinds are installed by a schema that accepts everything.
+plane without that half.
 """
 
 from typing import Any
 
 import pytest
 
+import documents
 from attack_harness import Policy, verdict
-from harness import Api, wait_for
+from harness import ROOT, Api, wait_for
 from securetenant.api.kinds import Kind
 
 GATEWAY = "gateway.networking.k8s.io"
-SNAPSHOT = "snapshot.storage.k8s.io"
 KINDS = tuple(
-    Kind(name=name, group=group, version="v1", plural=name.lower() + "s", namespaced=True)
-    for group, names in (
-        (GATEWAY, ("Gateway", "HTTPRoute", "ReferenceGrant")),
-        (SNAPSHOT, ("VolumeSnapshot",)),
+    Kind(name=name, group=group, version=version, plural=name.lower() + "s", namespaced=True)
+    for group, version, names in (
+        (GATEWAY, "v1", ("GRPCRoute", "Gateway", "HTTPRoute")),
+        (GATEWAY, "v1beta1", ("ReferenceGrant",)),
+        ("snapshot.storage.k8s.io", "v1", ("VolumeSnapshot",)),
     )
     for name in names
 )
 SEE = "See: kubectl describe tenantpolicy effective -n tight-a"
-HOSTS = "tight-a allows names that end with .example.org or .tight.example"
+HOSTS = "tight-a allows .tight.example, shop.example.org (with a dot in front: each name below it)"
+GATEWAYS = "tight-a allows the Gateways gateways/shared of gateway.networking.k8s.io"
+OWN = {"name": "s", "port": 80}
+FOREIGN = {**OWN, "namespace": "plain-a"}
+MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": FOREIGN}}
+
+
+def route(host: str = "www.tight.example", **more: Any) -> dict[str, Any]:
+    """Return the spec of a route for one host."""
+    return {"hostnames": [host], **more}
+
+
+def parent(name: str = "shared", **more: Any) -> dict[str, Any]:
+    """Return the spec of a route with one parent."""
+    return route(parentRefs=[{"name": name, "namespace": "gateways", **more}])
 
 
 @pytest.fixture(scope="module")
 def server(half_server: Api) -> Api:
-    """The API server with those kinds."""
-    for kind in KINDS:
-        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        body = {
+    """The API server with those kinds: the Gateway API's own, and one of any schema."""
+    definitions = documents.read((ROOT / "tests/gateway_api.yaml").read_text(encoding="utf-8"))
+    (snapshots,) = (each for each in KINDS if each.name == "VolumeSnapshot")
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    definitions.append(
+        {
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
             "metadata": {
-                "name": f"{kind.plural}.{kind.group}",
+                "name": f"{snapshots.plural}.{snapshots.group}",
                 "annotations": {"api-approved.kubernetes.io": "unapproved, a test"},
             },
             "spec": {
-                "group": kind.group,
+                "group": snapshots.group,
                 "scope": "Namespaced",
                 "names": {
-                    "kind": kind.name,
-                    "plural": kind.plural,
-                    "singular": kind.name.lower(),
-                    "listKind": f"{kind.name}List",
+                    "kind": snapshots.name,
+                    "plural": snapshots.plural,
+                    "singular": snapshots.name.lower(),
+                    "listKind": f"{snapshots.name}List",
                 },
-                "versions": [
-                    {
-                        "name": "v1",
-                        "served": True,
-                        "storage": True,
-                        "schema": {"openAPIV3Schema": schema},
-                    }
-                ],
+                "versions": [version],
             },
         }
-        half_server.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body)
+    )
+    for body in definitions:
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        half_server.call("POST", path, body).ok()
     return half_server
 
 
@@ -83,71 +97,73 @@ def attempt(server: Api, kind: str, spec: Any, annotations: dict[str, str] | Non
     [
         (
             "Gateway",
-            {"gatewayClassName": "shared"},
+            {
+                "gatewayClassName": "shared",
+                "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],
+            },
             "securetenant-routes",
             f"allows routes alone: Gateways and grants are the platform's. {SEE}",
         ),
         (
             "ReferenceGrant",
-            {"from": [], "to": []},
+            {
+                "from": [{"group": GATEWAY, "kind": "HTTPRoute", "namespace": "plain-a"}],
+                "to": [{"group": "", "kind": "Service"}],
+            },
             "securetenant-routes",
             "securetenant: kind is ReferenceGrant; tight-a allows routes alone",
         ),
         (
             "HTTPRoute",
-            {"rules": []},
+            {"rules": [{}]},
             "securetenant-routes",
             f"securetenant: hostnames is empty, which means every host; {HOSTS}. {SEE}",
         ),
-        (
-            "HTTPRoute",
-            {"hostnames": ["www.other.example"]},
-            "securetenant-routes",
-            f"securetenant: a hostname is www.other.example; {HOSTS}. {SEE}",
+        *(
+            (kind, route(host), "securetenant-routes", f"a hostname is {host}; {HOSTS}. {SEE}")
+            for kind in ("HTTPRoute", "GRPCRoute")
+            for host in (
+                "www.other.example",
+                "tight.example",
+                "*.example.org",
+                "x.shop.example.org",
+                "evilshop.example.org",
+            )
         ),
-        (
-            "HTTPRoute",
-            {"hostnames": ["*.tight.example"]},
-            "securetenant-routes",
-            f"securetenant: a hostname is *.tight.example; {HOSTS}. {SEE}",
+        *(
+            (
+                kind,
+                parent(name, **more),
+                "securetenant-routes",
+                f"securetenant: a parent is {said}; {GATEWAYS}. {SEE}",
+            )
+            for kind in ("HTTPRoute", "GRPCRoute")
+            for name, more, said in (
+                (
+                    "s",
+                    {"group": "", "kind": "Service", "namespace": "b"},
+                    "Service b/s of group ",
+                ),
+                ("private", {}, f"Gateway gateways/private of group {GATEWAY}"),
+                (
+                    "shared",
+                    {"namespace": "tight-a"},
+                    f"Gateway tight-a/shared of group {GATEWAY}",
+                ),
+            )
         ),
-        (
-            "HTTPRoute",
-            {
-                "hostnames": ["www.tight.example"],
-                "parentRefs": [{"group": "", "kind": "Service", "name": "s", "namespace": "b"}],
-            },
-            "securetenant-routes",
-            "securetenant: a parent is a Service of group ; tight-a allows Gateways of",
-        ),
-        (
-            "HTTPRoute",
-            {
-                "hostnames": ["www.tight.example"],
-                "rules": [{"backendRefs": [{"name": "s", "namespace": "plain-a"}]}],
-            },
-            "securetenant-routes",
-            f"securetenant: a backend is in namespace plain-a; tight-a allows its own. {SEE}",
-        ),
-        (
-            "HTTPRoute",
-            {
-                "hostnames": ["www.tight.example"],
-                "rules": [
-                    {
-                        "filters": [
-                            {
-                                "type": "RequestMirror",
-                                "requestMirror": {
-                                    "backendRef": {"name": "s", "namespace": "plain-a"}
-                                },
-                            }
-                        ]
-                    }
-                ],
-            },
-            "securetenant-routes",
-            "securetenant: a backend is in namespace plain-a; tight-a allows its own",
+        *(
+            (
+                "HTTPRoute",
+                route(rules=[rule]),
+                "securetenant-routes",
+                f"securetenant: a backend is in namespace plain-a; tight-a allows its own. {SEE}",
+            )
+            for rule in (
+                {"backendRefs": [FOREIGN]},
+                {"filters": [MIRROR]},
+                {"backendRefs": [{**OWN, "filters": [MIRROR]}]},
+            )
         ),
         (
             "VolumeSnapshot",
@@ -168,14 +184,10 @@ def test_a_kind_that_reaches_beyond_the_tenant_is_refused(
 @pytest.mark.parametrize(
     ("kind", "spec"),
     [
-        (
-            "HTTPRoute",
-            {
-                "hostnames": ["www.tight.example"],
-                "parentRefs": [{"name": "shared", "namespace": "gateways"}],
-                "rules": [{"backendRefs": [{"name": "s", "port": 80}]}],
-            },
-        ),
+        ("HTTPRoute", {**parent(), "rules": [{"backendRefs": [OWN]}]}),
+        ("GRPCRoute", {**parent(), "rules": [{"backendRefs": [OWN]}]}),
+        ("HTTPRoute", route("*.tight.example")),
+        ("HTTPRoute", route("shop.example.org")),
         ("VolumeSnapshot", {"source": {"persistentVolumeClaimName": "mine"}}),
     ],
 )
@@ -196,7 +208,7 @@ def test_what_stays_within_the_tenant_is_admitted(kind: str, spec: Any, server: 
 def test_s14_annotations_of_routes_are_judged(
     annotations: dict[str, str], said: str, server: Api
 ) -> None:
-    answer = attempt(server, "HTTPRoute", {"hostnames": ["www.tight.example"]}, annotations)
+    answer = attempt(server, "HTTPRoute", route(), annotations)
     assert verdict(answer, Policy("securetenant-routes")) == "Blocked"
     assert said in answer.message
 
@@ -228,8 +240,8 @@ def test_f01_without_mending_a_pod_that_runs_what_is_cached_is_told_what_to_set(
 @pytest.mark.parametrize("character", ["\u0007", "\u000b", "<", "\u0001"])
 def test_s4_a_custom_resource_is_counted_as_it_is_stored(server: Api, character: str) -> None:
     """As JSON, where some characters take six bytes: one was filled past what can be deleted."""
-    spec = {"hostnames": ["www.tight.example"], "note": character * 255_000}
-    answer = attempt(server, "HTTPRoute", spec)
+    spec = {"source": {"persistentVolumeClaimName": "mine"}, "note": character * 255_000}
+    answer = attempt(server, "VolumeSnapshot", spec)
     assert "securetenant-bytes' with binding" in answer.message, answer
     spec["note"] = "x" * 255_000
-    assert "securetenant-bytes" not in attempt(server, "HTTPRoute", spec).message
+    assert "securetenant-bytes" not in attempt(server, "VolumeSnapshot", spec).message

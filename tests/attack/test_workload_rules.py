@@ -34,9 +34,13 @@ def workloads(name: str) -> dict[str, Any]:
     return {
         "registries": [f"registry.{name}.example/"],
         "priorityClasses": [],
+        "tolerations": [
+            {"key": f"corp.example/{name}"},
+            {"key": "corp.example/spot", "value": "yes", "effect": "NoSchedule"},
+        ],
         "storageClasses": ["fast"],
         "ingressClasses": ["nginx"],
-        "hostnames": [f".{name}.example"],
+        "hostnames": [f".{name}.example", f"{name}.corp.example"],
     }
 
 
@@ -178,6 +182,30 @@ PODS: list[tuple[str, str, Any, Expected]] = [
         "C01 another tenant's taint",
         "spec.tolerations",
         [{"key": "securetenant.io/tenant", "value": "OTHER"}],
+        SCHEDULING,
+    ),
+    (
+        "C01 the taint of a group of nodes that another may use",
+        "spec.tolerations",
+        [{"key": "corp.example/OTHER", "operator": "Exists"}],
+        SCHEDULING,
+    ),
+    (
+        "C01 a taint with another value",
+        "spec.tolerations",
+        [{"key": "corp.example/spot", "value": "no"}],
+        SCHEDULING,
+    ),
+    (
+        "C01 a taint with any value",
+        "spec.tolerations",
+        [{"key": "corp.example/spot", "operator": "Exists"}],
+        SCHEDULING,
+    ),
+    (
+        "C01 a taint with any effect",
+        "spec.tolerations",
+        [{"key": "corp.example/spot", "value": "yes"}],
         SCHEDULING,
     ),
     (
@@ -454,7 +482,12 @@ OBJECTS: list[tuple[str, str, Any, Expected]] = [
     ("E10 name", "services", _service(type="ExternalName", externalName="s.OTHER-1.svc"), SERVICES),
     ("E10 no selector", "services", _service(selector={}), SERVICES),
     ("E11 every host", INGRESSES, _ingress(""), INGRESS),
-    ("E11 wildcard", INGRESSES, _ingress("*.OWN.example"), INGRESS),
+    ("E11 wildcard of another", INGRESSES, _ingress("*.OTHER.example"), INGRESS),
+    ("E11 wildcard of all", INGRESSES, _ingress("*.example"), INGRESS),
+    ("E11 wildcard around one name", INGRESSES, _ingress("*.corp.example"), INGRESS),
+    ("E11 below one name", INGRESSES, _ingress("www.OWN.corp.example"), INGRESS),
+    ("E11 another's one name", INGRESSES, _ingress("OTHER.corp.example"), INGRESS),
+    ("E11 an end itself", INGRESSES, _ingress("OWN.example"), INGRESS),
     ("E11 another tenant", INGRESSES, _ingress("www.OTHER.example"), INGRESS),
     ("E11 not a suffix", INGRESSES, _ingress("evil-OWN.example"), INGRESS),
     ("E11 class", INGRESSES, _ingress("www.OWN.example", ingressClassName="internal"), INGRESS),
@@ -584,6 +617,18 @@ OBJECTS: list[tuple[str, str, Any, Expected]] = [
 
 
 @pytest.mark.parametrize(
+    "toleration",
+    [
+        {"key": "corp.example/OWN", "operator": "Exists"},
+        {"key": "corp.example/OWN", "value": "x", "effect": "NoExecute"},
+        {"key": "corp.example/spot", "value": "yes", "effect": "NoSchedule"},
+    ],
+)
+def test_a_taint_that_is_listed_is_tolerated(toleration: Any, attack: Attack) -> None:
+    attack.post("pods", mutate(attack.p0(), "spec.tolerations", [toleration])).ok()
+
+
+@pytest.mark.parametrize(
     ("path", "body", "expected"), [pytest.param(*row[1:], id=row[0]) for row in OBJECTS]
 )
 def test_an_object_that_reaches_beyond_the_tenant_is_refused(
@@ -595,6 +640,8 @@ def test_an_object_that_reaches_beyond_the_tenant_is_refused(
 
 
 ALLOWED: list[tuple[str, str, Any]] = [
+    ("own wildcard", INGRESSES, _ingress("*.OWN.example", tls=[{"hosts": ["*.OWN.example"]}])),
+    ("own name", INGRESSES, _ingress("OWN.corp.example")),
     ("own Ingress", INGRESSES, _ingress("www.OWN.example", tls=[{"hosts": ["www.OWN.example"]}])),
     (
         "harmless annotations",

@@ -42,6 +42,62 @@ def furnished(admin: Api, ready: Ready, **spec: Any) -> str:
     return name
 
 
+def test_e3_a_default_limit_is_raised_to_the_request(admin: Api, ready: Ready) -> None:
+    """``requests: {cpu: 1}`` was refused, "must be less than or equal to cpu limit of 500m"."""
+    namespace = furnished(admin, ready, quota={"limits.cpu": 20, "limits.memory": "20Gi"})
+    asked = {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "16Mi"}
+    pod = plain(init=True, resources={"requests": asked})
+    made = admin.create_pod(namespace, pod, dryRun="All").ok()["spec"]
+    for each in (*made["containers"], *made["initContainers"]):
+        assert each["resources"] == {
+            "requests": asked,
+            "limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"},
+        }
+    resources = {"requests": {"cpu": "1"}, "limits": {"cpu": "600m"}}
+    answer = admin.create_pod(namespace, plain(resources=resources), dryRun="All")
+    assert "must be less than or equal to cpu limit of 600m" in answer.message
+
+
+def test_e3_a_request_above_the_maximum_is_refused(admin: Api, ready: Ready) -> None:
+    limits = {"max": {"cpu": 2}}
+    namespace = furnished(admin, ready, quota={"limits.cpu": 20}, containerLimits=limits)
+    answer = admin.create_pod(namespace, plain(resources={"requests": {"cpu": "3"}}), dryRun="All")
+    assert verdict(answer, Control.LIMITS) == "Blocked"
+
+
+def test_e3_a_tenant_may_run_without_cpu_limits(admin: Api, ready: Ready) -> None:
+    """Memory keeps its limit, and what is requested is counted, above zero."""
+    namespace = furnished(admin, ready, containerLimits={"cpuLimit": "None"})
+    name = namespace.removesuffix("-a")
+    found = conditions(admin.get(kinds.SECURE_TENANT, name))["QuotaEnforced"]
+    assert (found["status"], found["reason"]) == ("True", "NoCpuLimits")
+    hard = admin.get(kinds.RESOURCE_QUOTA, "securetenant", namespace)["spec"]["hard"]
+    assert "limits.cpu" not in hard
+    assert "requests.cpu" in hard
+    for limits in ({}, {"cpu": "0"}):
+        pod = plain(init=True, resources={"requests": {"cpu": "100m"}, "limits": limits})
+        made = admin.create_pod(namespace, pod, dryRun="All").ok()["spec"]
+        for each in (*made["containers"], *made["initContainers"]):
+            assert set(each["resources"]["limits"]) == {"memory", "ephemeral-storage"}
+            assert each["resources"]["requests"]["cpu"] == "100m"
+    pod = plain(resources={"limits": {"cpu": "4"}})
+    made = admin.create_pod(namespace, pod, dryRun="All").ok()["spec"]["containers"][0]
+    assert made["resources"]["limits"]["cpu"] == "4"
+    asked = admin.create_pod(namespace, plain(), dryRun="All").ok()["spec"]["containers"][0]
+    assert asked["resources"]["requests"]["cpu"] == "50m"
+
+
+def test_e4_a_huge_page_is_given_by_the_key_that_the_refusal_names(
+    admin: Api, ready: Ready
+) -> None:
+    pages = {"hugepages-2Mi": "4Mi", "cpu": "10m", "memory": "16Mi"}
+    pod = plain(resources={"requests": pages, "limits": pages})
+    answer = admin.create_pod(furnished(admin, ready), pod, dryRun="All")
+    assert "its quota counts (requests.hugepages-2Mi)" in answer.message
+    namespace = furnished(admin, ready, quota={"requests.hugepages-2Mi": "4Mi"})
+    admin.create_pod(namespace, pod, dryRun="All").ok()
+
+
 def test_a_plain_pod_is_made_safe(admin: Api, ready: Ready) -> None:
     namespace = furnished(admin, ready)
     made = admin.create_pod(namespace, plain(init=True), dryRun="All").ok()["spec"]

@@ -122,7 +122,7 @@ def _namespace(**entry: Any) -> dict[str, Any]:
                 "a quantity is a number of zero or more",
                 id=f"{value}",
             )
-            for value in ("lots", -1, "1gi", "8Ei", "1e30")
+            for value in ("lots", -1, "1gi", "8Ei", "1e30", "1e999999999")
         ),
         *(
             pytest.param(tenant(quota={key: "1.5"}), "by whole numbers", id=f"half of {key}")
@@ -221,10 +221,10 @@ def _namespace(**entry: Any) -> dict[str, Any]:
                 ({"registries": ["registry.example/team/app"]}, "a slash at the end"),
                 ({"registries": ["*"]}, "a registry is the beginning of image names"),
                 ({"registries": "registry.example/"}, "must be of type array"),
-                ({"hostnames": ["acme.example"]}, "a host name's end begins with a dot"),
+                ({"hostnames": ["example"]}, "a host name is in lower case and has a dot"),
                 ({"hostnames": ["."]}, "hostnames[0]"),
-                ({"hostnames": ["*.acme.example"]}, "a host name's end begins with a dot"),
-                ({"hostnames": [".Acme.example"]}, "in lower case, like .acme.example"),
+                ({"hostnames": ["*.acme.example"]}, "a host name is in lower case and has a dot"),
+                ({"hostnames": [".Acme.example"]}, "a host name is in lower case and has a dot"),
                 ({"images": "Latest"}, 'supported values: "Tag", "Digest"'),
                 ({"images": True}, "must be of type string"),
                 ({"imagePullPolicy": "Never"}, 'supported values: "Always", "Any"'),
@@ -232,6 +232,22 @@ def _namespace(**entry: Any) -> dict[str, Any]:
                 ({"userNamespaces": "WhenSupported"}, 'supported values: "Required", "Any"'),
                 ({"priorityClasses": ["system-node-critical"]}, "are for the cluster itself"),
                 ({"priorityClasses": ["*"]}, "is the name of an object, in lower case"),
+                ({"tolerations": [{"key": "a b"}]}, "a taint is its key, like nvidia.com/gpu"),
+                ({"tolerations": [{"key": "a", "value": "b c"}]}, "a taint is its key"),
+                ({"tolerations": [{"key": ""}]}, "at least 1 chars long"),
+                ({"tolerations": [{"operator": "Exists"}]}, "unknown field"),
+                ({"tolerations": [{"key": "a", "effect": "Evict"}]}, "supported values"),
+                *(
+                    ({"tolerations": [{"key": key}]}, "keep tenants apart")
+                    for key in (
+                        "securetenant.io/tenant",
+                        "node-role.kubernetes.io/control-plane",
+                        "node.kubernetes.io/unschedulable",
+                    )
+                ),
+                ({"gateways": [{"name": "a", "namespace": "B"}]}, "a Gateway is named by"),
+                ({"gateways": [{"name": "a"}]}, "gateways[0].namespace: Required value"),
+                ({"gateways": ["a/b"]}, "must be of type object"),
                 ({"runtimeClasses": ["gVisor"]}, "is the name of an object, in lower case"),
                 ({"storageClasses": [""]}, "storageClasses[0]"),
                 ({"csiDrivers": ["a/b"]}, "is the name of an object, in lower case"),
@@ -255,6 +271,16 @@ def _namespace(**entry: Any) -> dict[str, Any]:
             tenant(quota={"count/networkpolicies.networking.k8s.io": 9}),
             "are walls too and are counted in each namespace",
             id="a quota of walls",
+        ),
+        pytest.param(
+            tenant(containerLimits={"cpuLimit": "None", "default": {"cpu": 1}}),
+            "cpuLimit is None and a limit of CPU is given",
+            id="no limit of CPU and a default",
+        ),
+        pytest.param(
+            tenant(containerLimits={"cpuLimit": "None"}, quota={"limits.cpu": 1}),
+            "so nothing would be counted: leave one of them out",
+            id="no limit of CPU and a quota of limits",
         ),
         pytest.param(tenant(enforcement="Off"), 'supported values: "Enforce", "Audit"', id="off"),
     ],

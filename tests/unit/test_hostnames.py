@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from securetenant.api.workloads import serves
 from securetenant.plan.hostnames import Hostnames, NameRequest
 
 TENANTS = ["red", "blue", "green"]
 OLD, NEW = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 
 labels = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3)
-ends = labels.map(lambda found: "." + ".".join(found))
+ends = st.builds(lambda dot, found: dot + ".".join(found), st.sampled_from(["", "."]), labels)
 claims = st.one_of(
     st.none(),
     st.builds(
@@ -25,7 +26,10 @@ histories = st.lists(st.tuples(st.sampled_from(TENANTS), claims), max_size=12)
 
 
 def overlap(one: str, other: str) -> bool:
-    return one.endswith(other) or other.endswith(one)
+    """Tell whether a host can be served by both."""
+    if one.startswith(".") and other.startswith("."):
+        return one.endswith(other) or other.endswith(one)
+    return serves([one], other) or serves([other], one)
 
 
 def overlapping(some: Iterable[str], others: Iterable[str]) -> bool:

@@ -24,7 +24,9 @@ BACKEND = {"service": {"name": "web", "port": {"number": 80}}}
     [
         ({"rules": [{"host": "shop.acme.test"}]}, []),
         ({"rules": [{"host": "shop.beta.test"}]}, ["shop.beta.test"]),
-        ({"rules": [{"host": "*.acme.test"}]}, ["*.acme.test"]),
+        ({"rules": [{"host": "*.acme.test"}]}, []),
+        ({"rules": [{"host": "*.test"}]}, ["*.test"]),
+        ({"rules": [{"host": "acme.test"}]}, ["acme.test"]),
         ({"rules": [{"http": {}}]}, [""]),
         ({"defaultBackend": BACKEND}, [""]),
         ({"tls": [{"hosts": ["a.acme.test", "b.test"]}]}, ["b.test"]),

@@ -263,8 +263,10 @@ def test_an_api_server_without_addresses_opens_nothing_and_is_told() -> None:
 
 
 def bound(spec: dict[str, Any], **bounds: Any) -> str:
+    """Say which bound a spec of the network, or a whole one, passes."""
     known = Tenants()
-    known.see("acme", seen(tenant("acme", network=spec)))
+    whole = spec if "workloads" in spec else {"network": spec}
+    known.see("acme", seen(tenant("acme", **whole)))
     known.read("acme", settings_spec(bounds=bounds), Store())
     record = known.get("acme")
     assert record is not None
@@ -286,6 +288,12 @@ def test_a_bound_is_told_with_the_value_and_the_bound() -> None:
     assert bound(peers, peers=["gamma"]).startswith("peer beta is not within the bound, gamma")
     assert bound(peers, peers=[]).startswith("peer beta is not within the bound, nobody")
     assert bound(peers, peers=["b*"]) == ""
+    gpu = {"workloads": {"tolerations": [{"key": "nvidia.com/gpu"}]}}
+    assert bound(gpu, tolerations=["amd.com/gpu"]).startswith(
+        "workloads.tolerations has nvidia.com/gpu, the bound is amd.com/gpu (TenancySettings)."
+    )
+    assert bound(gpu, tolerations=["nvidia.com/*"]) == ""
+    assert bound(gpu) == ""
 
 
 def test_what_own_policies_may_name_is_what_is_declared() -> None:

@@ -118,6 +118,37 @@ def test_a_bound_holds_for_what_lies_beside_the_share_too() -> None:
     assert hard(tenants, "acme-000")["configmaps"] == "5"
 
 
+def test_what_only_a_bound_names_is_counted_but_for_devices() -> None:
+    """A ResourceQuota without a key limits nothing of it, but for what pods.yaml looks up there."""
+    bounds = {"quota": {"configmaps": 5, "requests.example.com/gpu": 2}}
+    found = hard(read(1, settings={"bounds": bounds, "defaultQuota": {"pods": 3}}), "acme-000")
+    assert found["configmaps"] == "5"
+    assert "requests.example.com/gpu" not in found
+
+
+def test_no_cpu_limits_are_refused_where_they_are_bounded() -> None:
+    bounds = {"quota": {"limits.cpu": 5}}
+    limits = {"containerLimits": {"cpuLimit": "None"}}
+    settings = {"bounds": bounds, "defaultQuota": {"pods": 3}}
+    record = read(1, settings=settings, **limits).records["acme"]
+    assert record.is_refused
+    assert record.findings[0].message.startswith("nothing counts limits.cpu, the bound is 5")
+
+
+def test_the_platform_decides_about_cpu_limits_where_a_tenant_says_nothing() -> None:
+    settings = {
+        "defaultQuota": {"pods": 3, "limits.cpu": 8},
+        "containerLimits": {"cpuLimit": "None"},
+    }
+    assert "limits.cpu" not in hard(read(1, settings=settings), "acme-000")
+    for wish in (
+        {"containerLimits": {"cpuLimit": "Required"}},
+        {"containerLimits": {"max": {"cpu": 2}}},
+        {"quota": {"limits.cpu": 4}},
+    ):
+        assert "limits.cpu" in hard(read(1, settings=settings, **wish), "acme-000")
+
+
 def test_room_beside_the_share_is_no_part_of_the_total() -> None:
     """T2: what is in force is read back without it, so shares neither shrink nor wait."""
     tenants, store = read(3, settings={"defaultQuota": {"configmaps": 9}}), Store()

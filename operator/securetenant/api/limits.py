@@ -1,6 +1,6 @@
 """Limits of containers: what a LimitRange says, whole and free of contradictions."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -8,6 +8,7 @@ from securetenant.api import quantities
 from securetenant.api.quantities import Quantity
 from securetenant.api.rules import Model, Rule
 
+CpuLimit = Literal["Required", "None"]
 RESOURCES = ("cpu", "memory", "ephemeral-storage")
 _BOUNDS = ("min", "defaultRequest", "default", "max")
 """In rising order."""
@@ -55,6 +56,8 @@ def _at_most(lower: str, upper: str) -> Rule:
     fields = ("cpu", "memory", "ephemeral__dash__storage")
     parts = [
         f"!has(self.{lower}.{each}) || !has(self.{upper}.{each})"
+        f" || [self.{lower}.{each}, self.{upper}.{each}].exists(q,"
+        f" string(q).matches('{quantities.LONG}'))"
         f" || quantity(string(self.{lower}.{each}))"
         f".compareTo(quantity(string(self.{upper}.{each}))) <= 0"
         for each in fields
@@ -84,12 +87,19 @@ def _above_zero(bound: str) -> Rule:
         f"has(self.{bound}.{each}) ? string(self.{bound}.{each}) : '1'" for each in fields
     )
     return Rule(
-        cel=f"!has(self.{bound}) || [{values}].all(q, quantity(q).isGreaterThan(quantity('0')))",
+        cel=f"!has(self.{bound}) || [{values}].all(q, q.matches('^[^eE]*[1-9]'))",
         holds=lambda self: all(self.bound(bound).values()),
         message=f"{bound} is zero for a resource: a container with a limit of zero runs without a"
         " limit and is charged nothing. Write a quantity above zero, or leave the resource out",
         path=f".{bound}",
     )
+
+
+class PlatformLimits(Model):
+    """Limits of containers, for tenants that leave them out."""
+
+    cpu_limit: CpuLimit | None = None
+    """Required (the default), or None: as in spec.containerLimits.cpuLimit of a SecureTenant."""
 
 
 class ContainerLimits(Model):
@@ -103,8 +113,20 @@ class ContainerLimits(Model):
     """The least that a container may ask for; never zero."""
     max: Resources | None = None
     """The most that a container may ask for."""
+    cpu_limit: CpuLimit | None = None
+    """Required: each container has a limit of CPU. None: nobody gives it one, and limits.cpu is not
+    counted; what it requests is. Absent: as TenancySettings say, else Required."""
 
     rules = (
+        Rule(
+            cel="!has(self.cpuLimit) || self.cpuLimit != 'None'"
+            " || [has(self.default) && has(self.default.cpu), has(self.max) && has(self.max.cpu)]"
+            ".all(each, !each)",
+            holds=lambda self: self.cpu_limit != "None" or not self.names_cpu_limit,
+            message="cpuLimit is None and a limit of CPU is given: leave default.cpu and max.cpu"
+            " out, or write cpuLimit: Required",
+            path=".cpuLimit",
+        ),
         *map(_above_zero, _BOUNDS),
         *(
             _at_most(lower, upper)
@@ -112,6 +134,11 @@ class ContainerLimits(Model):
             for upper in _BOUNDS[index + 1 :]
         ),
     )
+
+    @property
+    def names_cpu_limit(self) -> bool:
+        """Tell whether a limit of CPU is given."""
+        return any(each is not None and each.cpu is not None for each in (self.default, self.max))
 
     def bound(self, name: str) -> dict[str, int]:
         """Return one of the four, in units; empty when it is not given."""
@@ -133,8 +160,12 @@ class Effective(NamedTuple):
     max: dict[str, str]
 
 
-def effective(limits: ContainerLimits | None) -> Effective:
-    """Fill in our defaults, held within what is given: they never contradict the spec."""
+def effective(limits: ContainerLimits | None, *, has_cpu_limit: bool = True) -> Effective:
+    """Fill in our defaults, held within what is given: they never contradict the spec.
+
+    Without a limit of CPU there is no maximum either: a LimitRange gives the maximum to those that
+    name none (Kubernetes, "Limit Ranges").
+    """
     limits = limits or ContainerLimits()
     given = {name: limits.bound(name) for name in _BOUNDS}
     filled: dict[str, dict[str, int]] = {name: {} for name in _BOUNDS}
@@ -151,6 +182,9 @@ def effective(limits: ContainerLimits | None) -> Effective:
             filled[name][resource] = min([max([value, *lower]), *upper])
         if resource in given["max"]:
             filled["max"][resource] = given["max"][resource]
+    if not has_cpu_limit:
+        for name in ("default", "max"):
+            filled[name].pop("cpu", None)
     return Effective(
         *(
             {key: quantities.canonical(key, value) for key, value in filled[name].items()}

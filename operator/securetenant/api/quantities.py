@@ -14,11 +14,13 @@ from kubernetes.utils.quantity import parse_quantity
 from pydantic import AfterValidator, Field, StrictInt, StrictStr
 
 _FORMAT = re.compile(
-    r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?"
+    r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]{1,2}))?"
 )
 _LONGEST = 32
 _LARGEST = 2**63 - 1
 """Kubernetes lowers what is larger to this (apimachinery, resource.Quantity)."""
+LONG = "[eE][-+]?[0-9]{3}"
+"""Exponents that no rule may compare: to write 1e999999999 out takes the API server minutes."""
 _MILLI = 1000
 _DECIMAL = "kMGTPE"
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
@@ -47,7 +49,8 @@ def _check(value: int | str) -> int | str:
 
 MESSAGE = "a quantity is a number of zero or more, less than 8Ei, like 4, 500m or 8Gi"
 CEL = (
-    "isQuantity(string({0})) && !quantity(string({0})).isLessThan(quantity('0'))"
+    f"!string({{0}}).matches('{LONG.replace('{', '{{').replace('}', '}}')}')"
+    " && isQuantity(string({0})) && !quantity(string({0})).isLessThan(quantity('0'))"
     f" && quantity(string({{0}})).isLessThan(quantity('{_LARGEST}'))"
 )
 

@@ -10,7 +10,7 @@ from securetenant.api import names, quantities
 from securetenant.api.quantities import Quantity
 from securetenant.api.rules import Rule, snake
 
-QuotaMap = Annotated[dict[str, Quantity], Field(max_length=64)]
+QuotaMap = Annotated[dict[str, Quantity], Field(max_length=48)]
 """Quantities by resource, as in the ``hard`` of a ResourceQuota."""
 
 COUNTED_BESIDE = (
@@ -58,6 +58,7 @@ _NAMED = (
 _PATTERN = (
     "^(" + "|".join(name.replace(".", "[.]") for name in _NAMED) + "|count/[a-z][-a-z0-9.]*"
     "|requests[.][-a-z0-9.]+/[-A-Za-z0-9_.]+"
+    "|requests[.]hugepages-[1-9][0-9]*[KMGT]i"
     "|[-a-z0-9.]+[.]storageclass[.]storage[.]k8s[.]io/(requests[.]storage|persistentvolumeclaims)"
     "|[-a-z0-9.]+[.]deviceclass[.]resource[.]k8s[.]io/devices)$"
 )
@@ -65,6 +66,11 @@ _MATCH = re.compile(_PATTERN.removeprefix("^").removesuffix("$"))
 _DIVISIBLE = ("cpu", "memory", "storage")
 """Ends of the keys whose amounts may be fractions; everything else is counted in pieces."""
 _IS_DIVISIBLE = " || ".join(f"k.endsWith('{each}')" for each in _DIVISIBLE)
+
+
+def is_device(key: str) -> bool:
+    """Tell whether pods get none of it where no quota counts it (manifests/policies/pods.yaml)."""
+    return key.startswith("requests.") and ("/" in key or "hugepages-" in key)
 
 
 def rules(field: str) -> tuple[Rule, ...]:
@@ -76,8 +82,8 @@ def rules(field: str) -> tuple[Rule, ...]:
             message="a quota limits requests.cpu, requests.memory, requests.ephemeral-storage,"
             " the same with limits., requests.storage, persistentvolumeclaims, pods, services,"
             " services.loadbalancers, services.nodeports, secrets, configmaps,"
-            " count/<resource>.<group>, requests.<vendor>/<device>, or what a storage or device"
-            " class gives; cpu and memory alone are ambiguous",
+            " count/<resource>.<group>, requests.<vendor>/<device>, requests.hugepages-<size>, or"
+            " what a storage or device class gives; cpu and memory alone are ambiguous",
             path=f".{field}",
         ),
         Rule(

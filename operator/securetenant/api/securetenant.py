@@ -7,7 +7,7 @@ from pydantic import Field
 
 from securetenant.api import metadata, names, quantities, quotas
 from securetenant.api.access import Grant
-from securetenant.api.limits import ContainerLimits
+from securetenant.api.limits import ContainerLimits, CpuLimit
 from securetenant.api.metadata import Annotations, Labels
 from securetenant.api.network import TenantNetwork
 from securetenant.api.nodes import TenantNodes
@@ -100,6 +100,9 @@ def _is_protected(name: str) -> bool:
     )
 
 
+_CPU_LIMITS = "limits.cpu"
+
+
 def _cel_list(values: tuple[str, ...]) -> str:
     return "[" + ", ".join(f"'{value}'" for value in values) + "]"
 
@@ -190,6 +193,19 @@ class TenantSpec(Model):
     rules = (
         *quotas.rules("quota"),
         Rule(
+            cel="!has(self.containerLimits) || !has(self.containerLimits.cpuLimit)"
+            " || self.containerLimits.cpuLimit != 'None' || !has(self.quota)"
+            f" || !('{_CPU_LIMITS}' in self.quota)",
+            holds=lambda self: (
+                not self.container_limits
+                or self.container_limits.cpu_limit != "None"
+                or _CPU_LIMITS not in (self.quota or {})
+            ),
+            message="limits.cpu is in spec.quota and containerLimits.cpuLimit is None, so nothing"
+            " would be counted: leave one of them out",
+            path=".quota",
+        ),
+        Rule(
             cel="self.namespaces.all(n, !has(n.podSecurity) || n.podSecurity.level != 'baseline'"
             " || (has(self.podSecurity) && has(self.podSecurity.level)"
             " && self.podSecurity.level == 'baseline'))",
@@ -207,6 +223,8 @@ class TenantSpec(Model):
         Rule(
             cel="!has(self.quota) || self.namespaces.all(n, !has(n.quota) || !has(n.quota.hard)"
             " || n.quota.hard.all(k, !(k in self.quota)"
+            " || [n.quota.hard[k], self.quota[k]].exists(q,"
+            f" string(q).matches('{quantities.LONG}'))"
             " || !quantity(string(n.quota.hard[k]))"
             ".isGreaterThan(quantity(string(self.quota[k])))))",
             holds=lambda self: all(
@@ -220,6 +238,13 @@ class TenantSpec(Model):
             path=".namespaces",
         ),
     )
+
+    def has_cpu_limit(self, platform: CpuLimit) -> bool:
+        """Tell whether containers have a limit of CPU; what the tenant gives, it wants."""
+        given = self.container_limits or ContainerLimits()
+        if given.cpu_limit is None and (given.names_cpu_limit or _CPU_LIMITS in (self.quota or {})):
+            return True
+        return (given.cpu_limit or platform) == "Required"
 
     @property
     def effective_pod_security(self) -> PodSecurity:

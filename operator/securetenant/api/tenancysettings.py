@@ -10,6 +10,7 @@ from pydantic import Field
 from securetenant.api import addresses, metadata, names, quantities, quotas
 from securetenant.api.access import Role
 from securetenant.api.addresses import Cidrs
+from securetenant.api.limits import PlatformLimits
 from securetenant.api.metadata import Labels
 from securetenant.api.network import SelectorLabels, TenantNetwork, selector_rules
 from securetenant.api.nodes import SettingsNodes
@@ -164,7 +165,8 @@ class Bounds(Model):
     """
 
     quota: QuotaMap | None = None
-    """The most that a tenant may have, by resource."""
+    """The most that a tenant may have, by resource. A tenant that nobody gave a quota of it gets as
+    much, but for devices and huge pages, of which it gets none."""
     roles: (
         Annotated[tuple[Role, ...], Field(max_length=3, json_schema_extra=listed("set"))] | None
     ) = None
@@ -179,17 +181,24 @@ class Bounds(Model):
     peers: Patterns | None = None
     """Tenants that may be another's peer: a name, or a beginning and an asterisk. [] means none."""
 
+    tolerations: Patterns | None = None
+    """Keys of taints that workloads.tolerations of a tenant may have: a key, or a beginning and an
+    asterisk. [] means none."""
+
     rules = (
         *quotas.rules("quota"),
         _patterns_rule("groups"),
         _patterns_rule("users"),
         _patterns_rule("peers"),
+        _patterns_rule("tolerations"),
         _networks_rule("cidrs"),
     )
 
     def problem(self, spec: TenantSpec, total: Mapping[str, int]) -> str:
         """Say which bound a tenant passes, with the value and the bound; else nothing."""
         for resource, most in sorted((self.quota or {}).items()):
+            if resource not in total and not quotas.is_device(resource):
+                return f"nothing counts {resource}, the bound is {most}"
             count = total.get(resource, 0)
             if count > quantities.units(resource, most):
                 asked = quantities.canonical(resource, count)
@@ -204,6 +213,14 @@ class Bounds(Model):
                         f"access {grant.name} names {subject.kind} {subject.name}, the bound is"
                         f" {_told(allowed)}"
                     )
+        for toleration in (spec.workloads and spec.workloads.tolerations) or ():
+            if self.tolerations is not None and not any(
+                _fits(each, toleration.key) for each in self.tolerations
+            ):
+                return (
+                    f"workloads.tolerations has {toleration.key}, the bound is"
+                    f" {_told(self.tolerations)}"
+                )
         return self._network_problem(spec.network) if spec.network else ""
 
     def admits(self, kind: str, name: str) -> bool:
@@ -299,6 +316,8 @@ class SettingsSpec(Model):
     securetenant-system: a name, or a beginning and an asterisk, like monitoring-*."""
     default_quota: QuotaMap
     """The total of a tenant that names none, and each key that it leaves out."""
+    container_limits: PlatformLimits | None = None
+    """What holds for the containers of a tenant that does not say."""
     workloads: Workloads | None = None
     """What a tenant gets for each field of spec.workloads that it leaves out."""
     bounds: Bounds | None = None
@@ -340,7 +359,8 @@ class SettingsSpec(Model):
         *quotas.rules("defaultQuota"),
         Rule(
             cel="!has(self.bounds) || !has(self.bounds.quota) || self.defaultQuota.all(k,"
-            " !(k in self.bounds.quota) || !quantity(string(self.defaultQuota[k]))"
+            " !(k in self.bounds.quota) || [self.defaultQuota[k], self.bounds.quota[k]].exists(q,"
+            f" string(q).matches('{quantities.LONG}')) || !quantity(string(self.defaultQuota[k]))"
             ".isGreaterThan(quantity(string(self.bounds.quota[k]))))",
             holds=lambda self: all(
                 quantities.parse(value) <= quantities.parse(self.bounds.quota[key])

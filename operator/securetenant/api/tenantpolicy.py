@@ -106,10 +106,21 @@ class EffectiveWorkloads(Model):
     """PriorityClasses that pods may name."""
     runtime_classes: Allowed
     """RuntimeClasses that pods may name."""
+    tolerations: Annotated[
+        tuple[Annotated[str, Field(max_length=400)], ...],
+        Field(max_length=32, json_schema_extra=listed("atomic")),
+    ]
+    """Taints that pods may tolerate, as kubectl writes them: key, key=value, key:effect or
+    key=value:effect."""
     storage_classes: Allowed
     """StorageClasses that claims may name; * means any."""
     ingress_classes: Allowed
     """IngressClasses that Ingresses may name."""
+    gateways: Annotated[
+        tuple[Annotated[str, Field(max_length=317)], ...],
+        Field(max_length=32, json_schema_extra=listed("atomic")),
+    ]
+    """Gateways that routes may name as parents, as namespace/name."""
     csi_drivers: Allowed
     """CSI drivers that pods may use without a claim."""
     annotations: Annotated[
@@ -118,7 +129,7 @@ class EffectiveWorkloads(Model):
     ]
     """Annotations that Services and Ingresses may carry, beside harmless ones."""
     hostnames: Allowed
-    """Ends of the host names that Ingresses and routes may serve."""
+    """Host names that Ingresses and routes may serve; with a dot in front: each name below it."""
     service_types: Annotated[
         tuple[ServiceType, ...], Field(max_length=3, json_schema_extra=listed("atomic"))
     ]

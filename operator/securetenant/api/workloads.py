@@ -6,10 +6,12 @@ ordinary applications run with it.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from securetenant.api import names
 from securetenant.api.rules import Model, Rule, listed, snake
 
 Enforcement = Literal["Enforce", "Audit"]
@@ -27,9 +29,18 @@ DEFAULT_TOKEN_SECONDS = 86_400
 _HOST = r"(localhost|[a-z0-9][-a-z0-9]*(\.[-a-z0-9]+)+|[a-z0-9][-.a-z0-9]*:[0-9]+)"
 """With a dot or a port, as image references tell a host from a path (distribution/reference)."""
 _REGISTRY = _HOST + r"/([a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*/)*"
-_HOSTNAME = r"(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+"
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_HOSTNAME = rf"({_LABEL})?(\.{_LABEL})+"
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 _SYSTEM = "system-"
+_TAINT = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_TAINT_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
+_CLUSTER_TAINTS = (
+    "node-role.kubernetes.io/",
+    "node.cloudprovider.kubernetes.io/",
+    "node.kubernetes.io/",
+    f"{names.GROUP}/",
+)
 
 _ANNOTATION = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-A-Za-z0-9_.]*\*?"
 
@@ -97,6 +108,67 @@ def _each(field: str, pattern: str, message: str) -> Rule:
     )
 
 
+class Gateway(Model):
+    """A Gateway of the platform (gateway.networking.k8s.io)."""
+
+    namespace: Annotated[str, Field(min_length=1, max_length=63)]
+    """Where it is, for example gateways."""
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """Its name, for example public."""
+
+    rules = (
+        Rule(
+            cel=f"self.__namespace__.matches('^{_LABEL}$') && self.name.matches('^{_NAME}$')",
+            holds=lambda self: (
+                re.fullmatch(_LABEL, self.namespace) is not None
+                and re.fullmatch(_NAME, self.name) is not None
+            ),
+            message="a Gateway is named by its namespace and its name, in lower case, like gateways"
+            " and public",
+        ),
+    )
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Toleration(Model):
+    """A taint of nodes that pods may tolerate."""
+
+    key: Annotated[str, Field(min_length=1, max_length=317)]
+    """The key of the taint, for example nvidia.com/gpu."""
+    value: Annotated[str, Field(max_length=63)] | None = None
+    """Its value; absent: any."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Its effect; absent: any."""
+
+    rules = (
+        Rule(
+            cel=f"self.key.matches('^{_TAINT}$')"
+            f" && (!has(self.value) || self.value.matches('^{_TAINT_VALUE}$'))",
+            holds=lambda self: (
+                re.fullmatch(_TAINT, self.key) is not None
+                and (self.value is None or re.fullmatch(_TAINT_VALUE, self.value) is not None)
+            ),
+            message="a taint is its key, like nvidia.com/gpu, and may have a value of letters,"
+            " digits, '-', '_' and '.'",
+        ),
+        Rule(
+            cel=f"!{list(_CLUSTER_TAINTS)}.exists(p, self.key.startsWith(p))",
+            holds=lambda self: not self.key.startswith(_CLUSTER_TAINTS),
+            message="taints under securetenant.io/ keep tenants apart, and those under"
+            " node-role.kubernetes.io/, node.kubernetes.io/ and node.cloudprovider.kubernetes.io/"
+            " are the cluster's own; what pods need of them is admitted anyway",
+            path=".key",
+        ),
+    )
+
+    def __str__(self) -> str:
+        """Return it as kubectl writes a taint."""
+        value = "" if self.value is None else f"={self.value}"
+        return f"{self.key}{value}{f':{self.effect}' if self.effect else ''}"
+
+
 class ServiceAccountTokens(Model):
     """Tokens of the tenant's ServiceAccounts."""
 
@@ -143,10 +215,22 @@ class Workloads(Model):
     PriorityClass, list it: the API server writes it into every pod."""
     runtime_classes: Names | None = None
     """RuntimeClasses that pods may name; none by default."""
+    tolerations: (
+        Annotated[tuple[Toleration, ...], Field(max_length=32, json_schema_extra=listed("atomic"))]
+        | None
+    ) = None
+    """Taints of nodes that pods may tolerate besides a node's own conditions, for example those of
+    nodes with GPUs; none by default. Such pods land on these nodes only where they ask for them."""
     storage_classes: Names | None = None
     """StorageClasses that claims may name. Absent in TenancySettings too: any."""
     ingress_classes: Names | None = None
     """IngressClasses that Ingresses may name; none by default."""
+    gateways: (
+        Annotated[tuple[Gateway, ...], Field(max_length=32, json_schema_extra=listed("atomic"))]
+        | None
+    ) = None
+    """Gateways that routes of the Gateway API may name as parents; none by default. A Gateway also
+    has to take them (allowedRoutes)."""
     csi_drivers: Names | None = None
     """CSI drivers that pods may use without a claim (inline volumes); none by default."""
     annotations: (
@@ -167,8 +251,9 @@ class Workloads(Model):
         ]
         | None
     ) = None
-    """Ends of the host names that Ingresses and routes may serve, each with a dot at its
-    beginning, like .acme.example; none by default."""
+    """Host names that Ingresses and routes may serve: one name, like shop.corp.example, or a dot
+    and the end of names, like .acme.example, which means each name below it, wildcards too; none
+    by default."""
     service_types: (
         Annotated[tuple[ServiceType, ...], Field(max_length=3, json_schema_extra=listed("set"))]
         | None
@@ -187,8 +272,8 @@ class Workloads(Model):
         _each(
             "hostnames",
             _HOSTNAME,
-            "a host name's end begins with a dot, in lower case, like .acme.example: without it"
-            " evil-acme.example would be yours too",
+            "a host name is in lower case and has a dot: shop.corp.example is that name only,"
+            " .acme.example each name below it, *.acme.example too",
         ),
         _each(
             "annotations",
@@ -223,6 +308,11 @@ class Workloads(Model):
     )
 
 
+def serves(hostnames: Iterable[str], host: str) -> bool:
+    """Tell whether a host, or a wildcard like ``*.acme.example``, is among host names of a spec."""
+    return any(host.endswith(each) if each.startswith(".") else host == each for each in hostnames)
+
+
 class Effective(NamedTuple):
     """Every field with its default filled in."""
 
@@ -234,8 +324,10 @@ class Effective(NamedTuple):
     run_as_user: int | None
     priority_classes: tuple[str, ...]
     runtime_classes: tuple[str, ...]
+    tolerations: tuple[str, ...]
     storage_classes: tuple[str, ...]
     ingress_classes: tuple[str, ...]
+    gateways: tuple[str, ...]
     csi_drivers: tuple[str, ...]
     annotations: tuple[str, ...]
     hostnames: tuple[str, ...]
@@ -254,8 +346,10 @@ _DEFAULTS = Effective(
     run_as_user=None,
     priority_classes=(),
     runtime_classes=(),
+    tolerations=(),
     storage_classes=ANY,
     ingress_classes=(),
+    gateways=(),
     csi_drivers=(),
     annotations=(),
     hostnames=(),
@@ -279,5 +373,5 @@ def effective(given: Workloads | None, platform: Workloads | None) -> Effective:
             holder = source.service_account_tokens if field in _OF_TOKENS else source
             value = getattr(holder, field, None)
             if value is not None:
-                found[field] = tuple(sorted(value)) if isinstance(value, tuple) else value
+                found[field] = tuple(sorted(map(str, value))) if isinstance(value, tuple) else value
     return Effective(**found)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from securetenant.api.tenantpolicy import PolicySpec
-from securetenant.api.workloads import HARMLESS_ANNOTATIONS
+from securetenant.api.workloads import HARMLESS_ANNOTATIONS, serves
 
 Body = Mapping[str, Any]
 
@@ -54,7 +54,7 @@ def claims_hosts(ingress: Body, policy: PolicySpec) -> Iterator[str]:
     spec = ingress["spec"]
     hosts = [rule.get("host", "") for rule in spec.get("rules") or ()]
     hosts += [host for each in spec.get("tls") or () for host in each.get("hosts") or ("",)]
-    if any("*" in each or not each.endswith(policy.workloads.hostnames) for each in hosts):
+    if not all(serves(policy.workloads.hostnames, each) for each in hosts):
         yield "host"
     if "defaultBackend" in spec:
         yield "defaultBackend"

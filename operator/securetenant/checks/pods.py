@@ -5,7 +5,7 @@ field. A pod is judged as it is after all mutation.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from securetenant.api.tenantpolicy import PolicySpec
@@ -64,7 +64,9 @@ def misplaced(spec: Body, policy: PolicySpec) -> Iterator[str]:
     if spec.get("nodeName"):
         yield "nodeName"
     for each in spec.get("tolerations") or ():
-        if each.get("key", "") not in _NODE_CONDITIONS:
+        if each.get("key", "") not in _NODE_CONDITIONS and not _is_listed(
+            each, allowed.tolerations
+        ):
             yield "tolerations"
     if spec.get("schedulerName", "default-scheduler") != "default-scheduler":
         yield "schedulerName"
@@ -198,6 +200,14 @@ def far_volumes(spec: Body, policy: PolicySpec) -> Iterator[str]:
         driver = (volume.get("csi") or {}).get("driver")
         if driver is not None and driver not in policy.workloads.csi_drivers:
             yield driver
+
+
+def _is_listed(toleration: Body, taints: Collection[str]) -> bool:
+    key, effect = toleration.get("key", ""), toleration.get("effect", "")
+    spellings = [key]
+    if toleration.get("operator", "Equal") == "Equal":
+        spellings.append(f"{key}={toleration.get('value', '')}")
+    return any(each in taints or f"{each}:{effect}" in taints for each in spellings)
 
 
 def _terms(affinity: Body) -> Iterator[Body]:

@@ -1,7 +1,8 @@
 """Host names: which ends two tenants both ask for, and who has them.
 
-An end is like ``.acme.example``. Two overlap when one ends with the other: a tenant that may serve
-``.example`` may serve everything under ``.acme.example`` too. A name has one owner at a time:
+An end is like ``.acme.example``, or one whole name like ``shop.corp.example``. Two overlap when one
+ends with the other: a tenant that may serve ``.example`` may serve everything under
+``.acme.example`` too. A name has one owner at a time:
 
 - A tenant that has it in force keeps it. In force is what stands in a TenantPolicy of the tenant,
   whether its namespace is kept or retained, and what the tenant was given and may still be written.
@@ -162,7 +163,7 @@ class Hostnames:
 
     def holders(self, host: str) -> set[str]:
         """Return the tenants that have the name itself in force."""
-        return {each for end in _wider(f".{host}") for each in self._held.at(end)}
+        return {each for end in (host, *_wider(host)) for each in self._held.at(end)}
 
     def _owner(self, tenant: str, end: str) -> str:
         holders = self._held.overlapping(end) - {tenant}
@@ -205,7 +206,7 @@ class Hostnames:
 
 
 def _wider(end: str) -> Iterator[str]:
-    """Yield every end that this one ends with: ``.b.c`` and ``.c`` for ``.a.b.c``."""
-    labels = end.split(".")[1:]
+    """Yield every end that this one ends with: ``.b.c`` and ``.c`` for ``.a.b.c`` and ``a.b.c``."""
+    labels = end.removeprefix(".").split(".")
     for index in range(1, len(labels)):
         yield "." + ".".join(labels[index:])

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from securetenant.api.objects import Body
+from securetenant.api.workloads import serves
 
 MOST = 401
 """How many names of one Ingress are remembered: as many as securetenant-ingress admits."""
@@ -37,12 +38,10 @@ def observe(body: Body) -> Served:
     return Served(int(metadata["resourceVersion"]), metadata["uid"], frozenset(hosts), has_more)
 
 
-def foreign(served: Served, ends: Iterable[str]) -> list[str]:
+def foreign(served: Served, hostnames: Iterable[str]) -> list[str]:
     """Return the hosts that the policy securetenant-ingress would refuse today, sorted."""
-    allowed = tuple(ends)
-    return sorted(
-        host for host in served.hosts if "*" in host or not (host and host.endswith(allowed))
-    )
+    allowed = tuple(hostnames)
+    return sorted(host for host in served.hosts if not serves(allowed, host))
 
 
 def _hosts(spec: Body) -> Iterator[str]:

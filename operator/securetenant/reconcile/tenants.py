@@ -812,8 +812,9 @@ def _small_shares(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger)
     if book.waiting:
         return []  # They are about to grow; it is read again then.
     total, parts = totals.total(spec, settings), _parts(spec)
-    needs = shares.needs(limits.effective(spec.container_limits))
-    found = []
+    has_cpu_limit = totals.limits_cpu(spec, settings)
+    needs = shares.needs(limits.effective(spec.container_limits, has_cpu_limit=has_cpu_limit))
+    found = [] if has_cpu_limit else [_NO_CPU_LIMITS]
     if small := shares.too_small(needs, total, parts, book.shares):
         found.append(_no_pod_fits(small))
     one = dict.fromkeys(total.keys() - needs.keys(), 1)
@@ -835,6 +836,15 @@ def _small_shares(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger)
             )
         )
     return found
+
+
+_NO_CPU_LIMITS = Finding(
+    type=status.QUOTA_ENFORCED,
+    reason=status.NO_CPU_LIMITS,
+    message="Containers have no limit of CPU (containerLimits.cpuLimit is None): each may use what"
+    " others on its node leave. What they request is counted.",
+    informs=True,
+)
 
 
 def _no_pod_fits(found: tuple[TooSmall, ...]) -> Finding:

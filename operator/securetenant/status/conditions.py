@@ -32,6 +32,7 @@ _STALLED = (
     status.FOREIGN_HOSTNAMES,
     status.NOT_IN_SETTINGS,
     status.SHARE_TOO_SMALL,
+    status.NO_CPU_LIMITS,
     status.NODE_CONFLICT,
     status.UNKNOWN_NODE,
     status.PODS_ELSEWHERE,
