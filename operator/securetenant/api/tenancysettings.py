@@ -377,6 +377,11 @@ class SettingsSpec(Model):
         """Return for how many days names rest."""
         return names.REST_DAYS if self.names_rest_days is None else self.names_rest_days
 
+    def limits_cpu(self, spec: TenantSpec) -> bool:
+        """Tell whether a tenant's containers have a limit of CPU."""
+        given = self.container_limits.cpu_limit if self.container_limits else None
+        return spec.has_cpu_limit(given or "Required")
+
     @functools.cached_property
     def credential_networks(self) -> tuple[addresses.Network, ...]:
         """Return where clouds hand out credentials, each once and sorted."""

@@ -10,7 +10,7 @@ from securetenant.api.network import Switch, TenantNetwork
 from securetenant.api.nodes import TenantNodes
 from securetenant.api.securetenant import NamespaceEntry, TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
-from securetenant.desired import openings, totals
+from securetenant.desired import openings
 from securetenant.desired.openings import Opened
 from securetenant.desired.peers import Agreement
 
@@ -67,9 +67,7 @@ def scopes(
     that the spec names; ``taken`` are ends of host names that another tenant has.
     """
     pod_security = spec.effective_pod_security
-    effective = limits.effective(
-        spec.container_limits, has_cpu_limit=totals.limits_cpu(spec, settings)
-    )
+    effective = limits.effective(spec.container_limits, has_cpu_limit=settings.limits_cpu(spec))
     allowed = workloads.effective(spec.workloads, settings.workloads)
     allowed = allowed._replace(
         hostnames=tuple(each for each in allowed.hostnames if each not in taken)

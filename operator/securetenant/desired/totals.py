@@ -8,13 +8,6 @@ _FINISHED_PODS = 4
 """``pods`` counts running pods alone; ``count/pods`` finished ones too, which pile up."""
 
 
-def limits_cpu(spec: TenantSpec, settings: SettingsSpec) -> bool:
-    """Tell whether the tenant's containers have a limit of CPU."""
-    return spec.has_cpu_limit(
-        (settings.container_limits and settings.container_limits.cpu_limit) or "Required"
-    )
-
-
 def total(spec: TenantSpec, settings: SettingsSpec) -> dict[str, int]:
     """Return the total by resource, in units.
 
@@ -32,7 +25,7 @@ def total(spec: TenantSpec, settings: SettingsSpec) -> dict[str, int]:
         requests, limits = f"requests.{name}", f"limits.{name}"
         if requests in result and limits not in given:
             result[limits] = max(result.get(limits, 0), result[requests])
-    if not limits_cpu(spec, settings):
+    if not settings.limits_cpu(spec):
         result.pop("limits.cpu", None)
     if "pods" in result and "count/pods" not in given:
         result["count/pods"] = result["pods"] * _FINISHED_PODS

@@ -812,7 +812,7 @@ def _small_shares(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger)
     if book.waiting:
         return []  # They are about to grow; it is read again then.
     total, parts = totals.total(spec, settings), _parts(spec)
-    has_cpu_limit = totals.limits_cpu(spec, settings)
+    has_cpu_limit = settings.limits_cpu(spec)
     needs = shares.needs(limits.effective(spec.container_limits, has_cpu_limit=has_cpu_limit))
     found = [] if has_cpu_limit else [_NO_CPU_LIMITS]
     if small := shares.too_small(needs, total, parts, book.shares):
