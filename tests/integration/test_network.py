@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import standing
 from conftest import Ready, settled
 from factory import CLOUDS, enough, seen, settings, settings_spec, tenant
 from harness import Api, Operator, conditions, wait_for, writes_by_operator
@@ -111,9 +112,12 @@ def _peer(**more: Any) -> dict[str, Any]:
         *(
             pytest.param(_opening(ports=[port]), message, id=f"port {port}")
             for port, message in (
-                ({"port": 0}, "greater than or equal to 1"),
-                ({"port": 65536}, "less than or equal to 65535"),
-                ({"port": "https"}, "must be of type integer"),
+                ({"port": 0}, "a port is a number from 1 to 65535, or its name"),
+                ({"port": 65536}, "a port is a number from 1 to 65535, or its name"),
+                ({"port": "Https"}, "a port is a number from 1 to 65535, or its name"),
+                ({"port": "80"}, "a port is a number from 1 to 65535, or its name"),
+                ({"port": "a--b"}, "a port is a number from 1 to 65535, or its name"),
+                ({"port": "http", "endPort": 443}, "endPort is the last port of a range"),
                 ({"port": 443, "endPort": 442}, "endPort is the last port of a range"),
                 ({"port": 2, "endPort": 1}, "write them the other way round"),
                 ({"port": 2, "endPort": 65536}, "less than or equal to 65535"),
@@ -121,6 +125,11 @@ def _peer(**more: Any) -> dict[str, Any]:
                 ({"port": 1, "protocol": "tcp"}, 'supported values: "TCP", "UDP", "SCTP"'),
                 ({"port": 1, "protocol": ""}, 'supported values: "TCP", "UDP", "SCTP"'),
             )
+        ),
+        pytest.param(
+            {"egress": [{"name": "x", "to": [{"cidr": "10.0.0.0/8"}], "ports": [{"port": "pg"}]}]},
+            "a port's name is resolved at pods, and addresses have none: write the number",
+            id="the name of a port at an address",
         ),
         *(
             pytest.param(_opening(**{"from": [{"cidr": cidr}], **reason}), WIDE, id=f"{cidr} {why}")
@@ -185,6 +194,18 @@ def _without_nothing(value: Any) -> Any:
         pytest.param(
             {"apiServer": {"addresses": [], "ports": []}}, "at least 1 items", id="api ports"
         ),
+        pytest.param(
+            {"network": _opening(**{"from": [{"ingressController": "nobody"}]})},
+            "an ingress controller that ingressControllers does not have",
+            id="an unknown controller for all",
+        ),
+        pytest.param(
+            {"network": {**_opening(), "egress": [{**_egress()["egress"][0], "name": "web"}]}},
+            "would be the same NetworkPolicy",
+            id="one name twice",
+        ),
+        pytest.param({"network": _opening(**{"from": [{"cidr": "0.0.0.0/0"}]})}, WIDE, id="all"),
+        pytest.param({"network": {"sameTenant": "Deny"}}, "unknown field", id="a tenant's field"),
         pytest.param({"bounds": {"cidrs": ["::ffff:1.2.3.0/120"]}}, NETWORK, id="bounds.cidrs"),
         pytest.param(
             {"bounds": {"peers": ["a*b"]}}, "an entry of peers is a name", id="bounds.peers"
@@ -473,6 +494,58 @@ def test_what_the_platform_says_later_opens_what_was_asked_for(
         settled(admin, "patient")
     wait_for(
         lambda: _policy(admin, "patient-b", "api-server") is None, what="the API server to close"
+    )
+
+
+def test_e10_what_the_platform_opens_for_all_is_in_each_namespace_and_stays(
+    admin: Api, breaker: Api, operator: Operator, ready: Ready, sandbox: Instance
+) -> None:
+    """Also where its network is beyond the bounds, which are for what tenants ask."""
+    scrape = {
+        "name": "scrape",
+        "from": [{"namespaceLabels": {"kubernetes.io/metadata.name": "monitoring"}}],
+        "ports": [{"port": 9100}],
+        "namespaces": ["everyone-a"],
+    }
+    proxy = {
+        "name": "proxy",
+        "to": [{"cidr": "192.0.2.0/24"}],
+        "ports": [{"port": 3128}],
+        "namespaces": ["everyone-a"],
+    }
+    grant = {
+        "name": "all",
+        "role": "Admin",
+        "subjects": [{"kind": "Group", "name": "everyone-members"}],
+    }
+    body = tenant("everyone", access=[grant])
+    opened = {"ingress": [scrape], "egress": [proxy]}
+    with _settings(admin, network=opened, bounds={"cidrs": ["10.0.0.0/8"]}):
+        ready(body)
+        wait_for(lambda: _policy(admin, "everyone-a", "platform-scrape"), what="the scraper")
+        wait_for(lambda: _policy(admin, "everyone-a", "platform-proxy"), what="the proxy")
+        assert _policy(admin, "everyone-b", "platform-scrape") is None
+        made = _policy(admin, "everyone-a", "platform-scrape")
+        assert made["metadata"]["annotations"] == {
+            "securetenant.io/declared-in": "TenancySettings spec.network.ingress scrape"
+        }
+        (rule,) = made["spec"]["ingress"]
+        (peer,) = rule["from"]
+        assert peer["namespaceSelector"]["matchExpressions"] == [
+            {"key": "securetenant.io/tenant", "operator": "DoesNotExist"}
+        ]
+        effective = admin.get(kinds.TENANT_POLICY, "effective", "everyone-a")["spec"]["network"]
+        assert effective["platform"] == [
+            "securetenant-platform-proxy",
+            "securetenant-platform-scrape",
+        ]
+        path = f"{kinds.NETWORK_POLICY.path('everyone-a')}/securetenant-platform-scrape"
+        member = standing.member(sandbox, "everyone")
+        assert "securetenant-managed" in member.call("DELETE", path).message
+        breaker.call("DELETE", path).ok()
+        wait_for(lambda: _policy(admin, "everyone-a", "platform-scrape"), what="it to come back")
+    wait_for(
+        lambda: _policy(admin, "everyone-a", "platform-proxy") is None, what="the proxy to close"
     )
 
 

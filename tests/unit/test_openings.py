@@ -106,6 +106,17 @@ def test_an_opening_becomes_one_policy_that_leads_back_to_its_entry() -> None:
     }
 
 
+def test_a_port_may_be_named_as_the_pods_name_it() -> None:
+    ports = [{"port": "http"}, {"port": "dns", "protocol": "UDP"}, {"port": 9000}]
+    opening = {"name": "web", "from": [{"cidr": "10.0.0.0/8"}], "ports": ports}
+    (rule,) = policies({"ingress": [opening]})["ingress-web"]["spec"]["ingress"]
+    assert rule["ports"] == [
+        {"port": 9000, "protocol": "TCP"},
+        {"port": "http", "protocol": "TCP"},
+        {"port": "dns", "protocol": "UDP"},
+    ]
+
+
 def test_labels_of_the_platform_never_mean_a_tenant() -> None:
     """Another tenant may label its namespace like the platform's."""
     to = [{"namespaceLabels": {"team": "monitoring"}}]
@@ -294,6 +305,16 @@ def test_a_bound_is_told_with_the_value_and_the_bound() -> None:
     )
     assert bound(gpu, tolerations=["nvidia.com/*"]) == ""
     assert bound(gpu) == ""
+
+
+def test_e10_the_platform_opens_every_namespace_of_every_tenant() -> None:
+    to = [{"cidr": "192.0.2.0/24"}]
+    shared = settings_spec(network={"egress": [{"name": "proxy", "to": to, "ports": HTTPS}]})
+    for namespace in ("acme-a", "acme-b"):
+        made = policies({}, shared, namespace)["platform-proxy"]
+        assert made["spec"]["egress"][0]["to"] == [{"ipBlock": {"cidr": "192.0.2.0/24"}}]
+    scope = read({}, shared).units["acme-a"].scope
+    assert network.named(scope) == ((), ()), "a tenant's own policies would open more ports"
 
 
 def test_what_own_policies_may_name_is_what_is_declared() -> None:

@@ -105,6 +105,11 @@ def opening(direction: str, name: str) -> str:
     return f"{MANAGED_PREFIX}{direction.lower()}-{name}"
 
 
+def platform_opening(name: str) -> str:
+    """Return the name of the NetworkPolicy of an opening that holds for every tenant."""
+    return f"{MANAGED_PREFIX}platform-{name}"
+
+
 def peer(tenant: str) -> str:
     """Return the name of the NetworkPolicy for a peer."""
     return f"{MANAGED_PREFIX}peer-{tenant}"

@@ -8,7 +8,7 @@ import functools
 import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StrictInt, StrictStr
 
 from securetenant.api import addresses, metadata, names
 from securetenant.api.addresses import Cidr, Network
@@ -32,6 +32,14 @@ WIDE_V4, WIDE_V6 = 8, 16
 the public internet (2000::/3), need a reason like the whole."""
 WIDE_TRANSLATED = addresses.TRANSLATED.prefixlen + WIDE_V4
 """The same of IPv4 as a translator from IPv6 makes it."""
+
+
+_LAST_PORT = 65535
+_PORT_NAME = "[a-z0-9](-?[a-z0-9]){0,14}"
+_PORT_MESSAGE = (
+    "a port is a number from 1 to 65535, or its name in the pods: at most 15 lower-case letters,"
+    " digits and '-', like http"
+)
 
 
 def selector_rules(field: str) -> tuple[Rule, ...]:
@@ -80,6 +88,60 @@ class Port(Model):
     )
 
 
+def _check_port(value: int | str) -> int | str:
+    if isinstance(value, int):
+        if not 0 < value <= _LAST_PORT:
+            raise ValueError(_PORT_MESSAGE)
+    elif not re.fullmatch(_PORT_NAME, value) or value.isdigit():
+        raise ValueError(_PORT_MESSAGE)
+    return value
+
+
+class OpeningPort(Model):
+    """A port, or consecutive ports, of one protocol; or a port by the name that pods give it."""
+
+    port: Annotated[
+        StrictInt | StrictStr,
+        AfterValidator(_check_port),
+        Field(json_schema_extra={"x-kubernetes-int-or-string": True, "maxLength": 15}),
+    ]
+    """The port of the pods that are reached, or the first of several; or its name in the pods."""
+    end_port: (
+        Annotated[int, Field(ge=1, le=65535, json_schema_extra={"format": "int32"})] | None
+    ) = None
+    """The last of several."""
+    protocol: Protocol | None = None
+    """TCP (the default), UDP or SCTP."""
+
+    @property
+    def is_named(self) -> bool:
+        """Tell whether it is a name."""
+        return isinstance(self.port, str)
+
+    rules = (
+        Rule(
+            cel="type(self.port) == int ? self.port > 0 && self.port <= 65535 :"
+            f" string(self.port).matches('^{_PORT_NAME}$')"
+            " && string(self.port).matches('[a-z]')",
+            holds=lambda _: True,  # The type has judged already.
+            message=_PORT_MESSAGE,
+            path=".port",
+        ),
+        Rule(
+            cel="!has(self.endPort) || type(self.port) == int && self.endPort >= self.port",
+            holds=lambda self: (
+                self.end_port is None or (isinstance(self.port, int) and self.end_port >= self.port)
+            ),
+            message="endPort is the last port of a range and not below port, which is a number:"
+            " write them the other way round",
+            path=".endPort",
+        ),
+    )
+
+
+OpeningPorts = Annotated[
+    tuple[OpeningPort, ...], Field(min_length=1, max_length=32, json_schema_extra=listed("atomic"))
+]
 Ports = Annotated[
     tuple[Port, ...], Field(min_length=1, max_length=32, json_schema_extra=listed("atomic"))
 ]
@@ -218,7 +280,7 @@ class Opening(Model):
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]
     """What you call this opening, for example web; its NetworkPolicies are named after it."""
-    ports: Ports
+    ports: OpeningPorts
     """Ports of the pods or addresses that are reached; every TCP port is port: 1, endPort:
     65535."""
     pod_selector: PodSelector | None = None
@@ -270,7 +332,19 @@ class EgressOpening(Opening):
     to: Outsiders
     """Whom the pods may reach."""
 
-    rules = (*Opening.rules, _reason_rule("to"))
+    rules = (
+        *Opening.rules,
+        _reason_rule("to"),
+        Rule(
+            cel="self.ports.all(p, type(p.port) == int) || self.to.all(o, !has(o.cidr))",
+            holds=lambda self: (
+                all(isinstance(each.port, int) for each in self.ports)
+                or all(each.cidr is None for each in self.to)
+            ),
+            message="a port's name is resolved at pods, and addresses have none: write the number",
+            path=".ports",
+        ),
+    )
 
     @property
     def outsiders(self) -> tuple[Outsider, ...]:
@@ -301,6 +375,47 @@ class Peer(Model):
             path=".tenant",
         ),
     )
+
+
+class PlatformNetwork(Model):
+    """What is open in every tenant's namespaces, whatever a tenant declares."""
+
+    ingress: (
+        Annotated[
+            tuple[IngressOpening, ...],
+            Field(max_length=32, json_schema_extra=listed("map", "name")),
+        ]
+        | None
+    ) = None
+    """Who may reach pods of all tenants, for example what collects metrics; each entry becomes
+    NetworkPolicy securetenant-platform-<name>."""
+    egress: (
+        Annotated[
+            tuple[EgressOpening, ...],
+            Field(max_length=32, json_schema_extra=listed("map", "name")),
+        ]
+        | None
+    ) = None
+    """Whom pods of all tenants may reach, for example a proxy; each entry becomes NetworkPolicy
+    securetenant-platform-<name>."""
+
+    rules = (
+        Rule(
+            cel="!has(self.ingress) || !has(self.egress)"
+            " || self.ingress.all(i, self.egress.all(e, e.name != i.name))",
+            holds=lambda self: (
+                not {each.name for each in self.ingress or ()}
+                & {each.name for each in self.egress or ()}
+            ),
+            message="an entry of ingress and one of egress have the same name, and would be the"
+            " same NetworkPolicy: choose another",
+        ),
+    )
+
+    @property
+    def openings(self) -> tuple[Opening, ...]:
+        """Return every opening, of both directions."""
+        return (*(self.ingress or ()), *(self.egress or ()))
 
 
 class TenantNetwork(Model):

@@ -12,7 +12,12 @@ from securetenant.api.access import Role
 from securetenant.api.addresses import Cidrs
 from securetenant.api.limits import PlatformLimits
 from securetenant.api.metadata import Labels
-from securetenant.api.network import SelectorLabels, TenantNetwork, selector_rules
+from securetenant.api.network import (
+    PlatformNetwork,
+    SelectorLabels,
+    TenantNetwork,
+    selector_rules,
+)
 from securetenant.api.nodes import SettingsNodes
 from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, Rule, listed, snake
@@ -283,6 +288,14 @@ def _apart(path: str, what: str, instead: str) -> Rule:
     )
 
 
+_CONTROLLERS_ARE_KNOWN = tuple(
+    f"(!has(self.network.{direction}) || self.network.{direction}.all(o, o.{side}.all(x,"
+    " !has(x.ingressController) || has(self.ingressControllers)"
+    " && self.ingressControllers.exists(c, c.name == x.ingressController))))"
+    for direction, side in (("ingress", "from"), ("egress", "to"))
+)
+
+
 class SettingsSpec(Model):
     """What holds for every tenant."""
 
@@ -298,6 +311,8 @@ class SettingsSpec(Model):
     pod_networks: Cidrs | None = None
     """Networks of the pods: left out of openings by cidr that do not name them, since pods are
     opened by labels, and tenants as peers."""
+    network: PlatformNetwork | None = None
+    """What is open in every tenant's namespaces."""
     ingress_controllers: (
         Annotated[
             tuple[IngressController, ...],
@@ -355,6 +370,20 @@ class SettingsSpec(Model):
             holds=lambda self: self.workloads is None or self.workloads.hostnames is None,
             message="host names are each tenant's own: write them into the SecureTenant",
             path=".workloads.hostnames",
+        ),
+        Rule(
+            cel="!has(self.network) || " + " && ".join(_CONTROLLERS_ARE_KNOWN),
+            holds=lambda self: (
+                {
+                    outsider.ingress_controller
+                    for opening in (self.network.openings if self.network else ())
+                    for outsider in opening.outsiders
+                }
+                <= {None, *(each.name for each in self.ingress_controllers or ())}
+            ),
+            message="an opening names an ingress controller that ingressControllers does not have:"
+            " add it there, or correct the name",
+            path=".network",
         ),
         *quotas.rules("defaultQuota"),
         Rule(

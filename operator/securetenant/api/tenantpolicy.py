@@ -36,6 +36,14 @@ class EffectiveNetwork(Model):
 
     same_tenant: Switch
     """Between the tenant's own namespaces."""
+    platform: (
+        Annotated[
+            tuple[Annotated[str, Field(max_length=63)], ...],
+            Field(max_length=64, json_schema_extra=listed("atomic")),
+        ]
+        | None
+    ) = None
+    """NetworkPolicies by which the platform opens every tenant's namespaces."""
 
 
 class EffectiveLimits(Model):

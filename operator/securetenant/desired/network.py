@@ -54,7 +54,9 @@ def named(scope: Scope) -> Named:
                 }
             )
         ),
-        tuple(sorted({cidr for each in scope.openings for cidr in each.cidrs})),
+        tuple(
+            sorted({cidr for each in scope.openings if not each.is_platform for cidr in each.cidrs})
+        ),
     )
 
 

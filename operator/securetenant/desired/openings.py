@@ -5,13 +5,13 @@ A thousand namespaces with a hundred openings share a hundred specs; they are co
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from securetenant.api import addresses, names
 from securetenant.api.addresses import Network
-from securetenant.api.network import Opening, Outsider, TenantNetwork
+from securetenant.api.network import Opening, Outsider, PlatformNetwork, TenantNetwork
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.desired import peers
 from securetenant.desired.peers import Ports
@@ -27,13 +27,15 @@ class Opened:
     name: str
     """Of the NetworkPolicy."""
     declared: str
-    """The entry of the SecureTenant that it comes from."""
+    """The entry that it comes from, of the SecureTenant or of TenancySettings."""
     namespaces: frozenset[str] | None
     """Where it holds; nothing means all namespaces of the tenant."""
     cidrs: tuple[str, ...]
     """Networks that it names; what is cut out of them is not taken off."""
     digest: bytes
     """Of the spec."""
+    is_platform: bool
+    """Whether it holds for every tenant."""
     spec: Mapping[str, Any] = field(compare=False)
     """Of the NetworkPolicy; shared, so never changed."""
 
@@ -45,19 +47,30 @@ class Opened:
 def build(network: TenantNetwork, settings: SettingsSpec) -> tuple[Opened, ...]:
     """Return the openings, sorted by name; those that name nobody who is known are left out."""
     found = (
-        *(_opened(each, "Ingress", settings) for each in network.ingress or ()),
-        *(_opened(each, "Egress", settings) for each in network.egress or ()),
+        *_each(network, settings),
+        *_each(settings.network or PlatformNetwork(), settings),
     )
     return tuple(sorted((each for each in found if each), key=lambda each: each.name))
 
 
-def _opened(opening: Opening, direction: str, settings: SettingsSpec) -> Opened | None:
+def _each(
+    network: TenantNetwork | PlatformNetwork, settings: SettingsSpec
+) -> Iterator[Opened | None]:
+    is_platform = isinstance(network, PlatformNetwork)
+    for direction, entries in (("Ingress", network.ingress), ("Egress", network.egress)):
+        for each in entries or ():
+            yield _opened(each, direction, settings, is_platform=is_platform)
+
+
+def _opened(
+    opening: Opening, direction: str, settings: SettingsSpec, *, is_platform: bool
+) -> Opened | None:
     others = [found for each in opening.outsiders for found in _outsider(settings, each)]
     if not others:
         # A rule without peers would allow everybody.
         return None
     side = "from" if direction == "Ingress" else "to"
-    rules = [{side: others, "ports": ports(peers.spans(opening.ports))}]
+    rules = [{side: others, "ports": [*ports(peers.spans(opening.ports)), *_named(opening)]}]
     pods = opening.pod_selector
     spec = {
         "podSelector": {"matchLabels": dict(sorted(pods.match_labels.items()))} if pods else {},
@@ -66,9 +79,13 @@ def _opened(opening: Opening, direction: str, settings: SettingsSpec) -> Opened 
         "egress": rules if direction == "Egress" else [],
     }
     text = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+    entry = f"spec.network.{direction.lower()} {opening.name}"
     return Opened(
-        name=names.opening(direction, opening.name),
-        declared=f"spec.network.{direction.lower()} {opening.name}",
+        name=names.platform_opening(opening.name)
+        if is_platform
+        else names.opening(direction, opening.name),
+        declared=f"TenancySettings {entry}" if is_platform else entry,
+        is_platform=is_platform,
         namespaces=None if opening.namespaces is None else frozenset(opening.namespaces),
         cidrs=tuple(sorted({each.cidr for each in opening.outsiders if each.cidr is not None})),
         digest=hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest(),
@@ -114,6 +131,11 @@ def _block(settings: SettingsSpec, outsider: Outsider, cidr: Network) -> dict[st
     without = addresses.outermost((*given, *kept))
     block: dict[str, Any] = {"cidr": str(cidr)}
     return {**block, "except": [str(each) for each in without]} if without else block
+
+
+def _named(opening: Opening) -> Rules:
+    found = {(each.protocol or "TCP", str(each.port)) for each in opening.ports if each.is_named}
+    return [{"port": port, "protocol": protocol} for protocol, port in sorted(found)]
 
 
 def ports(spans: Iterable[Ports]) -> Rules:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from securetenant.api.network import Peer, Port
+from securetenant.api.network import OpeningPort, Peer, Port
 
 _SHOWN = 3
 
@@ -117,11 +117,13 @@ def _spans(peer: Peer) -> tuple[Ports, ...]:
     return spans(peer.ports)
 
 
-def spans(ports: Iterable[Port]) -> tuple[Ports, ...]:
-    """Return ports sorted, with those that touch made one."""
+def spans(ports: Iterable[Port | OpeningPort]) -> tuple[Ports, ...]:
+    """Return ports sorted, with those that touch made one; those by name are left out."""
     merged: list[Ports] = []
     for span in sorted(
-        Ports(each.protocol or "TCP", each.port, each.end_port or each.port) for each in ports
+        Ports(each.protocol or "TCP", each.port, each.end_port or each.port)
+        for each in ports
+        if isinstance(each.port, int)
     ):
         before = merged[-1] if merged else None
         if before and before.protocol == span.protocol and span.first <= before.last + 1:

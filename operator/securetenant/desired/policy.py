@@ -52,7 +52,10 @@ def build(scope: Scope) -> Manifest:
                 "level": scope.pod_security_level,
                 "version": scope.pod_security_version,
             },
-            "network": {"sameTenant": scope.same_tenant},
+            "network": {
+                "sameTenant": scope.same_tenant,
+                "platform": tuple(each.name for each in scope.openings if each.is_platform) or None,
+            },
             "quota": scope.share,
             "containerLimits": {
                 "default": limits.default,
