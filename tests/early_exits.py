@@ -165,7 +165,7 @@ PARTS: tuple[tuple[str, Reason], ...] = (
             r"variables\.(type in params|(loadBalancerIP|priorityClass|runtimeClass) == ''"
             r"|legacy\.orValue)|object\.spec\.\?\w+\.orValue\(''\) == ''$"
             r"|object\.spec\.\?selector\.orValue|object\.roleRef\.kind == 'Role'$"
-            r"|variables\.added\.size\(\) == 0$|variables\.annotations\.size\(\) == 0$"
+            r"|variables\.added\.size\(\) == 0$|variables\.refused\.size\(\) == 0$"
             r"|!variables\.tooMany$|!variables\.inUserNamespace$"
             r"|variables\.references\.size\(\) <= 64$|variables\.bytes <= variables\.most$"
             r"|object\.spec\.\?(replicas|ports)\.orValue\(\S+\)\S* <= \d+$"
@@ -175,6 +175,14 @@ PARTS: tuple[tuple[str, Reason], ...] = (
     (
         r"request\.userInfo\.username == 'system:kube-controller-manager'$",
         Reason(_CLUSTER, "they copy no owners from templates; the garbage collector removes some"),
+    ),
+    (
+        r"variables\.isPlatform$",
+        Reason("administrators of the cluster", "they may write every policy too"),
+    ),
+    (
+        r"\(!variables\.isNew && variables\.type == oldObject",
+        Reason(_ANYBODY, "it was of that type before"),
     ),
     (
         r"variables\.tooLong\.size\(\) == 0$",

@@ -174,7 +174,9 @@ class Api:
         for each in tuple(self._followed):
             if each.sock is not None:
                 with contextlib.suppress(OSError):
-                    each.sock.shutdown(socket.SHUT_RDWR)
+                    # That of the TLS socket takes its decryption away first: whoever reads then
+                    # reads what is encrypted.
+                    socket.socket.shutdown(each.sock, socket.SHUT_RDWR)
 
     def history(self, kind: kinds.Kind, version: str) -> list[Any]:
         """Return every event of a kind since that version, up to now."""

@@ -18,6 +18,13 @@ def tenants(admin: Api, modes: Mapping[str, str], *, role: str, **spec: Any) -> 
 
     The group ``<name>-members`` has the role there. In a string of ``spec`` ``NAME`` is the name.
     """
+    quota = {
+        "pods": 10,
+        "persistentvolumeclaims": 10,
+        "requests.storage": "10Gi",
+        "services": 10,
+        **spec.pop("quota", {}),
+    }
     for name, mode in modes.items():
         subjects = [{"kind": "Group", "name": f"{name}-members"}]
         body = factory.tenant(
@@ -25,12 +32,7 @@ def tenants(admin: Api, modes: Mapping[str, str], *, role: str, **spec: Any) -> 
             namespaces=[{"name": f"{name}-1"}],
             access=[{"name": "members", "role": role, "subjects": subjects}],
             enforcement=mode,
-            quota={
-                "pods": 10,
-                "persistentvolumeclaims": 10,
-                "requests.storage": "10Gi",
-                "services": 10,
-            },
+            quota=quota,
             **_named(spec, name),
         )
         admin.create(kinds.SECURE_TENANT, body).ok()

@@ -413,6 +413,7 @@ _SYSCTLS = [{"name": f"a{number}", "value": "1"} for number in range(600)]
 _TEMPLATE = "spec.template.metadata.labels"
 _ONE_CLAIM = {"metadata": {"name": "x"}, "spec": _CLAIM}
 _AMOUNTS = dict.fromkeys(_KEYS, "1")
+_MANY = dict.fromkeys(list(_KEYS)[:110], "1")
 _WIDE = {"limits": {f"bad {number}!": "1" for number in range(40)}}
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _HUGE = "1e9999999"
@@ -422,7 +423,10 @@ _FIELD = {"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "x", "divi
 _TARGET = {"metric": {"name": "m"}, "target": {"type": "AverageValue", "averageValue": _HUGE}}
 _STATEFUL = {"metadata": {"name": "x"}, "spec": {**_MADE["spec"], "serviceName": "x"}}
 _STORED = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": _HUGE}}}
+_LONG_NUMBER = "1234567890123456789012"
+"""More digits than a number of the machine has: written out before any policy sees it."""
 HUGE: list[tuple[str, Any, str, Any]] = [
+    ("v1/pods", _POD, "spec.containers.0.resources.requests", {"cpu": f"{_LONG_NUMBER}e1999"}),
     ("v1/pods", _POD, "spec.containers.0.resources.requests", {"cpu": _HUGE}),
     ("v1/pods", _POD, "spec.containers.0.resources.limits", {"memory": f"{_HUGE[:-1]}"}),
     ("v1/pods", _POD, "spec.containers.0.resources.limits", {"cpu": "0" * 64 + "1"}),
@@ -450,6 +454,14 @@ HUGE: list[tuple[str, Any, str, Any]] = [
         [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": _STORED}}}],
     ),
     ("v1/persistentvolumeclaims", _ONE_CLAIM, "spec", _STORED),
+    *(
+        (path, body, at, {f"example.com/r{number}": "1" for number in range(110)} | {"x": _HUGE})
+        for path, body, at in (
+            ("v1/persistentvolumeclaims", _ONE_CLAIM, "spec.resources.requests"),
+            ("v1/pods", _POD, "spec.resources.requests"),
+            ("v1/pods", _POD, "spec.overhead"),
+        )
+    ),
     (
         "apps/v1/deployments",
         _MADE,
@@ -571,7 +583,7 @@ EARLIER = {
         [{"kind": "No", "name": ""}] * 600,
     ),
     "limits of a container": Early(
-        "sizes", "v1/pods", _POD, "spec.containers.0.resources.limits", _AMOUNTS
+        "sizes-amounts", "v1/pods", _POD, "spec.containers.0.resources.limits", _MANY
     ),
     "limits of all containers": Early(
         "sizes",
@@ -697,7 +709,7 @@ def test_s4_a_change_of_a_pods_size_names_no_more_resources_than_others(
     admin.create_pod(f"{tenant}-1", {**factory.pod(), "metadata": {"name": "resized"}}).ok()
     path = f"/api/v1/namespaces/{tenant}-1/pods/resized"
     name = CONTAINER["name"]
-    change = {"spec": {"containers": [{"name": name, "resources": {"limits": _AMOUNTS}}]}}
+    change = {"spec": {"containers": [{"name": name, "resources": {"limits": _MANY}}]}}
     answer = standing.member(sandbox, tenant).call(
         "PATCH",
         f"{path}/resize",
@@ -705,7 +717,7 @@ def test_s4_a_change_of_a_pods_size_names_no_more_resources_than_others(
         content_type="application/strategic-merge-patch+json",
         dryRun="All",
     )
-    assert "policy 'securetenant-sizes' with binding" in answer.message
+    assert "policy 'securetenant-sizes-amounts' with binding" in answer.message
     admin.call("DELETE", path).ok()
 
 

@@ -344,6 +344,38 @@ def test_the_same_spec_without_the_mistake_is_accepted(admin: Api) -> None:
             "host names are each tenant's own",
             id="host names of everybody",
         ),
+        *(
+            pytest.param(settings(agents=[agent]), message, id=f"agent {number}")
+            for number, (agent, message) in enumerate(
+                (
+                    (
+                        {
+                            "name": "a",
+                            "serviceAccount": {"namespace": "free", "name": "a"},
+                            "allows": {},
+                        },
+                        "a tenant could have it, and be the agent. Add it there",
+                    ),
+                    ({"name": "a", "allows": {}}, "an agent is a serviceAccount or a user"),
+                    (
+                        {"name": "a", "user": "system:serviceaccount:b:c", "allows": {}},
+                        "a ServiceAccount is written as serviceAccount",
+                    ),
+                    (
+                        {"name": "a", "user": "bot", "allows": {"annotations": ["*"]}},
+                        "allows.annotations[0]",
+                    ),
+                    (
+                        {"name": "a", "user": "bot", "allows": {"registries": ["quay.io"]}},
+                        "a registry is the beginning of image names",
+                    ),
+                    (
+                        {"name": "a", "user": "bot", "allows": {"finalizers": ["a/b"]}},
+                        "unknown field",
+                    ),
+                )
+            )
+        ),
         pytest.param(settings(protectedNames=["a*b"]), "a protected name is", id="asterisk inside"),
         pytest.param(settings(defaultQuota={"cpu": 1}), "a quota limits", id="ambiguous quota"),
         pytest.param(settings(teardownsPerHour=-1), "greater than or equal to 0", id="negative"),

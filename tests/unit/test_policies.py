@@ -22,7 +22,6 @@ HIDDEN = (
 VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "each kind keeps what is judged in other fields": {
         "addresses": ("network", "services"),
-        "annotations": ("ingress", "pods", "routes"),
         "changes-something": (
             "access",
             "annotations",
@@ -64,7 +63,7 @@ VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "other annotations are harmless on other kinds": {
         "harmless": ("annotations", "ingress", "pods"),
-        "refused": ("annotations", "ingress", "services"),
+        "unlisted": ("annotations", "ingress", "pods", "routes", "services"),
     },
     "paths in annotations of dashboards, or of an Ingress": {
         "escaping": ("annotations", "ingress"),

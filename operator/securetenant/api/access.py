@@ -25,6 +25,11 @@ def _is_malformed(name: str) -> bool:
     return "*" in name or "Z" in (categories[:1] + categories[-1:]) or "C" in categories
 
 
+def is_foreign_user(name: str) -> bool:
+    """Tell whether a user's name is one of Kubernetes' own, or of SecureTenant."""
+    return name.startswith(("system:", "securetenant:"))
+
+
 class Subject(Model):
     """Somebody: a user, a group, or a ServiceAccount of the tenant."""
 
@@ -39,10 +44,7 @@ class Subject(Model):
         Rule(
             cel="self.kind == 'ServiceAccount' || !(self.name.startsWith('system:')"
             " || self.name.startsWith('securetenant:'))",
-            holds=lambda self: (
-                self.kind == "ServiceAccount"
-                or not self.name.startswith(("system:", "securetenant:"))
-            ),
+            holds=lambda self: self.kind == "ServiceAccount" or not is_foreign_user(self.name),
             message="names under system: stand for Kubernetes itself and for everybody"
             " (system:authenticated), those under securetenant: for SecureTenant; name a user or a"
             " group of your own",

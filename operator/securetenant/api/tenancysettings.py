@@ -10,6 +10,7 @@ from pydantic import Field
 from securetenant.api import addresses, metadata, names, quantities, quotas
 from securetenant.api.access import Role
 from securetenant.api.addresses import Cidrs
+from securetenant.api.agents import Agent
 from securetenant.api.limits import PlatformLimits
 from securetenant.api.metadata import Labels
 from securetenant.api.network import (
@@ -311,6 +312,12 @@ class SettingsSpec(Model):
     pod_networks: Cidrs | None = None
     """Networks of the pods: left out of openings by cidr that do not name them, since pods are
     opened by labels, and tenants as peers."""
+    agents: (
+        Annotated[tuple[Agent, ...], Field(max_length=32, json_schema_extra=listed("map", "name"))]
+        | None
+    ) = None
+    """Programs of the platform that work inside of tenants' namespaces, and what each may write
+    there that the tenant may not."""
     network: PlatformNetwork | None = None
     """What is open in every tenant's namespaces."""
     ingress_controllers: (
@@ -384,6 +391,23 @@ class SettingsSpec(Model):
             message="an opening names an ingress controller that ingressControllers does not have:"
             " add it there, or correct the name",
             path=".network",
+        ),
+        Rule(
+            cel="!has(self.agents) || self.agents.all(a, !has(a.serviceAccount)"
+            " || a.serviceAccount.__namespace__.startsWith('kube-')"
+            " || a.serviceAccount.__namespace__.startsWith('openshift-')"
+            " || self.protectedNames.exists(p, p.endsWith('*')"
+            " ? a.serviceAccount.__namespace__.startsWith(p.substring(0, p.size() - 1))"
+            " : a.serviceAccount.__namespace__ == p))",
+            holds=lambda self: all(
+                each.service_account is None
+                or each.service_account.namespace.startswith(("kube-", "openshift-"))
+                or self.protects(each.service_account.namespace)
+                for each in self.agents or ()
+            ),
+            message="the namespace of an agent's ServiceAccount is not in protectedNames: a tenant"
+            " could have it, and be the agent. Add it there",
+            path=".agents",
         ),
         *quotas.rules("defaultQuota"),
         Rule(

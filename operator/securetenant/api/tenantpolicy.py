@@ -154,6 +154,28 @@ class EffectiveNodes(Model):
     """What the node selector of every pod holds; empty: any node."""
 
 
+class EffectiveAgent(Model):
+    """A program of the platform, and what it may write here that the tenant may not."""
+
+    user: Annotated[str, Field(max_length=400)]
+    """Its user name."""
+    annotations: (
+        Annotated[
+            tuple[Annotated[str, Field(max_length=317)], ...],
+            Field(max_length=32, json_schema_extra=listed("atomic")),
+        ]
+        | None
+    ) = None
+    """Annotations."""
+    registries: Allowed | None = None
+    """Beginnings of the names of its pods' images."""
+    service_types: (
+        Annotated[tuple[ServiceType, ...], Field(max_length=3, json_schema_extra=listed("atomic"))]
+        | None
+    ) = None
+    """Types of its Services."""
+
+
 class PolicySpec(Model):
     """What holds in this namespace."""
 
@@ -172,6 +194,13 @@ class PolicySpec(Model):
     """Tokens of ServiceAccounts."""
     workloads: EffectiveWorkloads
     """What pods, Services, Ingresses and volumes may ask for."""
+    agents: (
+        Annotated[
+            tuple[EffectiveAgent, ...], Field(max_length=32, json_schema_extra=listed("atomic"))
+        ]
+        | None
+    ) = None
+    """Programs of the platform, and what each may write here that the tenant may not."""
     nodes: EffectiveNodes
     """Where pods run."""
     pod_security: EffectivePodSecurity

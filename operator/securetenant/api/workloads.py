@@ -28,8 +28,12 @@ DEFAULT_TOKEN_SECONDS = 86_400
 
 _HOST = r"(localhost|[a-z0-9][-a-z0-9]*(\.[-a-z0-9]+)+|[a-z0-9][-.a-z0-9]*:[0-9]+)"
 """With a dot or a port, as image references tell a host from a path (distribution/reference)."""
-_REGISTRY = _HOST + r"/([a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*/)*"
+REGISTRY = _HOST + r"/([a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*/)*"
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+REGISTRY_MESSAGE = (
+    "a registry is the beginning of image names with its host and a slash at the end, in lower"
+    " case, like registry.acme.example/ or docker.io/library/"
+)
 _HOSTNAME = rf"({_LABEL})?(\.{_LABEL})+"
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 _SYSTEM = "system-"
@@ -42,7 +46,7 @@ _CLUSTER_TAINTS = (
     f"{names.GROUP}/",
 )
 
-_ANNOTATION = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-A-Za-z0-9_.]*\*?"
+ANNOTATION = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-A-Za-z0-9_.]*\*?"
 
 HARMLESS_ANNOTATIONS = (
     "app.kubernetes.io/*",
@@ -93,7 +97,9 @@ Prefixes = Annotated[
 ]
 
 
-def _each(field: str, pattern: str, message: str) -> Rule:
+def each(field: str, pattern: str, message: str) -> Rule:
+    """Return the rule that each entry of an optional list of that name matches a pattern."""
+
     def holds(self: Any) -> bool:
         values = getattr(self, snake(field)) or ()
         return all(re.fullmatch(pattern, each) is not None for each in values)
@@ -263,26 +269,25 @@ class Workloads(Model):
     """Tokens of the tenant's ServiceAccounts."""
 
     rules = (
-        _each(
+        each(
             "registries",
-            _REGISTRY,
-            "a registry is the beginning of image names with its host and a slash at the end, in"
-            " lower case, like registry.acme.example/ or docker.io/library/",
+            REGISTRY,
+            REGISTRY_MESSAGE,
         ),
-        _each(
+        each(
             "hostnames",
             _HOSTNAME,
             "a host name is in lower case and has a dot: shop.corp.example is that name only,"
             " .acme.example each name below it, *.acme.example too",
         ),
-        _each(
+        each(
             "annotations",
-            _ANNOTATION,
+            ANNOTATION,
             "an annotation is a key with its prefix, or a beginning and an asterisk, like"
             " nginx.ingress.kubernetes.io/auth-*",
         ),
         *(
-            _each(
+            each(
                 field,
                 _NAME,
                 f"an entry of {field} is the name of an object, in lower case, like fast-ssd",

@@ -1,6 +1,10 @@
 """TenantPolicy ``effective``: what holds in the namespace, for people and for the rules."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from securetenant.api import access, kinds, names, objects
+from securetenant.api.agents import Agent
 from securetenant.api.objects import Manifest
 from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.desired import placement
@@ -44,6 +48,7 @@ def build(scope: Scope) -> Manifest:
                 "hostnames": allowed.hostnames,
                 "serviceTypes": allowed.service_types,
             },
+            "agents": tuple(map(_agent, scope.agents)) or None,
             "nodes": {
                 "dedication": "Dedicated" if scope.nodes.is_dedicated else "Shared",
                 "selector": placement.selector(scope),
@@ -72,3 +77,18 @@ def build(scope: Scope) -> Manifest:
         labels=scope.labels,
         spec=spec.model_dump(by_alias=True, mode="json", exclude_none=True),
     )
+
+
+def _agent(agent: Agent) -> dict[str, Any]:
+    """Return what an agent may write; nothing else, since policies read all of it."""
+    allows = agent.allows
+    return {
+        "user": agent.username,
+        "annotations": _listed(allows.annotations),
+        "registries": _listed(allows.registries),
+        "serviceTypes": _listed(allows.service_types),
+    }
+
+
+def _listed(values: Iterable[str] | None) -> tuple[str, ...] | None:
+    return tuple(sorted(values or ())) or None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from securetenant.api import access, limits, names, quantities, workloads
 from securetenant.api.access import Role, Subject
+from securetenant.api.agents import Agent
 from securetenant.api.limits import Effective
 from securetenant.api.network import Switch, TenantNetwork
 from securetenant.api.nodes import TenantNodes
@@ -36,6 +37,8 @@ class Scope:
     """The namespaces that are the tenant's own, sorted; not those that are only asked for."""
     limits: Effective
     workloads: workloads.Effective
+    agents: tuple[Agent, ...]
+    """Programs of the platform that may write more than the tenant."""
     nodes: TenantNodes
     share: Mapping[str, str]
     """The namespace's part of the tenant's quota, as quantities."""
@@ -59,18 +62,25 @@ def scopes(
     *,
     own: Collection[str],
     taken: Collection[str] = (),
+    tenants: Collection[str] = (),
 ) -> tuple[Scope, ...]:
     """Return one scope per namespace, sorted by name.
 
     ``shares`` is the quota of each namespace, in units; ``agreements`` are the flows that the
     tenant and its peers both declare; ``own`` are the namespaces that are the tenant's, of those
-    that the spec names; ``taken`` are ends of host names that another tenant has.
+    that the spec names; ``taken`` are ends of host names that another tenant has; ``tenants`` are
+    namespaces whose ServiceAccounts are no agents, since a tenant has them.
     """
     pod_security = spec.effective_pod_security
     effective = limits.effective(spec.container_limits, has_cpu_limit=settings.limits_cpu(spec))
     allowed = workloads.effective(spec.workloads, settings.workloads)
     allowed = allowed._replace(
         hostnames=tuple(each for each in allowed.hostnames if each not in taken)
+    )
+    agents = tuple(
+        each
+        for each in settings.agents or ()
+        if each.service_account is None or each.service_account.namespace not in tenants
     )
     mine = tuple(sorted(own))
     network = spec.network or TenantNetwork()
@@ -99,6 +109,7 @@ def scopes(
             own_namespaces=mine,
             limits=effective,
             workloads=allowed,
+            agents=agents,
             nodes=spec.nodes or TenantNodes(),
             share={
                 key: quantities.canonical(key, count)

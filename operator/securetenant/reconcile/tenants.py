@@ -21,7 +21,7 @@ from securetenant.plan import claim, expected, ledger, restrictions, shares
 from securetenant.plan.expected import Expected, Known
 from securetenant.plan.hostnames import Hostnames, NameRequest
 from securetenant.plan.ledger import Part
-from securetenant.plan.ownership import Observed, PolicyFacts, QuotaFacts
+from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts, QuotaFacts
 from securetenant.plan.resting import Gives, given
 from securetenant.plan.shares import TooSmall
 from securetenant.reconcile.store import Store
@@ -337,6 +337,7 @@ class Tenants:
                 agreements,
                 own=record.own,
                 taken=taken.keys(),
+                tenants=_of_tenants(settings, store),
             )
         }
         record.tier = admin_tier.build(tuple(found.values()), agreements)
@@ -605,6 +606,22 @@ def owned(
         for entry in spec.namespaces
         if _is_owned(tenant, uid, entry.name, settings, store, gives)
     )
+
+
+def _of_tenants(settings: SettingsSpec, store: Store) -> set[str]:
+    """Return the namespaces of agents that a tenant has, whatever protectedNames say since."""
+    accounts = (each.service_account for each in settings.agents or ())
+    return {
+        account.namespace
+        for account in accounts
+        if account is not None and _is_a_tenants(*_seen(account.namespace, store))
+    }
+
+
+def _is_a_tenants(namespace: Observed | None, policy: PolicyFacts | None) -> bool:
+    facts = namespace.facts if namespace is not None else None
+    labels = facts.labels if isinstance(facts, NamespaceFacts) else {}
+    return policy is not None or names.TENANT_LABEL in labels
 
 
 def _is_owned(
