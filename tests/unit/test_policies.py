@@ -26,6 +26,7 @@ VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "changes-something": (
             "access",
             "annotations",
+            "cluster-roles",
             "endpoints",
             "ingress",
             "managed",
@@ -51,7 +52,15 @@ VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "leaves-something-out": ("pod-defaults", "pod-placement"),
         "lists": ("pods", "pods-hardening"),
         "pulls-always": ("debug-defaults", "pull-policy"),
-        "tooLong": ("access", "finalizers", "ingress", "network", "pods", "pods-hardening"),
+        "tooLong": (
+            "access",
+            "cluster-roles",
+            "finalizers",
+            "ingress",
+            "network",
+            "pods",
+            "pods-hardening",
+        ),
     },
     "an owner is found by its kind, or by its uid": {
         "names-such-an-owner": ("owners", "owners-uid"),
@@ -78,7 +87,7 @@ VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "not-allowed-more-anyway": ("access", "annotations"),
     },
     "the command shows where the limit is written": {
-        "see": ("annotations", "operator-bounds", "operator-fence"),
+        "see": ("annotations", "cluster-roles", "operator-bounds", "operator-fence"),
     },
 }
 """Names that mean several things: why, and one policy for each of the texts that they stand for."""
