@@ -207,8 +207,8 @@ ROWS: dict[tuple[str, int], Denial] = {
         "a binding that nobody would miss",
         "give the canary's role by another name",
         "give to everybody",
-        "give them to another tenant's account",
     ),
+    **_fence("-accounts", "give them to another tenant's account"),
     **_fence(
         "-namespaces",
         "take default",

@@ -1,7 +1,7 @@
 """The tenants that are known: their specs as last seen, and how their namespaces stand."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -320,9 +320,10 @@ class Tenants:
         ends = workloads.effective(spec.workloads, settings.workloads).hostnames
         taken = self._hostnames.taken(name, ends)
         self._displaced |= self._hostnames.give(name, set(ends) - taken.keys()) - {name}
+        platform = _platform(settings, store)
         record.findings = refusal or (
             *_earlier_findings(earlier),
-            *_findings(spec, settings, book),
+            *_findings(spec, settings, book, platform),
             *_hostname_findings(taken),
             *lacking,
         )
@@ -337,6 +338,7 @@ class Tenants:
                 agreements,
                 own=record.own,
                 taken=taken.keys(),
+                platform=platform,
             )
         }
         record.tier = admin_tier.build(tuple(found.values()), agreements)
@@ -753,7 +755,21 @@ def _largest(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]
     return {key: max(one.get(key, 0), other.get(key, 0)) for key in one.keys() | other.keys()}
 
 
-def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> tuple[Finding, ...]:
+def _platform(settings: SettingsSpec, store: Store) -> frozenset[str]:
+    """Return the namespaces whose ServiceAccounts the platform team lets every tenant name.
+
+    One that belongs to a tenant, from before it was listed, is that tenant's.
+    """
+    listed = settings.subject_namespaces or ()
+    return frozenset(each for each in listed if not store.owner_of(each))
+
+
+def _findings(
+    spec: TenantSpec,
+    settings: SettingsSpec,
+    book: ledger.Ledger,
+    platform: Collection[str],
+) -> tuple[Finding, ...]:
     """Return what is wrong with a spec that CEL could not see."""
     findings = []
     if book.overcommitted:
@@ -784,7 +800,11 @@ def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> 
             for grant in spec.access or ()
             for namespace in (
                 *(grant.namespaces or ()),
-                *(each.namespace for each in grant.subjects if each.namespace is not None),
+                *(
+                    each.namespace
+                    for each in grant.subjects
+                    if each.namespace is not None and each.namespace not in platform
+                ),
             )
             if namespace not in own
         }
@@ -796,7 +816,9 @@ def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> 
                 type=status.ACCESS_SCOPED,
                 reason=status.UNKNOWN_NAMESPACE,
                 message=f"Not a namespace of this tenant: {told}. The other grants are in force;"
-                " add the namespace to spec.namespaces or correct the name.",
+                " add the namespace to spec.namespaces or correct the name. ServiceAccounts of the"
+                " platform's namespaces need the platform team (TenancySettings,"
+                " subjectNamespaces).",
             )
         )
     findings += _network_findings(spec.network or TenantNetwork(), own, settings)
