@@ -197,3 +197,20 @@ def test_each_policy_begins_with_what_it_does_and_which_attacks_it_answers() -> 
             if not refuses and not sets:
                 unexplained.append(body["metadata"]["name"])
     assert unexplained == []
+
+
+def test_no_policy_with_a_parameter_looks_at_what_the_manifests_hold() -> None:
+    """One that was made a moment ago refuses what it looks at until it knows its parameter."""
+    held = {
+        f"{body['kind'].lower().removesuffix('y')}{'ies' if body['kind'].endswith('y') else 's'}"
+        for body in documents.within(ROOT / "manifests")
+        if not body["apiVersion"].startswith("kustomize.")
+    }
+    assert {"networkpolicies", "deployments", "clusterroles"} <= held
+    tenants = [{"key": "securetenant.io/tenant", "operator": "Exists"}]
+    for body in policies():
+        constraints = body["spec"]["matchConstraints"]
+        everywhere = constraints.get("namespaceSelector") != {"matchExpressions": tenants}
+        if "paramKind" in body["spec"] and everywhere:
+            matched = {each for rule in constraints["resourceRules"] for each in rule["resources"]}
+            assert not matched & {*held, "*", "*/*"}, body["metadata"]["name"]
