@@ -18,7 +18,8 @@ class Installed:
         self._sources: dict[str, Source] = {}
         """ClusterRoles whose rules go to the roles of members."""
         self._told: dict[tuple[str, ...], str] = {}
-        """What is wrong with which roles, until one changes: each tenant asks."""
+        """What is wrong with which roles, and of none what is added, until one changes: each tenant
+        asks."""
         self._policies: dict[Ref, str] = {}
         self._granting: set[str] = set()
         self._bindings: dict[str, Binding] = {}
@@ -52,7 +53,9 @@ class Installed:
     @property
     def additions(self) -> str:
         """Name the ClusterRoles of the platform whose rights members hold, or nothing."""
-        return roles.additions(self._roles, self._sources)
+        if () not in self._told:
+            self._told[()] = roles.additions(self._roles, self._sources)
+        return self._told[()]
 
     @property
     def override_holders(self) -> tuple[str, ...]:
