@@ -50,6 +50,17 @@ _OWN = {"kind": "ServiceAccount", "name": "default", "namespace": "north-1"}
 _VIEWER = "securetenant:viewer"
 
 
+_CLUSTER_ROLES = f"/apis/{RBAC}/v1/clusterroles"
+_READ = {"apiGroups": ["tools.example"], "resources": ["widgets"], "verbs": ["get"]}
+
+
+def _added(*rules: dict[str, Any], **more: Any) -> Denial:
+    """Return a row of a ClusterRole that adds rights to those of tenants' viewers."""
+    labels = {"securetenant.io/aggregate-to-viewer": "true"}
+    body = {"metadata": {"name": "added", "labels": labels}, "rules": list(rules), **more}
+    return Denial(method="POST", path=_CLUSTER_ROLES, body=body)
+
+
 def _mirror(**labels: str) -> dict[str, Any]:
     """Return a mirror pod whose owner's uid the test fills in."""
     return factory.mirror(uid="UID", labels=labels)
@@ -86,6 +97,26 @@ ROWS: dict[tuple[str, int], Denial] = {
         method="POST",
         path="/api/v1/namespaces/unready/configmaps",
         body={"metadata": {"name": "x"}},
+    ),
+    ("securetenant-cluster-roles", 0): _added(
+        aggregationRule={
+            "clusterRoleSelectors": [
+                {"matchLabels": {"rbac.authorization.k8s.io/aggregate-to-edit": "true"}}
+            ]
+        }
+    ),
+    ("securetenant-cluster-roles", 1): _added(*[_READ] * 257),
+    ("securetenant-cluster-roles", 2): _added({**_READ, "apiGroups": ["*"]}),
+    ("securetenant-cluster-roles", 3): _added({**_READ, "verbs": ["impersonate"]}),
+    ("securetenant-cluster-roles", 4): _added({"nonResourceURLs": ["/metrics"], "verbs": ["get"]}),
+    ("securetenant-cluster-roles", 5): _added(
+        {"apiGroups": [""], "resources": ["pods", "pods/proxy"], "verbs": ["get"]}
+    ),
+    ("securetenant-cluster-roles", 6): _added(
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["patch"]}
+    ),
+    ("securetenant-cluster-roles", 7): _added(
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "delete"]}
     ),
     ("securetenant-crds", 0): Denial(
         method="DELETE",
@@ -176,8 +207,8 @@ ROWS: dict[tuple[str, int], Denial] = {
         "a binding that nobody would miss",
         "give the canary's role by another name",
         "give to everybody",
-        "give them to another tenant's account",
     ),
+    **_fence("-accounts", "give them to another tenant's account"),
     **_fence(
         "-namespaces",
         "take default",

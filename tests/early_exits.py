@@ -59,6 +59,10 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
         "nodes", "a node gets tokens of pods on it; what a pod asks for is judged with the pod"
     ),
     ("canary", "the-canary"): _ONE_IDENTITY,
+    ("cluster-roles", "gives-rights-to-members"): Reason(
+        _ANYBODY, "members hold nothing of it: it carries none of our labels, and no role of theirs"
+    ),
+    ("cluster-roles", "changes-something"): _CHANGES,
     ("crds", "ours"): Reason(_ANYBODY, "the CRD is of another group"),
     ("crds", "deletes-or-not-breaking-the-glass"): _GLASS,
     ("settings", "not-breaking-the-glass"): _GLASS,
@@ -103,7 +107,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ),
     **{
         (f"operator-fence-{part}", "the-operator"): _ONE_IDENTITY
-        for part in ("flows", "namespaces", "nodes", "tiers", "walls")
+        for part in ("accounts", "flows", "namespaces", "nodes", "tiers", "walls")
     },
     ("owners", "names-such-an-owner"): Reason(
         _ANYBODY,

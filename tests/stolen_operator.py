@@ -16,7 +16,7 @@ FENCE = Policy(
     "securetenant-operator-fence",
     also=tuple(
         f"securetenant-operator-fence-{part}"
-        for part in ("flows", "namespaces", "nodes", "tiers", "walls")
+        for part in ("accounts", "flows", "namespaces", "nodes", "tiers", "walls")
     ),
 )
 NETPOL = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"

@@ -25,6 +25,7 @@ VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "changes-something": (
             "access",
             "annotations",
+            "cluster-roles",
             "endpoints",
             "ingress",
             "managed",
@@ -50,7 +51,15 @@ VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "leaves-something-out": ("pod-defaults", "pod-placement"),
         "lists": ("pods", "pods-hardening"),
         "pulls-always": ("debug-defaults", "pull-policy"),
-        "tooLong": ("access", "finalizers", "ingress", "network", "pods", "pods-hardening"),
+        "tooLong": (
+            "access",
+            "cluster-roles",
+            "finalizers",
+            "ingress",
+            "network",
+            "pods",
+            "pods-hardening",
+        ),
     },
     "an owner is found by its kind, or by its uid": {
         "names-such-an-owner": ("owners", "owners-uid"),
@@ -77,7 +86,7 @@ VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "not-allowed-more-anyway": ("access", "annotations"),
     },
     "the command shows where the limit is written": {
-        "see": ("annotations", "operator-bounds", "operator-fence"),
+        "see": ("annotations", "cluster-roles", "operator-bounds", "operator-fence"),
     },
 }
 """Names that mean several things: why, and one policy for each of the texts that they stand for."""
@@ -187,3 +196,20 @@ def test_each_policy_begins_with_what_it_does_and_which_attacks_it_answers() -> 
             if not refuses and not sets:
                 unexplained.append(body["metadata"]["name"])
     assert unexplained == []
+
+
+def test_no_policy_with_a_parameter_looks_at_what_the_manifests_hold() -> None:
+    """One that was made a moment ago refuses what it looks at until it knows its parameter."""
+    held = {
+        f"{body['kind'].lower().removesuffix('y')}{'ies' if body['kind'].endswith('y') else 's'}"
+        for body in documents.within(ROOT / "manifests")
+        if not body["apiVersion"].startswith("kustomize.")
+    }
+    assert {"networkpolicies", "deployments", "clusterroles"} <= held
+    tenants = [{"key": "securetenant.io/tenant", "operator": "Exists"}]
+    for body in policies():
+        constraints = body["spec"]["matchConstraints"]
+        everywhere = constraints.get("namespaceSelector") != {"matchExpressions": tenants}
+        if "paramKind" in body["spec"] and everywhere:
+            matched = {each for rule in constraints["resourceRules"] for each in rule["resources"]}
+            assert not matched & {*held, "*", "*/*"}, body["metadata"]["name"]

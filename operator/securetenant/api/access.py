@@ -31,14 +31,15 @@ def is_foreign_user(name: str) -> bool:
 
 
 class Subject(Model):
-    """Somebody: a user, a group, or a ServiceAccount of the tenant."""
+    """Somebody: a user, a group, or a ServiceAccount of the tenant or of the platform."""
 
     kind: Literal["User", "Group", "ServiceAccount"]
     """User, Group or ServiceAccount."""
     name: Annotated[str, Field(min_length=1, max_length=_LONGEST)]
     """The name, as the API server's authentication gives it."""
     namespace: Annotated[str, Field(max_length=63)] | None = None
-    """For a ServiceAccount: one of the tenant's own namespaces."""
+    """For a ServiceAccount: one of the tenant's own namespaces, or one of subjectNamespaces of
+    TenancySettings."""
 
     rules = (
         Rule(

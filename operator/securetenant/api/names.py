@@ -165,6 +165,16 @@ def cluster_role(role: str) -> str:
     return f"{MANAGED_BY}:{role.lower()}"
 
 
+def base_role(role: str) -> str:
+    """Return the name of the ClusterRole with the rules that this version gives to a role."""
+    return f"{MANAGED_BY}:aggregate-to-{role.lower()}"
+
+
+def aggregation_label(role: str) -> str:
+    """Return the label of ClusterRoles whose rules a role has, with the value ``true``."""
+    return f"{GROUP}/aggregate-to-{role.lower()}"
+
+
 OPERATOR_NAMESPACE = "securetenant-system"
 OPERATOR = "securetenant-operator"
 """The operator's ServiceAccount, Deployment and Lease."""

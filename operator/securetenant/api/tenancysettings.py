@@ -336,6 +336,15 @@ class SettingsSpec(Model):
     ]
     """Names that no tenant gets for a namespace, beside default, kube-*, openshift-* and
     securetenant-system: a name, or a beginning and an asterisk, like monitoring-*."""
+    subject_namespaces: (
+        Annotated[
+            tuple[Annotated[str, Field(min_length=1, max_length=63)], ...],
+            Field(max_length=64, json_schema_extra=listed("set")),
+        ]
+        | None
+    ) = None
+    """Namespaces of the platform, like flux-system, whose ServiceAccounts spec.access of a
+    SecureTenant may name. No tenant gets a namespace of these names."""
     default_quota: QuotaMap
     """The total of a tenant that names none, and each key that it leaves out."""
     container_limits: PlatformLimits | None = None
@@ -371,6 +380,27 @@ class SettingsSpec(Model):
             message="a protected name is a namespace's name, like monitoring, or a beginning and"
             " an asterisk, like monitoring-*",
             path=".protectedNames",
+        ),
+        Rule(
+            cel="!has(self.subjectNamespaces) || self.subjectNamespaces.all(n,"
+            " n.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'))",
+            holds=lambda self: all(map(metadata.is_dns_label, self.subject_namespaces or ())),
+            message="an entry of subjectNamespaces is the name of one namespace, like flux-system",
+            path=".subjectNamespaces",
+        ),
+        Rule(
+            cel="!has(self.subjectNamespaces) || self.subjectNamespaces.all(n,"
+            f" n != '{names.OPERATOR_NAMESPACE}' && !n.startsWith('kube-'))",
+            holds=lambda self: (
+                not any(
+                    each == names.OPERATOR_NAMESPACE or each.startswith("kube-")
+                    for each in self.subject_namespaces or ()
+                )
+            ),
+            message=f"ServiceAccounts of {names.OPERATOR_NAMESPACE} and of kube-* are the"
+            " operator's and Kubernetes' own, which some policies do not judge: run what works in"
+            " tenants' namespaces in another namespace",
+            path=".subjectNamespaces",
         ),
         Rule(
             cel="!has(self.workloads) || !has(self.workloads.hostnames)",
@@ -454,7 +484,7 @@ class SettingsSpec(Model):
 
     def protects(self, name: str) -> bool:
         """Tell whether no tenant may have a namespace of that name."""
-        return any(
+        return name in (self.subject_namespaces or ()) or any(
             name.startswith(each[:-1]) if each.endswith("*") else name == each
             for each in self.protected_names
         )

@@ -16,7 +16,8 @@ from securetenant import concerns
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Ref
-from securetenant.app import following, health
+from securetenant.app import following, health, identity
+from securetenant.app.errors import StartError
 from securetenant.app.following import Following
 from securetenant.app.specs_watch import Source, SpecsWatch
 from securetenant.concerns.heartbeat import heartbeat
@@ -59,6 +60,8 @@ class RunOptions:
     """None: the pod's ServiceAccount, else the default kubeconfig."""
     address: str = "127.0.0.1"
     port: int = 8080
+    any_identity: bool = False
+    """Whether it may run as somebody else than its ServiceAccount, by the default kubeconfig."""
 
 
 class Operator:
@@ -274,6 +277,8 @@ async def run(options: RunOptions) -> None:
     login = await credentials.load(options.kubeconfig)
     metrics = Metrics()
     async with Client(login, requested=metrics.requested) as client:
+        if options.kubeconfig is None and not credentials.in_cluster() and not options.any_identity:
+            await identity.check(client)
         events = Events(client)
         kubelets = Kubelets(client, server=login.server, authority=login.certificate_authority)
         book, brake = Book(), Brake()
@@ -289,13 +294,20 @@ async def run(options: RunOptions) -> None:
         def readiness_problem() -> str:
             return operator.readiness_problem()
 
-        runner = await health.serve(
-            options.address,
-            options.port,
-            metrics=metrics,
-            alive=liveness_problem,
-            ready=readiness_problem,
-        )
+        try:
+            runner = await health.serve(
+                options.address,
+                options.port,
+                metrics=metrics,
+                alive=liveness_problem,
+                ready=readiness_problem,
+            )
+        except OSError as error:
+            raise StartError(
+                f"Health cannot be served at {options.address}, port {options.port}:"
+                f" {error.strerror or error}. Name another by --port or --address, or end what"
+                " listens there"
+            ) from error
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):

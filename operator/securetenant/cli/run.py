@@ -10,7 +10,9 @@ from pathlib import Path
 import click
 
 from securetenant.app import operator
+from securetenant.app.errors import StartError
 from securetenant.app.operator import RunOptions
+from securetenant.kube.credentials import MissingLoginError
 from securetenant.telemetry import logs
 
 
@@ -18,7 +20,13 @@ from securetenant.telemetry import logs
 @click.option(
     "--kubeconfig",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="[default: the pod's ServiceAccount, else $KUBECONFIG]",
+    help="[default: the pod's ServiceAccount, else $KUBECONFIG, if that is the operator's own]",
+)
+@click.option(
+    "--any-identity",
+    is_flag=True,
+    help="Without --kubeconfig and outside of a cluster: run with the rights of the user in"
+    " $KUBECONFIG. No policy holds the operator then.",
 )
 @click.option(
     "--address",
@@ -40,13 +48,27 @@ from securetenant.telemetry import logs
     default="INFO",
     show_default=True,
 )
-def run(kubeconfig: Path | None, address: str, port: int, log_style: str, log_level: str) -> None:
+def run(
+    kubeconfig: Path | None,
+    *,
+    any_identity: bool,
+    address: str,
+    port: int,
+    log_style: str,
+    log_level: str,
+) -> None:
     """Run the operator until it is asked to stop.
 
     Each option may be given by the environment: SECURETENANT_RUN_PORT for --port, and so on.
     """
     logs.configure(style=log_style, level=log_level)
-    asyncio.run(operator.run(RunOptions(kubeconfig=kubeconfig, address=address, port=port)))
+    options = RunOptions(
+        kubeconfig=kubeconfig, address=address, port=port, any_identity=any_identity
+    )
+    try:
+        asyncio.run(operator.run(options))
+    except (MissingLoginError, StartError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -62,13 +62,15 @@ def scopes(
     *,
     own: Collection[str],
     taken: Collection[str] = (),
+    platform: Collection[str] = (),
     tenants: Collection[str] = (),
 ) -> tuple[Scope, ...]:
     """Return one scope per namespace, sorted by name.
 
     ``shares`` is the quota of each namespace, in units; ``agreements`` are the flows that the
     tenant and its peers both declare; ``own`` are the namespaces that are the tenant's, of those
-    that the spec names; ``taken`` are ends of host names that another tenant has; ``tenants`` are
+    that the spec names; ``taken`` are ends of host names that another tenant has; ``platform`` are
+    the namespaces of nobody whose ServiceAccounts may be granted access too; ``tenants`` are
     namespaces whose ServiceAccounts are no agents, since a tenant has them.
     """
     pod_security = spec.effective_pod_security
@@ -88,7 +90,8 @@ def scopes(
     # One tuple for all, where all are alike: a thousand namespaces are compared at each look.
     alike = all(each.namespaces is None for each in opened)
     involving = _by_namespace(agreements, tenant, (entry.name for entry in spec.namespaces))
-    every = frozenset(mine)
+    # Not in own_namespaces: by those a tenant's admin binds, and only spec.access binds these.
+    every = frozenset(mine).union(platform)
     return tuple(
         Scope(
             tenant=tenant,
@@ -137,11 +140,12 @@ def _by_namespace(
 
 
 def _grants(
-    spec: TenantSpec, namespace: str, own: Collection[str]
+    spec: TenantSpec, namespace: str, homes: Collection[str]
 ) -> tuple[tuple[Role, tuple[Subject, ...]], ...]:
     """Return who holds which role in the namespace: each subject once, sorted.
 
-    ServiceAccounts of namespaces that are not the tenant's are left out: unknown means no.
+    ServiceAccounts of namespaces that are neither the tenant's nor the platform's are left out:
+    unknown means no.
     """
     holders: dict[Role, set[Subject]] = {role: set() for role in access.ROLES}
     for grant in spec.access or ():
@@ -149,7 +153,7 @@ def _grants(
             holders[grant.role].update(
                 subject
                 for subject in grant.subjects
-                if subject.namespace is None or subject.namespace in own
+                if subject.namespace is None or subject.namespace in homes
             )
     return tuple(
         (

@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 import yaml
 from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import kube_config
+from kubernetes.aio.config import ConfigException, kube_config
 from kubernetes.aio.config.incluster_config import (
     SERVICE_CERT_FILENAME,
     SERVICE_TOKEN_FILENAME,
@@ -23,6 +23,11 @@ from kubernetes.aio.config.incluster_config import (
 )
 
 _REREAD_SECONDS = 60.0
+
+
+class MissingLoginError(Exception):
+    """There is no way to the API server; the message says what is missing and what to do."""
+
 
 Authorize = Callable[[], Awaitable[str]]
 """Returns the value of the Authorization header, or an empty string."""
@@ -57,20 +62,54 @@ class Credentials:
 async def load(kubeconfig: Path | None = None) -> Credentials:
     """Read ``kubeconfig``; without one, the pod's ServiceAccount, else the default kubeconfig.
 
-    Raises :class:`kubernetes.aio.config.ConfigException` when there is neither.
+    Raises :class:`MissingLoginError` when there is none that can be read.
     """
     configuration = Configuration()
-    if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
-        InClusterConfigLoader(
-            token_filename=SERVICE_TOKEN_FILENAME, cert_filename=SERVICE_CERT_FILENAME
-        ).load_and_set(configuration)
+    if kubeconfig is None and in_cluster():
+        try:
+            InClusterConfigLoader(
+                token_filename=SERVICE_TOKEN_FILENAME, cert_filename=SERVICE_CERT_FILENAME
+            ).load_and_set(configuration)
+        except ConfigException as error:
+            raise MissingLoginError(
+                f"This is a pod without the token of a ServiceAccount: {_line(error)}. Mount one,"
+                " as manifests/operator/deployment.yaml does"
+            ) from error
         return _credentials(configuration, _TokenFile(Path(SERVICE_TOKEN_FILENAME)))
-    path = kubeconfig or Path(
-        os.environ.get("KUBECONFIG", kube_config.KUBE_CONFIG_DEFAULT_LOCATION)
-    )
-    await kube_config.load_kube_config(config_file=str(path), client_configuration=configuration)
-    token_file = _token_file_of(path.expanduser())
+    path = (kubeconfig or _default()).expanduser()
+    if not path.is_file():
+        raise MissingLoginError(
+            f"There is no kubeconfig {path}, and this is no pod of a cluster. Name one by"
+            " --kubeconfig FILE"
+        )
+    try:
+        await kube_config.load_kube_config(
+            config_file=str(path), client_configuration=configuration
+        )
+        token_file = _token_file_of(path)
+    # What is no kubeconfig fails in any of these ways.
+    except (ConfigException, OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+        raise MissingLoginError(
+            f"Kubeconfig {path} cannot be used: {_line(error)}. Name another by --kubeconfig FILE"
+        ) from error
     return _credentials(configuration, _TokenFile(token_file) if token_file else None)
+
+
+def in_cluster() -> bool:
+    """Tell whether this is a pod of a cluster."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ
+
+
+def _default() -> Path:
+    """Return the kubeconfig that kubectl would take first."""
+    named = os.environ.get("KUBECONFIG", "")
+    first = next(filter(None, named.split(os.pathsep)), kube_config.KUBE_CONFIG_DEFAULT_LOCATION)
+    return Path(first)
+
+
+def _line(error: Exception) -> str:
+    """Return what an error says, in one line."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 class _TokenFile:
@@ -113,12 +152,9 @@ def _path(text: str | None) -> Path | None:
 def _token_file_of(path: Path) -> Path | None:
     """Return the token file of the current context's user: the package reads it only once."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    context = next(
-        each["context"]
-        for each in document["contexts"]
-        if each["name"] == document["current-context"]
-    )
-    user = next(each for each in document["users"] if each["name"] == context["user"])
+    contexts = {each["name"]: each["context"] for each in document["contexts"]}
+    users = {each["name"]: each for each in document["users"]}
+    user = users[contexts[document["current-context"]]["user"]]
     name = (user.get("user") or {}).get("tokenFile")
     return path.parent / name if name else None
 

@@ -1,7 +1,7 @@
 """The tenants that are known: their specs as last seen, and how their namespaces stand."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from securetenant.plan import claim, expected, ledger, restrictions, shares
 from securetenant.plan.expected import Expected, Known
 from securetenant.plan.hostnames import Hostnames, NameRequest
 from securetenant.plan.ledger import Part
-from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts, QuotaFacts
+from securetenant.plan.ownership import Observed, PolicyFacts, QuotaFacts
 from securetenant.plan.resting import Gives, given
 from securetenant.plan.shares import TooSmall
 from securetenant.reconcile.store import Store
@@ -320,9 +320,10 @@ class Tenants:
         ends = workloads.effective(spec.workloads, settings.workloads).hostnames
         taken = self._hostnames.taken(name, ends)
         self._displaced |= self._hostnames.give(name, set(ends) - taken.keys()) - {name}
+        platform = _platform(settings, store)
         record.findings = refusal or (
             *_earlier_findings(earlier),
-            *_findings(spec, settings, book),
+            *_findings(spec, settings, book, platform),
             *_hostname_findings(taken),
             *lacking,
         )
@@ -337,6 +338,7 @@ class Tenants:
                 agreements,
                 own=record.own,
                 taken=taken.keys(),
+                platform=platform,
                 tenants=_of_tenants(settings, store),
             )
         }
@@ -611,17 +613,7 @@ def owned(
 def _of_tenants(settings: SettingsSpec, store: Store) -> set[str]:
     """Return the namespaces of agents that a tenant has, whatever protectedNames say since."""
     accounts = (each.service_account for each in settings.agents or ())
-    return {
-        account.namespace
-        for account in accounts
-        if account is not None and _is_a_tenants(*_seen(account.namespace, store))
-    }
-
-
-def _is_a_tenants(namespace: Observed | None, policy: PolicyFacts | None) -> bool:
-    facts = namespace.facts if namespace is not None else None
-    labels = facts.labels if isinstance(facts, NamespaceFacts) else {}
-    return policy is not None or names.TENANT_LABEL in labels
+    return {each.namespace for each in accounts if each and store.owner_of(each.namespace)}
 
 
 def _is_owned(
@@ -770,7 +762,21 @@ def _largest(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]
     return {key: max(one.get(key, 0), other.get(key, 0)) for key in one.keys() | other.keys()}
 
 
-def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> tuple[Finding, ...]:
+def _platform(settings: SettingsSpec, store: Store) -> frozenset[str]:
+    """Return the namespaces whose ServiceAccounts the platform team lets every tenant name.
+
+    One that belongs to a tenant, from before it was listed, is that tenant's.
+    """
+    listed = settings.subject_namespaces or ()
+    return frozenset(each for each in listed if not store.owner_of(each))
+
+
+def _findings(
+    spec: TenantSpec,
+    settings: SettingsSpec,
+    book: ledger.Ledger,
+    platform: Collection[str],
+) -> tuple[Finding, ...]:
     """Return what is wrong with a spec that CEL could not see."""
     findings = []
     if book.overcommitted:
@@ -801,7 +807,11 @@ def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> 
             for grant in spec.access or ()
             for namespace in (
                 *(grant.namespaces or ()),
-                *(each.namespace for each in grant.subjects if each.namespace is not None),
+                *(
+                    each.namespace
+                    for each in grant.subjects
+                    if each.namespace is not None and each.namespace not in platform
+                ),
             )
             if namespace not in own
         }
@@ -813,7 +823,9 @@ def _findings(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> 
                 type=status.ACCESS_SCOPED,
                 reason=status.UNKNOWN_NAMESPACE,
                 message=f"Not a namespace of this tenant: {told}. The other grants are in force;"
-                " add the namespace to spec.namespaces or correct the name.",
+                " add the namespace to spec.namespaces or correct the name. ServiceAccounts of the"
+                " platform's namespaces need the platform team (TenancySettings,"
+                " subjectNamespaces).",
             )
         )
     findings += _network_findings(spec.network or TenantNetwork(), own, settings)

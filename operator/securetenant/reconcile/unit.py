@@ -100,7 +100,7 @@ class Writer:
         if self._is_protected(scope, verdict):
             message = (
                 f"The name {name} is kept by the platform team (TenancySettings,"
-                " protectedNames). Choose another name."
+                " protectedNames or subjectNamespaces). Choose another name."
             )
             return Outcome(
                 namespace=name,

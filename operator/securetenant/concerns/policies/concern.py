@@ -87,6 +87,8 @@ class Policies(Concern):
         for type, reason, problem in found:
             if problem:
                 yield Finding(type=type, reason=reason, message=problem)
+        if added := self._installed.additions:
+            yield Remark(type=status.ACCESS_SCOPED, message=added)
         if not self._installed.mutates:
             yield Remark(type=status.POLICIES_IN_FORCE, message=pack.WITHOUT_MUTATION)
 

@@ -4,7 +4,7 @@ from securetenant.api import kinds
 from securetenant.api.objects import Body, Ref
 from securetenant.plan import override, pack, roles, shipped
 from securetenant.plan.override import Binding
-from securetenant.plan.roles import Allowed
+from securetenant.plan.roles import Allowed, Source
 
 
 class Installed:
@@ -15,6 +15,11 @@ class Installed:
         """Whether the API server knows mutating policies (Kubernetes 1.36 or newer)."""
         self._roles: dict[str, Allowed] = {}
         """What our ClusterRoles allow."""
+        self._sources: dict[str, Source] = {}
+        """ClusterRoles whose rules go to the roles of members."""
+        self._told: dict[tuple[str, ...], str] = {}
+        """What is wrong with which roles, and of none what is added, until one changes: each tenant
+        asks."""
         self._policies: dict[Ref, str] = {}
         self._granting: set[str] = set()
         self._bindings: dict[str, Binding] = {}
@@ -27,17 +32,30 @@ class Installed:
     @property
     def roles_problem(self) -> str:
         """Say which roles in tenants' namespaces allow something else than this version's."""
-        return roles.problem(self._roles, shipped.ROLES, roles.TENANTS)
+        return self._roles_problem(roles.TENANTS)
 
     @property
     def access_problem(self) -> str:
         """Say the same of those that tenants' members hold."""
-        return roles.problem(self._roles, shipped.ROLES, roles.ACCESS)
+        return self._roles_problem(roles.ACCESS)
 
     @property
     def own_roles_problem(self) -> str:
         """Say the same of those of our own identities."""
-        return roles.problem(self._roles, shipped.ROLES, roles.OWN)
+        return self._roles_problem(roles.OWN)
+
+    def _roles_problem(self, compared: tuple[str, ...]) -> str:
+        if compared not in self._told:
+            problem = roles.problem(self._roles, shipped.ROLES, compared, self._sources)
+            self._told[compared] = problem
+        return self._told[compared]
+
+    @property
+    def additions(self) -> str:
+        """Name the ClusterRoles of the platform whose rights members hold, or nothing."""
+        if () not in self._told:
+            self._told[()] = roles.additions(self._roles, self._sources)
+        return self._told[()]
 
     @property
     def override_holders(self) -> tuple[str, ...]:
@@ -56,14 +74,25 @@ class Installed:
         return before != self._policies.get(ref)
 
     def _take_role(self, name: str, body: Body | None) -> bool:
-        before = (name in self._granting, self._roles.pop(name, None))
+        self._told.clear()
+        before = (
+            name in self._granting,
+            self._roles.pop(name, None),
+            self._sources.pop(name, None),
+        )
         if body is not None and name in roles.COMPARED:
             self._roles[name] = roles.allowed(body)
+        if body is not None and (source := roles.source(body)) is not None:
+            self._sources[name] = source
         if body is not None and override.grants(body):
             self._granting.add(name)
         else:
             self._granting.discard(name)
-        return before != (name in self._granting, self._roles.get(name))
+        return before != (
+            name in self._granting,
+            self._roles.get(name),
+            self._sources.get(name),
+        )
 
     def _take_binding(self, name: str, found: Binding | None) -> bool:
         before = self._bindings.pop(name, None)
@@ -76,7 +105,8 @@ class Installed:
     def known(self, kind: str) -> list[Ref]:
         """Return what is known of a kind: for the sweep after a list."""
         if kind == kinds.CLUSTER_ROLE.name:
-            return [Ref(kind, "", name) for name in self._granting | self._roles.keys()]
+            known = self._granting | self._roles.keys() | self._sources.keys()
+            return [Ref(kind, "", name) for name in known]
         if kind == kinds.CLUSTER_ROLE_BINDING.name:
             return [Ref(kind, "", name) for name in self._bindings]
         return [ref for ref in self._policies if ref.kind == kind]
