@@ -372,7 +372,7 @@ ELSEWHERE = {
     ("securetenant-pods-hardening", 16),
     ("securetenant-routes", 0),
     ("securetenant-routes", 1),
-    *(("securetenant-routes", index) for index in range(2, 6)),
+    *(("securetenant-routes", index) for index in range(2, 8)),
     ("securetenant-snapshots", 0),
     ("securetenant-terminating", 0),
 }

@@ -26,6 +26,7 @@ KINDS = tuple(
 SEE = "See: kubectl describe tenantpolicy effective -n tight-a"
 HOSTS = "tight-a allows .tight.example, shop.example.org (with a dot in front: each name below it)"
 GATEWAYS = "tight-a allows the Gateways gateways/shared of gateway.networking.k8s.io"
+PATTERN = "/(a+)+b"
 OWN = {"name": "s", "port": 80}
 FOREIGN = {**OWN, "namespace": "plain-a"}
 MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": FOREIGN}}
@@ -165,6 +166,74 @@ def attempt(server: Api, kind: str, spec: Any, annotations: dict[str, str] | Non
                 {"backendRefs": [{**OWN, "filters": [MIRROR]}]},
             )
         ),
+        *(
+            (
+                kind,
+                route(rules=[rule]),
+                "securetenant-routes",
+                f"a backend or a filter names {said}; tight-a allows Services, since other kinds",
+            )
+            for kind in ("HTTPRoute", "GRPCRoute")
+            for rule, said in (
+                (
+                    {"backendRefs": [{**OWN, "group": "networking.istio.io", "kind": "Hostname"}]},
+                    "Hostname s of group networking.istio.io",
+                ),
+                (
+                    {"backendRefs": [{**OWN, "group": "traefik.io", "kind": "TraefikService"}]},
+                    "TraefikService s of group traefik.io",
+                ),
+                (
+                    {
+                        "filters": [
+                            {
+                                "type": "RequestMirror",
+                                "requestMirror": {"backendRef": {**OWN, "kind": "Backend"}},
+                            }
+                        ]
+                    },
+                    "Backend s of group ",
+                ),
+                (
+                    {
+                        "filters": [
+                            {
+                                "type": "ExtensionRef",
+                                "extensionRef": {"group": "a.io", "kind": "Filter", "name": "f"},
+                            }
+                        ]
+                    },
+                    "Filter f of group a.io",
+                ),
+            )
+        ),
+        *(
+            (
+                kind,
+                route(rules=[{"matches": [match]}]),
+                "securetenant-routes",
+                f"a match is no plain regular expression, {PATTERN}; tight-a allows 1024",
+            )
+            for kind, match in (
+                ("HTTPRoute", {"path": {"type": "RegularExpression", "value": PATTERN}}),
+                (
+                    "HTTPRoute",
+                    {"headers": [{"type": "RegularExpression", "name": "a", "value": PATTERN}]},
+                ),
+                (
+                    "HTTPRoute",
+                    {"queryParams": [{"type": "RegularExpression", "name": "a", "value": PATTERN}]},
+                ),
+                (
+                    "GRPCRoute",
+                    {"headers": [{"type": "RegularExpression", "name": "a", "value": PATTERN}]},
+                ),
+                (
+                    "GRPCRoute",
+                    {"method": {"type": "RegularExpression", "service": "a", "method": PATTERN}},
+                ),
+            )
+        ),
         (
             "VolumeSnapshot",
             {"source": {"volumeSnapshotContentName": "of-another"}},
@@ -186,6 +255,25 @@ def test_a_kind_that_reaches_beyond_the_tenant_is_refused(
     [
         ("HTTPRoute", {**parent(), "rules": [{"backendRefs": [OWN]}]}),
         ("GRPCRoute", {**parent(), "rules": [{"backendRefs": [OWN]}]}),
+        (
+            "HTTPRoute",
+            route(
+                rules=[
+                    {
+                        "matches": [
+                            {
+                                "path": {"type": "RegularExpression", "value": "/a(/|$)(.*)"},
+                                "headers": [{"name": "x", "value": "(a+)+"}],
+                            }
+                        ],
+                        "filters": [
+                            {"type": "RequestMirror", "requestMirror": {"backendRef": OWN}}
+                        ],
+                        "backendRefs": [{**OWN, "group": "", "kind": "Service"}],
+                    }
+                ]
+            ),
+        ),
         ("HTTPRoute", route("*.tight.example")),
         ("HTTPRoute", route("shop.example.org")),
         ("VolumeSnapshot", {"source": {"persistentVolumeClaimName": "mine"}}),
