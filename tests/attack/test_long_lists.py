@@ -413,6 +413,11 @@ _SYSCTLS = [{"name": f"a{number}", "value": "1"} for number in range(600)]
 _TEMPLATE = "spec.template.metadata.labels"
 _ONE_CLAIM = {"metadata": {"name": "x"}, "spec": _CLAIM}
 _AMOUNTS = dict.fromkeys(_KEYS, "1")
+_VALUES = {
+    "matchExpressions": [
+        {"key": "a", "operator": "In", "values": [f"bad {number}!" for number in range(1100)]}
+    ]
+}
 _MANY = dict.fromkeys(list(_KEYS)[:110], "1")
 _WIDE = {"limits": {f"bad {number}!": "1" for number in range(40)}}
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -631,6 +636,90 @@ EARLIER = {
         f"amount {number}, {path} {at}": Early("sizes-amounts", path, body, at, value)
         for number, (path, body, at, value) in enumerate(HUGE)
     },
+    **{
+        f"{kind} of a term of an affinity": Early(
+            "sizes",
+            "v1/pods",
+            _POD,
+            f"spec.affinity.{affinity}.{_REQUIRED}",
+            [{"topologyKey": "a", **term}],
+        )
+        for affinity in ("podAffinity", "podAntiAffinity")
+        for kind, term in (
+            ("values", {"labelSelector": _VALUES}),
+            ("values of namespaces", {"namespaceSelector": _VALUES}),
+            ("labels", {"labelSelector": {"matchLabels": dict.fromkeys(list(_KEYS)[:1100], "x")}}),
+            ("namespaces", {"namespaces": [f"n {number}" for number in range(1100)]}),
+            ("keys of labels", {"matchLabelKeys": list(_KEYS)[:1100]}),
+        )
+    },
+    "values of a node affinity": Early(
+        "sizes",
+        "v1/pods",
+        _POD,
+        f"spec.affinity.nodeAffinity.{_REQUIRED}",
+        {"nodeSelectorTerms": [_VALUES]},
+    ),
+    "values of a spread": Early(
+        "sizes",
+        "v1/pods",
+        _POD,
+        "spec.topologySpreadConstraints",
+        [
+            {
+                "maxSkew": 1,
+                "topologyKey": "a",
+                "whenUnsatisfiable": "DoNotSchedule",
+                "labelSelector": _VALUES,
+            }
+        ],
+    ),
+    **{
+        f"{field} of all containers": Early(
+            "sizes",
+            "v1/pods",
+            _POD,
+            "spec.containers",
+            [{"name": f"c{number}", "image": "a", field: [each] * 400} for number in range(3)],
+        )
+        for field, each in (
+            ("volumeMounts", {"name": "v", "mountPath": "/a"}),
+            ("volumeDevices", {"name": "v", "devicePath": "/a"}),
+            ("envFrom", {"secretRef": {"name": "/"}}),
+        )
+    },
+    "claims of a pod": Early(
+        "sizes", "v1/pods", _POD, "spec.resources.claims", [{"name": "/"}] * 101
+    ),
+    "conditions of a rule about failures": Early(
+        "sizes-objects",
+        "batch/v1/jobs",
+        {"metadata": {"name": "x"}, "spec": {"template": _MADE["spec"]["template"]}},
+        "spec.podFailurePolicy",
+        {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "/"}] * 600}]},
+    ),
+    "values of a metric": Early(
+        "sizes-objects",
+        "autoscaling/v2/horizontalpodautoscalers",
+        _SCALER,
+        "spec.metrics",
+        [
+            {
+                "type": "Pods",
+                "pods": {
+                    "metric": {"name": "m", "selector": _VALUES},
+                    "target": _METRIC["resource"]["target"],
+                },
+            }
+        ],
+    ),
+    "values of a template of claims": Early(
+        "sizes-objects",
+        "apps/v1/statefulsets",
+        _STATEFUL,
+        "spec.volumeClaimTemplates",
+        [{"metadata": {"name": "v"}, "spec": {**_CLAIM, "selector": _VALUES}}],
+    ),
     "invalid finalizers": Early(
         "sizes-metadata",
         "v1/configmaps",
