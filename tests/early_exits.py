@@ -181,6 +181,14 @@ PARTS: tuple[tuple[str, Reason], ...] = (
         Reason(_CLUSTER, "they copy no owners from templates; the garbage collector removes some"),
     ),
     (
+        r"variables\.registers$",
+        Reason(
+            "who may register nodes (securetenant.io)",
+            "a node of no tenant gets label and taint of one, once, while its taint keeps every"
+            " pod away; the operator looks then whose it is",
+        ),
+    ),
+    (
         r"variables\.isPlatform$",
         Reason("administrators of the cluster", "they may write every policy too"),
     ),

@@ -708,7 +708,7 @@ EARLIER = {
                 "type": "Pods",
                 "pods": {
                     "metric": {"name": "m", "selector": _VALUES},
-                    "target": _METRIC["resource"]["target"],
+                    "target": {"type": "AverageValue", "averageValue": "1"},
                 },
             }
         ],

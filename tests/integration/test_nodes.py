@@ -285,6 +285,102 @@ def test_a_node_that_registers_anew_takes_no_pod_of_a_tenant_before_it_is_given_
     wait_for_owner(admin, node, "again")
 
 
+KARPENTER = "system:serviceaccount:kube-system:karpenter"
+UNREGISTERED = {"key": "karpenter.sh/unregistered", "effect": "NoExecute"}
+
+
+@pytest.fixture(scope="module")
+def karpenter(noded: Instance, admin: Api) -> Api:
+    """Karpenter, with the rights of its chart and the one to register nodes of tenants."""
+    root = "/apis/rbac.authorization.k8s.io/v1"
+    rules = [
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["patch", "update", "get"]},
+        {"apiGroups": ["securetenant.io"], "resources": ["nodes"], "verbs": ["register"]},
+    ]
+    role = {"metadata": {"name": "karpenter"}, "rules": rules}
+    admin.call("POST", f"{root}/clusterroles", role).ok()
+    binding = {
+        "metadata": {"name": "karpenter"},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "karpenter",
+        },
+        "subjects": [{"kind": "User", "name": KARPENTER}],
+    }
+    admin.call("POST", f"{root}/clusterrolebindings", binding).ok()
+    return Api(kubeconfigs.for_user(noded, KARPENTER, ()))
+
+
+def arriving(noded: Instance, admin: Api, name: str, tenant: str) -> None:
+    """Let a kubelet register a node as the user data of a NodePool says: with taints, no labels."""
+    ours = {"key": names.NODE_TAINT, "value": tenant, "effect": "NoSchedule"}
+    body = {
+        "metadata": {
+            "name": name,
+            "labels": {"kubernetes.io/hostname": name},
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+        },
+        "spec": {"taints": [UNREGISTERED, ours]},
+    }
+    kubelet = Api(kubeconfigs.for_user(noded, f"system:node:{name}", ("system:nodes",)))
+    kubelet.create(kinds.NODE, body).ok()
+
+
+def registration(name: str, tenant: str, taint: str) -> dict[str, Any]:
+    """Return what Karpenter writes when it registers a node."""
+    ours = [{"key": names.NODE_TAINT, "value": taint, "effect": "NoSchedule"}] if taint else []
+    labels = {POOL: name, TENANCY: "dedicated", names.NODE_LABEL: tenant}
+    return {"metadata": {"labels": labels}, "spec": {"taints": ours}}
+
+
+def test_e2_a_node_that_karpenter_registers_is_its_tenants_at_once(
+    noded: Instance, admin: Api, karpenter: Api, operator: Operator
+) -> None:
+    """The label was refused to Karpenter, and the taint that the kubelet brought was taken off."""
+    make(admin, dedicated("scaled"))
+
+    def told() -> str:
+        found = conditions(admin.get(kinds.SECURE_TENANT, "scaled"))["NodesDedicated"]
+        return str(found["message"])
+
+    arriving(noded, admin, "karpenter-1", "scaled")
+    bystander = "karpenter-2"
+    admin.create(kinds.NODE, {"metadata": {"name": bystander, "labels": {POOL: "scaled"}}}).ok()
+    wait_for(lambda: bystander in told(), what="the one after it to be seen", seconds=TOLD_SECONDS)
+    assert taints(admin, "karpenter-1") == {(names.NODE_TAINT, "NoSchedule")}, "left as it came"
+    node = f"{kinds.NODE.path()}/karpenter-1"
+    body = registration("scaled", "scaled", "scaled")
+    karpenter.call("PATCH", node, body, content_type=MERGE).ok()
+    wait_for(lambda: taints(admin, "karpenter-1") == BOTH, what="both taints", seconds=TOLD_SECONDS)
+    assert label(admin, "karpenter-1") == "scaled"
+    wait_for(lambda: "karpenter-1" in told(), what="the node to be named", seconds=TOLD_SECONDS)
+    for name in ("karpenter-1", bystander):
+        admin.delete(kinds.NODE, name).ok()
+
+
+def test_e2_a_node_that_lies_is_refused(
+    noded: Instance, admin: Api, karpenter: Api, operator: Operator, register: Register
+) -> None:
+    arriving(noded, admin, "liar-1", "scaled")
+    node = f"{kinds.NODE.path()}/liar-1"
+    itself = Api(kubeconfigs.for_user(noded, "system:node:liar-1", ("system:nodes",)))
+    registered = register("scaled")
+    other = f"{kinds.NODE.path()}/{registered}"
+    for who, path, body in (
+        (karpenter, node, registration("x", "another", "scaled")),
+        (karpenter, node, registration("x", "Shared", "scaled")),
+        (karpenter, node, registration("x", "scaled", "")),
+        (karpenter, node, registration("x", "scaled", "another")),
+        (karpenter, other, registration("x", "another", "another")),
+        (itself, f"{node}/status", {"metadata": {"labels": {names.NODE_LABEL: "scaled"}}}),
+    ):
+        answer = who.call("PATCH", path, body, content_type=MERGE, dryRun="All")
+        assert answer.status == 403, body
+        assert "set by the operator alone" in answer.message or who is itself, answer
+    admin.delete(kinds.NODE, "liar-1").ok()
+
+
 def test_tenants_without_nodes_of_their_own_run_on_shared_nodes_alone(
     admin: Api, operator: Operator, register: Register
 ) -> None:

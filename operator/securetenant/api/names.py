@@ -49,6 +49,9 @@ SHARED = "Shared"
 NODE_TAINT = f"{GROUP}/tenant"
 """On a node of one tenant: keeps everybody else's pods away."""
 
+REGISTERING_TAINT = "karpenter.sh/unregistered"
+"""On a node that Karpenter has not given its labels yet (Karpenter, "NodePools", registration)."""
+
 POD_SECURITY_PREFIX = "pod-security.kubernetes.io/"
 
 FIELD_MANAGER = "securetenant"

@@ -32,6 +32,11 @@ class NodeFacts(NamedTuple):
         return self.labels.get(names.NODE_LABEL, "")
 
     @property
+    def is_registering(self) -> bool:
+        """Tell whether an autoscaler is about to give it its labels, and keeps every pod away."""
+        return any(each.key == names.REGISTERING_TAINT for each in self.taints)
+
+    @property
     def our_taints(self) -> tuple[Taint, ...]:
         """Return the taints that are ours to set."""
         return tuple(each for each in self.taints if each.key == names.NODE_TAINT)
@@ -182,8 +187,10 @@ def marks(
 
     ``vacated`` says that no pod of a former tenant runs there any more: until then its taint stays,
     and nobody else gets the node. ``clear`` says that NoExecute may be set: it evicts nobody, or it
-    is meant to.
+    is meant to. A node that registers is left as it comes.
     """
+    if facts.is_registering:
+        return Marks(facts.label, facts.our_taints)
     if assignment.former and not vacated:
         return Marks("", facts.our_taints)
     if assignment.standing is not Standing.OWN:
