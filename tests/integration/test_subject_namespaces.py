@@ -36,6 +36,8 @@ def deployed(admin: Api, operator: Operator) -> None:
     ]
     body = factory.tenant("deployed", namespaces=[{"name": HOME}], access=access)
     admin.create(kinds.SECURE_TENANT, body).ok()
+    # A name that is listed before the tenant has it is never the tenant's.
+    wait_for(lambda: admin.get(kinds.NAMESPACE, HOME), what=HOME)
 
 
 @pytest.fixture

@@ -220,7 +220,7 @@ def _subjects(rule: Body) -> Iterable[str]:
 
 
 def _told(selector: Body) -> str:
-    """Return how a selector of ClusterRoles reads; whatever is not one label reads as it is."""
+    """Return how a selector of ClusterRoles reads, in one line."""
     labels, rest = selector.get("matchLabels") or {}, selector.get("matchExpressions")
     told = [f"{key}={value}" for key, value in sorted(labels.items())]
     told += [f"{each.get('key')} {each.get('operator')}" for each in rest or ()]
