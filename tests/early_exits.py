@@ -169,7 +169,7 @@ PARTS: tuple[tuple[str, Reason], ...] = (
             r"variables\.(type in params|(loadBalancerIP|priorityClass|runtimeClass) == ''"
             r"|legacy\.orValue)|object\.spec\.\?\w+\.orValue\(''\) == ''$"
             r"|object\.spec\.\?selector\.orValue|object\.roleRef\.kind == 'Role'$"
-            r"|variables\.added\.size\(\) == 0$|variables\.refused\.size\(\) == 0$"
+            r"|variables\.(added|touched)\.size\(\) == 0$|variables\.refused\.size\(\) == 0$"
             r"|!variables\.tooMany$|!variables\.inUserNamespace$"
             r"|variables\.references\.size\(\) <= 64$|variables\.bytes <= variables\.most$"
             r"|object\.spec\.\?(replicas|ports)\.orValue\(\S+\)\S* <= \d+$"
