@@ -375,6 +375,7 @@ ELSEWHERE = {
     *(("securetenant-routes", index) for index in range(2, 8)),
     ("securetenant-snapshots", 0),
     ("securetenant-terminating", 0),
+    ("securetenant-token-hints", 0),
 }
 """Rules that cannot refuse anything here: about fields that defaults fill first, kinds that are
 not served, namespaces that are being deleted, objects that a controller made

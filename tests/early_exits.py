@@ -129,6 +129,10 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("terminating", "changes-something"): _CHANGES,
     ("terminating", "not-a-controller"): Reason(_CLUSTER, "they release volumes and addresses"),
     ("terminating", "not-the-operator-nor-breaking-the-glass"): _OPERATOR,
+    **{
+        ("token-hints", condition): Reason(_ANYBODY, "the policy only warns")
+        for condition in ("names-an-account", "by-somebody", "is-new")
+    },
     ("tokens", "concerns-tokens"): Reason(_ANYBODY, "no token comes of it"),
     ("volumes", "changes-something"): _CHANGES,
     ("volumes", "not-binding"): Reason(
@@ -179,6 +183,10 @@ PARTS: tuple[tuple[str, Reason], ...] = (
     (
         r"request\.userInfo\.username == 'system:kube-controller-manager'$",
         Reason(_CLUSTER, "they copy no owners from templates; the garbage collector removes some"),
+    ),
+    (
+        r"has\(variables\.pod\.automount|variables\.pod\.\?volumes",
+        Reason(_ANYBODY, "the policy only warns"),
     ),
     (
         r"variables\.registers$",

@@ -58,6 +58,42 @@ def test_e3_a_default_limit_is_raised_to_the_request(admin: Api, ready: Ready) -
     assert "must be less than or equal to cpu limit of 600m" in answer.message
 
 
+_TOKEN = {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "warns"),
+    [
+        pytest.param({"serviceAccountName": "leader"}, True, id="an account of its own"),
+        pytest.param({}, False, id="none"),
+        pytest.param({"serviceAccountName": "default"}, False, id="that of everybody"),
+        pytest.param(
+            {"serviceAccountName": "leader", "automountServiceAccountToken": False},
+            False,
+            id="no token wanted",
+        ),
+        pytest.param(
+            {"serviceAccountName": "leader", "volumes": [{"name": "t", **_TOKEN}]},
+            False,
+            id="a token by a volume",
+        ),
+    ],
+)
+def test_e12_a_workload_that_gets_no_token_says_so(
+    spec: dict[str, Any], warns: bool, admin: Api, ready: Ready
+) -> None:
+    """It started without one, and nothing said why it failed later."""
+    namespace = furnished(admin, ready)
+    body = factory.deployment("x")
+    pod = {**body["spec"]["template"]["spec"], **spec}
+    template = {**body["spec"]["template"], "spec": pod}
+    made = {"metadata": {"name": "x"}, "spec": {**body["spec"], "template": template}}
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    answer = admin.call("POST", path, made, dryRun="All")
+    assert answer.status == 201, answer
+    assert ("no token of ServiceAccount leader is mounted" in answer.warnings) == warns
+
+
 def test_e3_a_request_above_the_maximum_is_refused(admin: Api, ready: Ready) -> None:
     limits = {"max": {"cpu": 2}}
     namespace = furnished(admin, ready, quota={"limits.cpu": 20}, containerLimits=limits)

@@ -282,6 +282,17 @@ def _namespace(**entry: Any) -> dict[str, Any]:
             "so nothing would be counted: leave one of them out",
             id="no limit of CPU and a quota of limits",
         ),
+        *(
+            pytest.param(spec, "write a unit, like 512Mi", id=f"no unit {number}")
+            for number, spec in enumerate(
+                (
+                    tenant(quota={"requests.memory": 512}),
+                    tenant(quota={"requests.storage": "100000"}),
+                    tenant(containerLimits={"default": {"memory": 512}}),
+                    tenant(containerLimits={"max": {"ephemeral-storage": "10"}}),
+                )
+            )
+        ),
         pytest.param(tenant(enforcement="Off"), 'supported values: "Enforce", "Audit"', id="off"),
     ],
 )

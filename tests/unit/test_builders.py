@@ -115,6 +115,17 @@ def test_a_namespace_may_be_stricter_than_the_tenant() -> None:
     assert levels == ["restricted", "baseline"]
 
 
+def test_pod_security_warns_of_what_is_not_set_in_pods() -> None:
+    """E12: each workload was warned of what its pods get before Pod Security looks at them."""
+    found = {
+        mode: objects({"enforcement": mode})["Namespace/acme-a"]["metadata"]["labels"]
+        for mode in ("Enforce", "Audit")
+    }
+    warn, enforce = (f"pod-security.kubernetes.io/{mode}" for mode in ("warn", "enforce"))
+    assert [each[warn] for each in found.values()] == ["baseline", "restricted"]
+    assert [each[enforce] for each in found.values()] == ["restricted", "restricted"]
+
+
 def test_grants_become_one_binding_per_role_with_each_subject_once() -> None:
     devs = {"kind": "Group", "name": "devs"}
     bot = {"kind": "ServiceAccount", "name": "ci", "namespace": "acme-b"}

@@ -39,6 +39,7 @@ VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "hosts": ("ingress", "routes"),
         "isProtected": ("operator-fence-namespaces", "operator-fence-walls"),
         "patterns": ("ingress", "routes"),
+        "pod": ("pods-hardening", "token-hints"),
         "references": ("owners", "pods"),
         "rules": ("ingress", "network", "operator-bounds", "operator-fence-walls", "routes"),
         "sources": ("pods-hardening", "volumes"),
@@ -192,7 +193,7 @@ def test_each_policy_begins_with_what_it_does_and_which_attacks_it_answers() -> 
             if not body["kind"].endswith("AdmissionPolicy"):
                 continue
             head = text[: text.index("apiVersion:")]
-            refuses = head.startswith("# Refuses") and "\n# Answers: " in head
+            refuses = head.startswith(("# Refuses", "# Warns")) and "\n# Answers: " in head
             sets = head.startswith("# Sets") and body["kind"] == "MutatingAdmissionPolicy"
             if not refuses and not sets:
                 unexplained.append(body["metadata"]["name"])

@@ -1,5 +1,6 @@
 """Limits of containers: what a LimitRange says, whole and free of contradictions."""
 
+import re
 from typing import Literal, NamedTuple
 
 from pydantic import Field
@@ -21,6 +22,16 @@ _DEFAULTS = {
 """min is never zero: explicit zero limits run unlimited and are charged nothing (D01)."""
 
 
+_QUANTITIES = tuple(
+    Rule(
+        cel=f"!has(self.{cel}) || ({quantities.CEL.format(f'self.{cel}')})",
+        holds=lambda _: True,  # The type has judged already.
+        message=quantities.MESSAGE,
+    )
+    for cel in ("cpu", "memory", "ephemeral__dash__storage")
+)
+
+
 class Resources(Model):
     """Quantities of what a container uses."""
 
@@ -31,13 +42,22 @@ class Resources(Model):
     ephemeral_storage: Quantity | None = Field(default=None, alias="ephemeral-storage")
     """For example 1Gi."""
 
-    rules = tuple(
+    rules = (
         Rule(
-            cel=f"!has(self.{cel}) || ({quantities.CEL.format(f'self.{cel}')})",
-            holds=lambda _: True,  # The type has judged already.
-            message=quantities.MESSAGE,
-        )
-        for cel in ("cpu", "memory", "ephemeral__dash__storage")
+            cel=" && ".join(
+                f"(!has(self.{each}) || string(self.{each}).size() > 6"
+                f" || !string(self.{each}).matches('^[1-9][0-9]*$'))"
+                for each in ("memory", "ephemeral__dash__storage")
+            ),
+            holds=lambda self: (
+                not any(
+                    re.search(r"^[1-9][0-9]{0,5}\Z", str(each))
+                    for each in (self.memory, self.ephemeral_storage)
+                )
+            ),
+            message="memory and storage are in bytes: write a unit, like 512Mi or 1Gi",
+        ),
+        *_QUANTITIES,
     )
 
     def given(self) -> dict[str, int]:

@@ -73,6 +73,25 @@ def is_device(key: str) -> bool:
     return key.startswith("requests.") and ("/" in key or "hugepages-" in key)
 
 
+def unit_rule(field: str) -> Rule:
+    """Return the rule that sizes in an optional quota of that name have a unit.
+
+    Not for the parts of a thousand namespaces: the API server bounds what all rules may cost.
+    """
+    return Rule(
+        cel=f"!has(self.{field}) || self.{field}.all(k, !(k.endsWith('memory') ||"
+        f" k.endsWith('storage')) || string(self.{field}[k]).size() > 6"
+        f" || !string(self.{field}[k]).matches('^[1-9][0-9]*$'))",
+        holds=lambda self: all(
+            not key.endswith(("memory", "storage"))
+            or re.search(r"^[1-9][0-9]{0,5}\Z", str(value)) is None
+            for key, value in (getattr(self, snake(field)) or {}).items()
+        ),
+        message="memory and storage are counted in bytes: write a unit, like 512Mi or 10Gi",
+        path=f".{field}",
+    )
+
+
 def rules(field: str) -> tuple[Rule, ...]:
     """Return the rules about an optional quota of that name."""
     return (

@@ -192,6 +192,7 @@ class TenantSpec(Model):
 
     rules = (
         *quotas.rules("quota"),
+        quotas.unit_rule("quota"),
         Rule(
             cel="!has(self.containerLimits) || !has(self.containerLimits.cpuLimit)"
             " || self.containerLimits.cpuLimit != 'None' || !has(self.quota)"

@@ -193,6 +193,7 @@ class Bounds(Model):
 
     rules = (
         *quotas.rules("quota"),
+        quotas.unit_rule("quota"),
         _patterns_rule("groups"),
         _patterns_rule("users"),
         _patterns_rule("peers"),
@@ -440,6 +441,7 @@ class SettingsSpec(Model):
             path=".agents",
         ),
         *quotas.rules("defaultQuota"),
+        quotas.unit_rule("defaultQuota"),
         Rule(
             cel="!has(self.bounds) || !has(self.bounds.quota) || self.defaultQuota.all(k,"
             " !(k in self.bounds.quota) || [self.defaultQuota[k], self.bounds.quota[k]].exists(q,"

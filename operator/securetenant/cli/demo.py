@@ -103,6 +103,7 @@ class _Demo:
         stolen = "create ingress web --class=nginx --rule=www.beta.example/=web:80 -n acme-prod"
         self._show(stolen, fails=True)
 
+        self._serve(log)
         self._repair(log)
         self._agree(log)
         self._dedicate(log)
@@ -117,6 +118,25 @@ class _Demo:
         click.echo(f"export KUBECONFIG={self._instance.admin_kubeconfig}")
         click.echo(f"The operator's log: {log}")
         click.echo(f"Stop everything:    .venv/bin/securetenant sandbox down --name {_NAME}")
+
+    def _serve(self, log: Path) -> None:
+        """Show a program of the platform, and a route of the Gateway API."""
+        _title("A program of the platform writes what its entry lists; a member does not")
+        patch = "--type=merge --patch-file=examples/agents/settings.yaml"
+        self._show(f"patch tenancysettings default {patch}")
+        agents = "get tenantpolicy effective -n acme-prod -o jsonpath={.spec.agents}"
+        self._wait(lambda: "cert-manager" in self._call(agents).stdout, "No agent", log)
+        self._show("apply -f examples/agents/rights.yaml", quiet=True)
+        solver = "create -f examples/agents/solver.yaml -n acme-prod --dry-run=server"
+        self._show(f"{solver} --as=system:serviceaccount:cert-manager:cert-manager")
+        self._show(f"{solver} --as=dana --as-group=acme-devs", fails=True)
+        _title("A route to another tenant's host")
+        self._show("apply -f tests/gateway_api.yaml", quiet=True)
+        established = "wait --for=condition=Established --timeout=30s"
+        self._show(f"{established} crd httproutes.gateway.networking.k8s.io", quiet=True)
+        route = "create -f examples/routes/stolen.yaml -n acme-prod"
+        self._wait(lambda: "hostname" in self._call(route).stderr, "Routes are not judged", log)
+        self._show(route, fails=True)
 
     def _repair(self, log: Path) -> None:
         """Show a quota, a wall that is guarded, and one that comes back."""

@@ -54,13 +54,15 @@ def _ours(scope: Scope) -> dict[str, str]:
 def _pod_security(scope: Scope) -> dict[str, str]:
     """Return all six labels: audit and warn give people the reason before a pod fails.
 
+    What restricted asks for beyond baseline is set in pods that leave it out, so to warn of it with
+    every workload would be wrong, but in Audit mode, where nothing is set.
+
     Source: Kubernetes documentation, "Pod Security Admission".
     """
+    level = scope.pod_security_level
+    warned = level if scope.enforcement == "Audit" else "baseline"
     return {
         f"{names.POD_SECURITY_PREFIX}{mode}{suffix}": value
-        for mode in ("enforce", "audit", "warn")
-        for suffix, value in (
-            ("", scope.pod_security_level),
-            ("-version", scope.pod_security_version),
-        )
+        for mode, each in (("enforce", level), ("audit", level), ("warn", warned))
+        for suffix, value in (("", each), ("-version", scope.pod_security_version))
     }
