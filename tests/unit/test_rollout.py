@@ -249,6 +249,23 @@ def test_a_new_bound_is_judged_at_once() -> None:
     run(test)
 
 
+def test_what_only_a_bound_names_is_counted_at_once() -> None:
+    """The operator itself is held to the bound, so it could repair no quota without the key."""
+
+    async def test(fleet: Fleet) -> None:
+        fleet.refuse(refusing("10.96.0.10"))
+        await fleet.set(dns=OTHER_DNS, bounds={"quota": {"configmaps": 7}})
+        assert fleet.told.rolled == (1, 10, True)
+        hard = [
+            body["spec"]["hard"].get("configmaps")
+            for ref, body in fleet.cluster.objects.items()
+            if ref.kind == "ResourceQuota"
+        ]
+        assert set(hard) == {"7"}
+
+    run(test)
+
+
 def test_settings_that_only_refuse_have_no_roll_out() -> None:
     async def test(fleet: Fleet) -> None:
         fleet.cluster.writes.clear()

@@ -87,7 +87,7 @@ def held(followed: SettingsSpec, newest: SettingsSpec) -> SettingsSpec:
     """Return the settings by which a tenant is kept until its turn comes.
 
     What shapes objects stays as it was. What only refuses is never old: bounds, protected names,
-    teardowns; no object that is in place changes by it.
+    teardowns; of the objects in place only quotas that lack a key of the bounds change by it.
     """
     return followed.model_copy(
         update={
