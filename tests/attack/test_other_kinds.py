@@ -325,6 +325,15 @@ def test_f01_without_mending_a_pod_that_runs_what_is_cached_is_told_what_to_set(
     )
 
 
+def test_a_finalizer_of_a_route_is_refused(server: Api) -> None:
+    """Nobody would take it off, and the namespace would stay."""
+    (kind,) = (each for each in KINDS if each.name == "HTTPRoute")
+    metadata = {"name": "held", "finalizers": ["example.com/never"]}
+    body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata}
+    answer = server.call("POST", kind.path("tight-a"), {**body, "spec": route()}, dryRun="All")
+    assert verdict(answer, Policy("securetenant-finalizers")) == "Blocked"
+
+
 @pytest.mark.parametrize("character", ["\u0007", "\u000b", "<", "\u0001"])
 def test_s4_a_custom_resource_is_counted_as_it_is_stored(server: Api, character: str) -> None:
     """As JSON, where some characters take six bytes: one was filled past what can be deleted."""
