@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import documents
+import validating_half
 from attack_harness import Policy, verdict
 from harness import ROOT, Api, wait_for
 from securetenant.api.kinds import Kind
@@ -325,12 +326,23 @@ def test_f01_without_mending_a_pod_that_runs_what_is_cached_is_told_what_to_set(
     )
 
 
-def test_a_finalizer_of_a_route_is_refused(server: Api) -> None:
+def test_a_finalizer_of_a_route_is_refused(server: Api, half_member: Api) -> None:
     """Nobody would take it off, and the namespace would stay."""
+    root = "/apis/rbac.authorization.k8s.io/v1"
+    rule = {"apiGroups": [GATEWAY], "resources": ["*"], "verbs": ["create"]}
+    server.call("POST", f"{root}/clusterroles", {"metadata": {"name": "r"}, "rules": [rule]}).ok()
+    rbac = "rbac.authorization.k8s.io"
+    binding = {
+        "metadata": {"name": "routers"},
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "r"},
+        "subjects": [{"apiGroup": rbac, "kind": "Group", "name": validating_half.MEMBERS}],
+    }
+    server.call("POST", f"{root}/clusterrolebindings", binding).ok()
     (kind,) = (each for each in KINDS if each.name == "HTTPRoute")
     metadata = {"name": "held", "finalizers": ["example.com/never"]}
     body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata}
-    answer = server.call("POST", kind.path("tight-a"), {**body, "spec": route()}, dryRun="All")
+    body["spec"] = route()
+    answer = half_member.call("POST", kind.path("tight-a"), body, dryRun="All")
     assert verdict(answer, Policy("securetenant-finalizers")) == "Blocked"
 
 
