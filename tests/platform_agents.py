@@ -238,7 +238,7 @@ AGENTS = (
         "For HTTP-01 a pod (image, `cluster-autoscaler.kubernetes.io/safe-to-evict`), a Service of"
         " type NodePort (`auth.istio.io/8089`) and an Ingress or HTTPRoute; Secrets with"
         " `cert-manager.io/*`",
-        "image, NodePort, the two annotations. Its chart's role makes it the controller of"
+        "image, NodePort, `auth.istio.io/8089`. Its chart's role makes it the controller of"
         " Challenges",
         "cert-manager 038260f, `pkg/issuer/acme/http/*.go`, the chart's `rbac.yaml`",
         "cert-manager",
@@ -284,7 +284,7 @@ AGENTS = (
         account("traefik", "traefik"),
         "The status of Ingresses and routes",
         "status is no annotation",
-        "traefik c1d2217, `pkg/provider/kubernetes/ingress/client.go`",
+        "traefik 02d04f0, `pkg/provider/kubernetes/ingress/client.go`",
         requests=(_INGRESS_STATUS,),
     ),
     Agent(
@@ -301,7 +301,7 @@ AGENTS = (
         " `service.k8s.aws/resources`; status; its TargetGroupBindings",
         "runs in kube-system, whose ServiceAccounts set finalizers. Elsewhere: a ClusterRole as"
         " below, with the names of your groups",
-        "aws-load-balancer-controller 46668f1, `pkg/ingress/finalizer.go`",
+        "aws-load-balancer-controller 012e132, `pkg/ingress/finalizer.go`",
         requests=(
             Request(
                 "finalizer of an Ingress",
