@@ -269,14 +269,14 @@ AGENTS = (
         account("external-dns", "external-dns"),
         "Nothing but the status of its own DNSEndpoints",
         "reads Services, Ingresses and routes only",
-        "external-dns, `charts/external-dns/templates/clusterrole.yaml`",
+        "external-dns 0491b82, `charts/external-dns/templates/clusterrole.yaml`",
     ),
     Agent(
         "ingress-nginx",
         account("ingress-nginx", "ingress-nginx"),
         "The status of Ingresses",
         "status is no annotation",
-        "ingress-nginx cd31c4c, `internal/ingress/status/status.go`",
+        "ingress-nginx, `internal/ingress/status/status.go`",
         requests=(_INGRESS_STATUS,),
     ),
     Agent(
@@ -300,7 +300,7 @@ AGENTS = (
         "Finalizers `ingress.k8s.aws/resources`, `group.ingress.k8s.aws/*` and"
         " `service.k8s.aws/resources`; status; its TargetGroupBindings",
         "runs in kube-system, whose ServiceAccounts set finalizers. Elsewhere: a ClusterRole as"
-        " below, with the names of your groups",
+        " above, with the names of your groups",
         "aws-load-balancer-controller 012e132, `pkg/ingress/finalizer.go`",
         requests=(
             Request(
@@ -398,7 +398,8 @@ AGENTS = (
         "AKS, and other cloud controller managers",
         account("kube-system", "service-controller"),
         "Finalizer `service.kubernetes.io/load-balancer-cleanup` and status of Services",
-        "runs as a ServiceAccount of kube-system (`--use-service-account-credentials`)",
+        "runs as a ServiceAccount of kube-system with `--use-service-account-credentials`. As"
+        " another user: a ClusterRole as above",
         "cloud-provider, `controllers/service/controller.go`",
         requests=(
             Request(
@@ -415,7 +416,7 @@ AGENTS = (
         account("kube-system", "ingress-appgw-sa"),
         "The status of Ingresses",
         "status is no annotation",
-        "application-gateway-kubernetes-ingress 98609f9, `pkg/k8scontext/context.go`",
+        "application-gateway-kubernetes-ingress, `pkg/k8scontext/context.go`",
         requests=(_INGRESS_STATUS,),
     ),
     Agent(
@@ -480,7 +481,7 @@ AGENTS = (
         "Finalizer `snapshot.storage.kubernetes.io/pvc-as-source-protection` on claims; finalizers"
         " and status of its own kinds",
         "runs in kube-system, whose ServiceAccounts set finalizers. Elsewhere: a ClusterRole as"
-        " below",
+        " above",
         "external-snapshotter 7c8516f, `pkg/utils/util.go`",
         requests=(
             Request(
@@ -603,7 +604,7 @@ AGENTS = (
         " `argocd.argoproj.io/hook-finalizer` on hooks",
         "a ClusterRole with the finalizer, where it is no administrator of the cluster. What it"
         " applies is judged as the tenant's",
-        "argo-cd f25a607, `gitops-engine/pkg/sync/hook/hook.go`",
+        "argo-cd, `gitops-engine/pkg/sync/hook/hook.go`",
         "argocd",
         (
             Request(
@@ -672,7 +673,7 @@ AGENTS = (
         "What the repository holds, with labels `kustomize.toolkit.fluxcd.io/*`; finalizers on its"
         " own kinds",
         "labels are the tenant's. What it applies is judged as the tenant's",
-        "kustomize-controller a9e8f94, `internal/controller/kustomization_controller.go`",
+        "kustomize-controller, `internal/controller/kustomization_controller.go`",
         requests=(
             Request(
                 "Service",
@@ -729,7 +730,7 @@ AGENTS = (
         "the ConfigMap is plain. For sidecars the tenant needs"
         " `workloads.registries: [docker.io/istio/]`, `serviceAccountTokens.audiences: [istio-ca]`"
         " and Istio's CNI plugin",
-        "istio, `security/pkg/k8s/configutil.go`",
+        "istio 15cc361, `security/pkg/k8s/configutil.go`",
         requests=(
             Request(
                 "ConfigMap",
@@ -766,7 +767,7 @@ AGENTS = (
         "the tenant needs the proxy's image in `workloads.registries`, `identity.l5d.io` in"
         " `serviceAccountTokens.audiences` and Linkerd's CNI plugin. Mirrored Services have no"
         " selector: keep them in a namespace of the platform",
-        "linkerd2 34d9eef, `controller/proxy-injector/webhook.go`",
+        "linkerd2, `controller/proxy-injector/webhook.go`",
     ),
     Agent(
         "Prometheus operator",
@@ -774,7 +775,7 @@ AGENTS = (
         "Nothing, but where a Prometheus is in the namespace: a StatefulSet, Secrets and a headless"
         " Service that belong to it",
         "its own role makes it the controller of Prometheuses",
-        "prometheus-operator 43829d5, `pkg/prometheus/server/operator.go`",
+        "prometheus-operator, `pkg/prometheus/server/operator.go`",
         requests=(
             Request(
                 "Secret",
@@ -814,7 +815,7 @@ AGENTS = (
         "In templates of workloads an environment variable, or"
         " `reloader.stakater.com/last-reloaded-from`",
         "a member may write both",
-        "Reloader 0f96ae6, `internal/pkg/handler/upgrade.go`",
+        "Reloader, `internal/pkg/handler/upgrade.go`",
         requests=(
             Request(
                 "annotation of a template",
