@@ -294,7 +294,20 @@ def test_the_clusters_controllers_write_down_how_a_claim_is_bound(
     member.api.call("DELETE", f"{path}/bound").ok()
 
 
-@pytest.mark.parametrize("key", ["checksum/config", "reloader.stakater.com/auto"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "backstage.io/kubernetes-id",
+        "checksum/config",
+        "cnpg.io/hash",
+        "kapp.k14s.io/change-rule",
+        "kompose.cmd",
+        "objectset.rio.cattle.io/id",
+        "pulumi.com/skipAwait",
+        "reloader.stakater.com/auto",
+        "strimzi.io/discovery",
+    ],
+)
 def test_what_is_harmless_on_a_pod_is_harmless_on_a_service(key: str, member: Member) -> None:
     body = {
         "metadata": {"name": "new", "annotations": {key: "true"}},

@@ -348,10 +348,22 @@ def test_a_mutant_of_the_control_pod_is_refused(
         "linkerd.io/inject",
         "vault.hashicorp.com/agent-inject",
         "kubernetes.io/ingress-bandwidth",
+        "cnpg.io/podSpec",
+        "config.kubernetes.io/origin",
+        "kompose.cmd",
+        "strimzi.io/revision",
     ],
 )
 def test_s14_a_harmless_annotation_of_a_pod_is_admitted(key: str, attack: Attack) -> None:
     attack.post("pods", mutate(attack.p0(), "metadata.annotations", {key: "x"})).ok()
+
+
+def test_a_pod_says_that_it_can_be_moved_and_not_that_it_cannot(attack: Attack) -> None:
+    """To the cluster autoscaler, which else keeps a shared node for it."""
+    key = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+    for value, admitted in (("true", True), ("false", False), ("true\n", False)):
+        answer = attack.post("pods", mutate(attack.p0(), "metadata.annotations", {key: value}))
+        assert (verdict(answer, ANNOTATIONS) == "Blocked") != admitted, value
 
 
 def test_h13_root_behind_a_user_namespace_is_refused(attack: Attack) -> None:
@@ -646,7 +658,16 @@ ALLOWED: list[tuple[str, str, Any]] = [
     (
         "harmless annotations",
         INGRESSES,
-        _ingress("www.OWN.example", {"nginx.ingress.kubernetes.io/ssl-redirect": "true", "a": "b"}),
+        _ingress(
+            "www.OWN.example",
+            {
+                "nginx.ingress.kubernetes.io/ssl-redirect": "true",
+                "a": "b",
+                "backstage.io/kubernetes-id": "shop",
+                "kapp.k14s.io/original": '{"kind":"Ingress"}',
+                "pulumi.com/skipAwait": "true",
+            },
+        ),
     ),
     ("a path with a pattern", INGRESSES, _ingress("www.OWN.example", path="/a(/|$)(.*)")),
     ("Service", "services", _service()),

@@ -373,6 +373,14 @@ def test_the_same_spec_without_the_mistake_is_accepted(admin: Api) -> None:
                         "a ServiceAccount is written as serviceAccount",
                     ),
                     (
+                        {"name": "a", "user": "system:anonymous", "allows": {}},
+                        "names under system: and securetenant:",
+                    ),
+                    (
+                        {"name": "a", "user": "system:kube-controller-manager", "allows": {}},
+                        "names under system: and securetenant:",
+                    ),
+                    (
                         {"name": "a", "user": "bot", "allows": {"annotations": ["*"]}},
                         "allows.annotations[0]",
                     ),

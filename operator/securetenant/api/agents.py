@@ -18,6 +18,14 @@ from securetenant.api.workloads import Prefixes, ServiceType
 
 _NAMESPACE = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAME = "[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
+_CLOUD = (
+    "system:controller:glbc",
+    "system:l4-lb-controller",
+    "system:l7-lb-controller",
+    "system:l7-lb-controller-neg",
+)
+"""Users of a cloud's controllers, which are no ServiceAccounts: those to whom GKE gives the
+ClusterRole system:glbc-status."""
 
 
 class AgentAccount(Model):
@@ -92,9 +100,13 @@ class Agent(Model):
         ),
         Rule(
             cel="!has(self.user) || !self.user.startsWith('system:')"
-            " && !self.user.startsWith('securetenant:')",
-            holds=lambda self: self.user is None or not is_foreign_user(self.user),
-            message="names under system: and securetenant: are Kubernetes' and ours; a"
+            " && !self.user.startsWith('securetenant:')"
+            f" || self.user in {list(_CLOUD)}",
+            holds=lambda self: (
+                self.user is None or not is_foreign_user(self.user) or self.user in _CLOUD
+            ),
+            message="names under system: and securetenant: are Kubernetes' and ours, but for those"
+            " of the load balancer controllers of GKE, like system:l7-lb-controller; a"
             " ServiceAccount is written as serviceAccount",
             path=".user",
         ),
