@@ -586,8 +586,9 @@ AGENTS = (
     Agent(
         "Karpenter",
         account("kube-system", "karpenter"),
-        "Evictions and events",
-        "an eviction is no write to an object",
+        "Evictions and events; labels and taints of nodes that it registers",
+        "an eviction is no write to an object. For nodes of tenants: the right `register`"
+        " ([nodes](nodes.md))",
         "karpenter 2a2e870, `pkg/controllers/node/termination/terminator/eviction.go`",
         requests=(
             Request(
