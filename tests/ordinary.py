@@ -4,7 +4,8 @@ The objects are in ``tests/applications``. Which of the three verdicts holds is 
 ``tests/integration/test_applications.py``, and ``docs/applications.md`` shows it.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -325,12 +326,37 @@ APPLICATIONS = (
 
 
 def table(outcomes: Sequence[tuple[Application, Outcome]]) -> str:
-    """Return what the page shows: a row for each application, then every refusal."""
+    """Return what the page shows: each application, what each message asks for, every refusal."""
     rows = [
         "| Application | What it needs | Verdict |\n|---|---|---|\n",
         *(f"| {_link(app)} | {app.needs} | {_verdict(app)} |\n" for app, _ in outcomes),
     ]
+    rows += [
+        "\n## What to ask for, by message\n\n| The message says | Ask for |\n|---|---|\n",
+        *sorted({f"| `{said}` | {step} |\n" for each in outcomes for said, step in _asked(*each)}),
+        "\n## Every refusal\n",
+    ]
     return "".join([*rows, *(_details(*each) for each in outcomes if each[1].refusals)])
+
+
+def _asked(app: Application, outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """Yield what the first refusal before a step says in short, and that step."""
+    for refusals, step in zip(outcome.refusals, _steps(app), strict=True):
+        found = _SHORT.search(refusals[0].message)
+        if found and step != _CHANGE:
+            yield found[0].replace(f"; {app.namespace} allows", "; ... allows"), step
+
+
+_SHORT = re.compile(
+    r"(securetenant: .*?(?=\. |; if )|violates PodSecurity .*?(?= \()|exceeded quota: .*?(?=, used)"
+    r"|cannot create resource .*?(?= in the namespace)|attempting to grant RBAC permissions.*)"
+)
+"""A message without what differs from namespace to namespace, and without the command."""
+_CHANGE = "the change"
+
+
+def _steps(app: Application) -> list[str]:
+    return [*([_CHANGE] if app.change else []), *_addons(app), *map(written, app.fields)]
 
 
 def _link(app: Application) -> str:
@@ -338,7 +364,7 @@ def _link(app: Application) -> str:
 
 
 def _verdict(app: Application) -> str:
-    steps = ", and ".join([*_addons(app), *map(written, app.fields)])
+    steps = ", and ".join(each for each in _steps(app) if each != _CHANGE)
     if app.change:
         return f"must change: {app.change}" + (f". Then it runs after {steps}" if steps else "")
     return f"runs after {steps}" if steps else "runs unchanged"
@@ -360,8 +386,7 @@ def written(spec: Any) -> str:
 
 
 def _details(app: Application, outcome: Outcome) -> str:
-    steps = ["the change"] if app.changes else []
-    steps += [*_addons(app), *map(written, app.fields)]
+    steps = _steps(app)
     parts = [f"\n### {app.title}\n"]
     for index, refusals in enumerate(outcome.refusals):
         passed = outcome.objects - len({each.what for each in refusals})
