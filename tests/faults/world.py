@@ -174,7 +174,9 @@ def _take(
     if kind == kinds.NAMESPACE:
         namespace: str = metadata["name"]
         label = metadata.get("labels", {}).get(names.READY_FOR_LABEL)
-        if gone or label is None:
+        # In one that is being deleted nothing can be made, and its pods go before its walls
+        # (KEP-5080).
+        if gone or label is None or "deletionTimestamp" in metadata:
             ready.pop(namespace, None)
         else:
             ready[namespace] = label

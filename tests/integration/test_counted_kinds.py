@@ -11,8 +11,10 @@ NOT_COUNTED = {
     "endpointslices.discovery.k8s.io": "made of Services",
     "events": "they expire",
     "events.events.k8s.io": "the same as events",
+    "limitranges": "of the platform; no role of a tenant has it",
     "localsubjectaccessreviews.authorization.k8s.io": "not stored",
     "podcertificaterequests.certificates.k8s.io": "of kubelets",
+    "resourcequotas": "of the platform; no role of a tenant has it",
     "tenantpolicies.securetenant.io": "of the operator",
 }
 NATIVE = {
