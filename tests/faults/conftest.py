@@ -103,8 +103,12 @@ def apply(admin: Api) -> Apply:
 
 def settle(admin: Api, prefix: str, *, seconds: float = 120) -> None:
     """Wait until every tenant is ready, and hold that everything is as the specs say."""
-    every = [each["metadata"]["name"] for each in admin.list(kinds.SECURE_TENANT)]
-    fleet = [name for name in every if name.startswith(f"{prefix}-")]
+    every = admin.list(kinds.SECURE_TENANT)
+    # One that is being deleted may be gone by the next look.
+    names = [
+        each["metadata"]["name"] for each in every if "deletionTimestamp" not in each["metadata"]
+    ]
+    fleet = [name for name in names if name.startswith(f"{prefix}-")]
     assert fleet
 
     def ready() -> bool:

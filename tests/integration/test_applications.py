@@ -3,6 +3,7 @@
 In a namespace with restricted Pod Security alone none of their pods is made: the difference.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +15,7 @@ import pytest
 import documents
 import factory
 from attack_harness import may
-from conftest import settled
+from conftest import control_plane, operating, settled
 from harness import (
     JSON_PATCH,
     MERGE,
@@ -135,15 +136,32 @@ def device(admin: Api) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def definitions(admin: Api) -> Iterator[None]:
+def sandbox() -> Iterator[Instance]:
+    """A control plane of its own: quotas are not counted for half a minute after a kind came."""
+    with control_plane(f"test-{os.getpid()}-apps", nodes=3) as instance:
+        yield instance
+
+
+@pytest.fixture(scope="module")
+def admin(sandbox: Instance) -> Api:
+    """Its administrator."""
+    return Api(sandbox.admin_kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def operator(sandbox: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """Its operator."""
+    with operating(sandbox, tmp_path_factory.mktemp("operator") / "log") as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def definitions(admin: Api) -> None:
     """Install the kinds of Gateway API, and one of cert-manager."""
     text = (ROOT / "tests/gateway_api.yaml").read_text(encoding="utf-8")
     bodies = [*documents.read(text), CERTIFICATES]
     for body in bodies:
         admin.call("POST", DEFINITIONS, body).ok()
-    yield
-    for body in bodies:
-        admin.call("DELETE", f"{DEFINITIONS}/{body['metadata']['name']}").ok()
 
 
 @pytest.fixture(scope="module")
