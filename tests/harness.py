@@ -174,8 +174,8 @@ class Api:
         for each in tuple(self._followed):
             if each.sock is not None:
                 with contextlib.suppress(OSError):
-                    # That of the TLS socket takes its decryption away first: whoever reads then
-                    # reads what is encrypted.
+                    # That of the TLS socket takes its decryption away first: who still reads then
+                    # gets what is encrypted.
                     socket.socket.shutdown(each.sock, socket.SHUT_RDWR)
 
     def history(self, kind: kinds.Kind, version: str) -> list[Any]:

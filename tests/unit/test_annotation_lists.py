@@ -27,7 +27,7 @@ def variable(policy: str, name: str) -> Any:
         for each in body["spec"]["variables"]
         if each["name"] == name
     )
-    # The list of routes stands in the expression that asks it; long texts are put together of two.
+    # The list of routes is in the expression that asks it; long texts are put together of two.
     within = re.search(r"&& !\((\[.*?\])\s", found, re.DOTALL)
     (listed,) = documents.read(re.sub(r"'\s*[+]\s*'", "", within[1] if within else found))
     return listed

@@ -6,7 +6,6 @@ right in a ClusterRole (manifests/policies/finalizers.yaml): in a namespace that
 there is no TenantPolicy to read it from.
 """
 
-import re
 from typing import Annotated
 
 from pydantic import Field
@@ -16,8 +15,6 @@ from securetenant.api.access import is_foreign_user
 from securetenant.api.rules import Model, Rule, listed
 from securetenant.api.workloads import Prefixes, ServiceType
 
-_NAMESPACE = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_NAME = "[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 _CLOUD = (
     "system:controller:glbc",
     "system:l4-lb-controller",
@@ -32,19 +29,14 @@ class AgentAccount(Model):
     """A ServiceAccount of the platform."""
 
     namespace: Annotated[str, Field(min_length=1, max_length=63)]
-    """Its namespace, which no tenant may have: it stands in protectedNames."""
+    """Its namespace, which no tenant may have: protectedNames list it."""
     name: Annotated[str, Field(min_length=1, max_length=253)]
     """Its name."""
 
     rules = (
-        Rule(
-            cel=f"self.__namespace__.matches('^{_NAMESPACE}$') && self.name.matches('^{_NAME}$')",
-            holds=lambda self: (
-                re.fullmatch(_NAMESPACE, self.namespace) is not None
-                and re.fullmatch(_NAME, self.name) is not None
-            ),
-            message="a ServiceAccount is named by its namespace and its name, in lower case, like"
-            " cert-manager and cert-manager",
+        workloads.namespaced_name(
+            "a ServiceAccount is named by its namespace and its name, in lower case, like"
+            " cert-manager and cert-manager"
         ),
     )
 

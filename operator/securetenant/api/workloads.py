@@ -127,6 +127,18 @@ def each(field: str, pattern: str, message: str) -> Rule:
     )
 
 
+def namespaced_name(message: str) -> Rule:
+    """Return the rule that ``namespace`` and ``name`` are names of Kubernetes."""
+    return Rule(
+        cel=f"self.__namespace__.matches('^{_LABEL}$') && self.name.matches('^{_NAME}$')",
+        holds=lambda self: (
+            re.fullmatch(_LABEL, self.namespace) is not None
+            and re.fullmatch(_NAME, self.name) is not None
+        ),
+        message=message,
+    )
+
+
 class Gateway(Model):
     """A Gateway of the platform (gateway.networking.k8s.io)."""
 
@@ -136,14 +148,9 @@ class Gateway(Model):
     """Its name, for example public."""
 
     rules = (
-        Rule(
-            cel=f"self.__namespace__.matches('^{_LABEL}$') && self.name.matches('^{_NAME}$')",
-            holds=lambda self: (
-                re.fullmatch(_LABEL, self.namespace) is not None
-                and re.fullmatch(_NAME, self.name) is not None
-            ),
-            message="a Gateway is named by its namespace and its name, in lower case, like gateways"
-            " and public",
+        namespaced_name(
+            "a Gateway is named by its namespace and its name, in lower case, like gateways and"
+            " public"
         ),
     )
 
