@@ -56,3 +56,9 @@ def test_a_namespace_that_a_tenant_has_makes_no_agents() -> None:
     }
     store.put(Ref(kinds.NAMESPACE.name, "", "issuers"), ownership.observe(body))
     assert [each["user"] for each in agents(store)] == ["system:serviceaccount:scalers:scaler"]
+    known = Tenants()
+    known.see("acme", seen(tenant("acme")))
+    known.read("acme", SETTINGS, store)
+    (finding,) = known.records["acme"].findings
+    assert (finding.reason, finding.informs) == ("AgentOfTenant", True)
+    assert "issuer (issuers is tenant beta's)" in finding.message

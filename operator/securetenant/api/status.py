@@ -123,6 +123,9 @@ QUOTA_OVERCOMMITTED = "QuotaOvercommitted"
 """Fixed parts and retained namespaces need more than the total; shares stay as they are."""
 SHARE_TOO_SMALL = "ShareTooSmall"
 NO_CPU_LIMITS = "NoCpuLimits"
+AGENT_OF_TENANT = "AgentOfTenant"
+"""On PoliciesInForce, which stays True: an entry of an agent is not in force, since a tenant has
+its namespace."""
 """On QuotaEnforced: no pod that leaves its size to the defaults fits into a namespace's share; the
 message says which total would be enough. The condition stays True where other shares are zero."""
 FOREIGN_BINDINGS = "ForeignBindings"

@@ -325,6 +325,7 @@ class Tenants:
             *_earlier_findings(earlier),
             *_findings(spec, settings, book, platform),
             *_hostname_findings(taken),
+            *_agent_findings(settings, store),
             *lacking,
         )
         found = {
@@ -913,6 +914,31 @@ def _listed(body: Body, group: str, field: str) -> list[Any]:
     fields = spec.get(group) if isinstance(spec, dict) else None
     found = fields.get(field) if isinstance(fields, dict) else None
     return found if isinstance(found, list) else []
+
+
+def _agent_findings(settings: SettingsSpec, store: Store) -> tuple[Finding, ...]:
+    """Return which entries of agents are not in force."""
+    taken = _of_tenants(settings, store)
+    found = sorted(
+        f"{each.name} ({each.service_account.namespace} is tenant"
+        f" {store.owner_of(each.service_account.namespace)}'s)"
+        for each in settings.agents or ()
+        if each.service_account is not None and each.service_account.namespace in taken
+    )
+    if not found:
+        return ()
+    message = (
+        f"Not in force of the agents in TenancySettings: {conditions.listed(found)}. Move the"
+        " program to a namespace that no tenant has, or the tenant's namespace to another name"
+    )
+    return (
+        Finding(
+            type=status.POLICIES_IN_FORCE,
+            reason=status.AGENT_OF_TENANT,
+            message=message,
+            informs=True,
+        ),
+    )
 
 
 def _hostname_findings(taken: Mapping[str, str]) -> tuple[Finding, ...]:

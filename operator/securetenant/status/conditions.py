@@ -33,6 +33,7 @@ _STALLED = (
     status.NOT_IN_SETTINGS,
     status.SHARE_TOO_SMALL,
     status.NO_CPU_LIMITS,
+    status.AGENT_OF_TENANT,
     status.NODE_CONFLICT,
     status.UNKNOWN_NODE,
     status.PODS_ELSEWHERE,
