@@ -48,9 +48,10 @@ def words(prefix: str) -> Iterator[tuple[str, str]]:
             "\n"
         ):
             return
-        if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-            value = ast.literal_eval(statement.value)
-            yield str(value), " ".join(str(following.value.value).split())
+        value = str(ast.literal_eval(statement.value))
+        assert isinstance(following, ast.Expr), f"{value} has no description"
+        assert isinstance(following.value, ast.Constant), f"{value} has no description"
+        yield value, " ".join(str(following.value.value).split())
 
 
 def document() -> str:

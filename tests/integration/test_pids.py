@@ -196,10 +196,15 @@ def is_ready(admin: Api, tenant: str) -> bool:
     return bool(found.get("Ready", {}).get("status") == "True")
 
 
-def wait_until(admin: Api, tenant: str, status: str, reason: str) -> str:
-    """Wait for the condition PidsLimited; return its message."""
+def wait_until(admin: Api, tenant: str, status: str, reason: str, words: str = "") -> str:
+    """Wait for the condition PidsLimited, with these words in its message; return that."""
+
+    def found() -> str:
+        *seen, message = told(admin, tenant)
+        return message if seen == [status, reason] and words in message else ""
+
     return wait_for(
-        lambda: told(admin, tenant)[2] if told(admin, tenant)[:2] == (status, reason) else "",
+        found,
         what=f"PidsLimited {status} {reason} of {tenant}, told {told(admin, tenant)}",
         seconds=30,
     )
@@ -276,7 +281,7 @@ def test_a_kubelet_that_cannot_be_verified_is_unread_until_its_authority_is_give
     """As most clusters come: each kubelet signs its own certificate."""
     node = machine(512, authority="its-own")
     name = create(dedicated(node, podPidsLimit=512))
-    message = wait_until(admin, name, "Unknown", "KubeletUnread")
+    message = wait_until(admin, name, "Unknown", "KubeletUnread", "the certificate of ")
     assert message.startswith(f"Not read: {node.name} (the certificate of ")
     assert "is not verified (" in message
     assert node.kubelet.heads == []
@@ -296,8 +301,7 @@ def test_a_declared_limit_counts_for_less(admin: Api, machine: Make, create: Cre
     right = node.kubelet.port
     node.moves(1)
     name = create(dedicated(node, podPidsLimit=512))
-    message = wait_until(admin, name, "Unknown", "KubeletUnread")
-    assert "refuses connections" in message
+    wait_until(admin, name, "Unknown", "KubeletUnread", "refuses connections")
     node.label(**{names.DECLARED_PIDS_LABEL.replace("/", "__"): "512"})
     message = wait_until(admin, name, "True", "Declared")
     assert "by the label node-restriction.kubernetes.io/pod-pids-limit alone" in message

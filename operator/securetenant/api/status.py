@@ -122,12 +122,14 @@ what the spec takes away."""
 QUOTA_OVERCOMMITTED = "QuotaOvercommitted"
 """Fixed parts and retained namespaces need more than the total; shares stay as they are."""
 SHARE_TOO_SMALL = "ShareTooSmall"
+"""On QuotaEnforced: no pod that leaves its size to the defaults fits into a namespace's share; the
+message says which total would be enough. The condition stays True where other shares are zero."""
 NO_CPU_LIMITS = "NoCpuLimits"
+"""On QuotaEnforced, which stays True: pods have no CPU limit, as the settings or the spec ask for;
+what they request is counted."""
 AGENT_OF_TENANT = "AgentOfTenant"
 """On PoliciesInForce, which stays True: an entry of an agent is not in force, since a tenant has
 its namespace."""
-"""On QuotaEnforced: no pod that leaves its size to the defaults fits into a namespace's share; the
-message says which total would be enough. The condition stays True where other shares are zero."""
 FOREIGN_BINDINGS = "ForeignBindings"
 """On AccessScoped: RoleBindings of somebody else give access beyond spec.access, or name
 ServiceAccounts of namespaces that are not in the spec; the message names them. AccessScoped is
