@@ -102,16 +102,19 @@ def test_who_else_could_get_around_the_policies_is_listed(admin: Api, operator: 
     }
     path = f"/apis/{RBAC}/v1/clusterrolebindings"
 
-    def found() -> Any:
+    def told(type_: str) -> Any:
         settings = admin.get(kinds.TENANCY_SETTINGS, "default")
-        return conditions(settings).get("OverrideHeldAsExpected", {"status": "not said yet"})
+        return conditions(settings).get(type_, {"status": "not said yet"})
 
+    def found() -> Any:
+        return told("OverrideHeldAsExpected")
+
+    wait_for(lambda: told("Ready")["status"] == "True", what="the platform to be in order")
     admin.call("POST", path, body).ok()
     wait_for(lambda: found()["status"] == "False", what="the stranger to be listed")
     assert "ServiceAccount velero/backup" in found()["message"]
     # It opens nothing by itself.
-    ready = conditions(admin.get(kinds.TENANCY_SETTINGS, "default"))["Ready"]
-    assert ready["status"] == "True"
+    assert told("Ready")["status"] == "True"
     admin.call("DELETE", f"{path}/too-much").ok()
     wait_for(lambda: found()["status"] == "True", what="the stranger to be gone")
 
@@ -181,7 +184,10 @@ def test_a_role_of_tenants_that_somebody_widens_is_noticed(
         assert (found["AccessScoped"]["status"] == "False") == is_held
         if is_held:
             assert found["AccessScoped"]["message"] == expected
-        assert (in_force()["status"], in_force()["message"]) == ("False", expected)
+        wait_for(
+            lambda: (in_force()["status"], in_force()["message"]) == ("False", expected),
+            what="the condition of TenancySettings",
+        )
     finally:
         admin.call("PATCH", path, {"rules": rules}, content_type=MERGE).ok()
     settled(admin, tenant)

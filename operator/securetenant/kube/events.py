@@ -21,7 +21,10 @@ _BURST = 25.0
 _PER_SECOND = 0.2
 _SERIES_SECONDS = 360.0
 """How long the same announcement is counted in the same event."""
+_LANES = 8
+"""How many are posted at a time: a change of the platform has something to tell of every tenant."""
 _WAITING = 1000
+"""How many wait in a lane at most."""
 _NAMESPACE = "default"
 """Events of cluster-scoped objects live there."""
 _NOTE_LENGTH = 1024
@@ -56,20 +59,27 @@ class Events:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._queue: asyncio.Queue[Announcement] = asyncio.Queue(_WAITING)
+        # What is about one tenant stays in order: it is in one lane.
+        self._lanes = [asyncio.Queue[Announcement](_WAITING) for _ in range(_LANES)]
         self._series: dict[Announcement, _Series] = {}
         self._buckets: dict[str, _Bucket] = {}
 
     def announce(self, announcement: Announcement) -> None:
-        """Take an announcement; a full queue or an empty bucket drops it."""
+        """Take an announcement; a full lane or an empty bucket drops it."""
         bucket = self._buckets.setdefault(announcement.uid, _Bucket())
-        if bucket.take() and not self._queue.full():
-            self._queue.put_nowait(announcement)
+        lane = self._lanes[hash(announcement.uid) % _LANES]
+        if bucket.take() and not lane.full():
+            lane.put_nowait(announcement)
 
     async def run(self) -> None:
         """Post until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for lane in self._lanes:
+                group.create_task(self._post_all(lane))
+
+    async def _post_all(self, lane: asyncio.Queue[Announcement]) -> None:
         while True:
-            announcement = await self._queue.get()
+            announcement = await lane.get()
             try:
                 await self._post(announcement)
             except ClusterError as error:
