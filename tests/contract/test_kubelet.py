@@ -17,7 +17,7 @@ import factory
 import fake_kubelet
 from fake_kubelet import Kubelet, Respond, answering, configz
 from securetenant.api.tenancysettings import SettingsSpec
-from securetenant.kube import credentials
+from securetenant.kube import credentials, tokens
 from securetenant.kube import kubelet as reader
 from securetenant.kube.client import Client
 from securetenant.kube.kubelet import Kubelets
@@ -397,7 +397,7 @@ def test_the_token_is_the_node_readers_and_used_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One token for many kubelets; after a 401 another, and not one for each 401."""
-    monkeypatch.setattr(reader, "_TOKEN_REST_SECONDS", rest)
+    monkeypatch.setattr(tokens, "_REST_SECONDS", rest)
 
     async def body() -> list[tuple[str, str, Any]]:
         issuer = Issuer()

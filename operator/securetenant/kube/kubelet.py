@@ -11,7 +11,6 @@ import contextlib
 import ipaddress
 import re
 import ssl
-import time
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -22,6 +21,7 @@ from pydantic_core import from_json
 from securetenant.api import names
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.kube.client import USER_AGENT, Client
+from securetenant.kube.tokens import Token
 from securetenant.plan import kubelets
 from securetenant.plan.pids import UNLIMITED, Kubelet, Reading
 from securetenant.reconcile.errors import ClusterError
@@ -30,13 +30,6 @@ SECONDS = 5.0
 """For everything: connection, handshake, answer."""
 _ANSWER_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 14
-_TOKEN_SECONDS = 600
-"""The shortest that the API server makes; a token that a kubelet keeps is soon worth nothing."""
-_TOKEN_REST_SECONDS = 60.0
-"""How long a token is shown at least, though kubelets do not know it: theirs may be the fault."""
-_TOKEN_PATH = (
-    f"/api/v1/namespaces/{names.OPERATOR_NAMESPACE}/serviceaccounts/{names.NODE_READER}/token"
-)
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
 _NODE_USER = "system:node:"
 _SHOWN = 120
@@ -80,7 +73,7 @@ class Kubelets:
         self._server = server
         self._authority = authority
         self._refusal = refusal
-        self._token = _Token(client)
+        self._token = Token(client, names.NODE_READER)
 
     async def read(self, kubelet: Kubelet, settings: SettingsSpec) -> Reading:
         """Ask a kubelet; every failure is a reading without a limit."""
@@ -91,7 +84,7 @@ class Kubelets:
             return Reading(problem=problem)
         try:
             context = self._tls(settings)
-            token = await self._token.get()
+            token = await self._shown()
             with _named(_where(kubelet)):
                 async with asyncio.timeout(SECONDS):
                     answer = await _ask(kubelet, context, token)
@@ -101,6 +94,14 @@ class Kubelets:
             return Reading(problem=str(error))
         except _UnreadError as error:
             return Reading(problem=str(error))
+
+    async def _shown(self) -> str:
+        try:
+            return await self._token.get()
+        except ClusterError as error:
+            raise _UnreadError(
+                f"ServiceAccount {names.NODE_READER} gets no token: {error}"
+            ) from error
 
     def _tls(self, settings: SettingsSpec) -> ssl.SSLContext:
         """Return a context that verifies the chain; :func:`_check` looks at the names.
@@ -131,46 +132,6 @@ class Kubelets:
                 else f"the cluster's authority cannot be read: {error}"
             ) from error
         return context
-
-
-class _Token:
-    """A token of the node reader, renewed in time."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._text = ""
-        self._renew_at = float("-inf")
-        self._taken_at = float("-inf")
-        self._lock = asyncio.Lock()
-
-    async def get(self) -> str:
-        async with self._lock:
-            if time.monotonic() >= self._renew_at:
-                await self._renew()
-            return self._text
-
-    def forget(self) -> None:
-        """Take another soon: a kubelet did not know this one, for whatever reason."""
-        self._renew_at = min(self._renew_at, self._taken_at + _TOKEN_REST_SECONDS)
-
-    async def _renew(self) -> None:
-        # Without audiences it is for the API server, which a kubelet asks what it is worth.
-        body = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": _TOKEN_SECONDS},
-        }
-        try:
-            answer = await self._client.request(
-                "POST", _TOKEN_PATH, body=body, content_type="application/json"
-            )
-            self._text = str(answer["status"]["token"])
-        except (ClusterError, KeyError, TypeError) as error:
-            raise _UnreadError(
-                f"ServiceAccount {names.NODE_READER} gets no token: {error}"
-            ) from error
-        self._taken_at = time.monotonic()
-        self._renew_at = self._taken_at + _TOKEN_SECONDS / 2
 
 
 class _UnauthorizedError(_UnreadError):
