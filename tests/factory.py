@@ -7,6 +7,10 @@ from typing import Any
 
 from securetenant.api import names
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.api.tenantpolicy import PolicySpec
+from securetenant.desired import policy
+from securetenant.reconcile.store import Store
+from securetenant.reconcile.tenants import Tenants
 from securetenant.status.settings import Progress, Report
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -131,6 +135,7 @@ def settings(**spec: Any) -> dict[str, Any]:
         "mirrorPods": {"namespaces": ["kube-system"], "refusedLabels": ["k8s-app"]},
         "defaultQuota": {"pods": 50, "requests.cpu": 4},
         "teardownsPerHour": 5,
+        "verifyEverySeconds": 0,
     }
     fields.update(spec)
     return {
@@ -144,6 +149,24 @@ def settings(**spec: Any) -> dict[str, Any]:
 def settings_spec(**spec: Any) -> SettingsSpec:
     """Return the model of TenancySettings."""
     return SettingsSpec.model_validate(settings(**spec)["spec"])
+
+
+def policy_body(tenant_body: dict[str, Any], namespace: str) -> Any:
+    """Return the TenantPolicy that a namespace of a SecureTenant gets."""
+    name = tenant_body["metadata"]["name"]
+    known = Tenants()
+    known.see(name, seen(tenant_body))
+    known.read(name, settings_spec(), Store())
+    record = known.get(name)
+    assert record is not None
+    assert not record.is_refused, record.findings
+    return policy.build(record.units[namespace].scope).body
+
+
+def policy_spec(**spec: Any) -> PolicySpec:
+    """Return what holds in the first namespace of a tenant that asks for this."""
+    body = policy_body(tenant("some", **spec), "some-a")
+    return PolicySpec.model_validate(body["spec"])
 
 
 def settings_facts(now: datetime.datetime) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from securetenant import concerns
 from securetenant.api import kinds, names
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.checks.attacks.verdicts import Answer, Attempt, Question
 from securetenant.concerns.heartbeat.heartbeat import Heartbeat
 from securetenant.plan import ownership
 from securetenant.plan.pids import Kubelet, Reading
@@ -33,6 +34,16 @@ class NoKubelets:
 
     async def read(self, kubelet: Kubelet, settings: SettingsSpec) -> Reading:
         raise AssertionError((kubelet, settings))
+
+
+class NoProber:
+    """Nothing is verified."""
+
+    async def attempt(self, attempt: Attempt, namespace: str) -> Answer:
+        raise AssertionError((attempt, namespace))
+
+    async def ask(self, question: Question) -> bool | None:
+        raise AssertionError(question)
 
 
 class Fleet:
@@ -57,7 +68,9 @@ class Fleet:
 
     def _concerns(self, machine: Machine) -> tuple[Concern, ...]:
         heartbeat = Heartbeat(cluster=self.cluster, holder="", now=machine.now)
-        return concerns.build(machine, kubelets=NoKubelets(), heartbeat=heartbeat)
+        return concerns.build(
+            machine, kubelets=NoKubelets(), prober=NoProber(), heartbeat=heartbeat
+        )
 
     async def set(self, **spec: Any) -> None:
         """Change the TenancySettings and let the operator come to rest."""

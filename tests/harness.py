@@ -366,8 +366,8 @@ def status_problem(body: Any, before: Any) -> str:
         return "both Reconciling and Stalled"
     if any(words.get(type, "True") != "True" for type in ("Reconciling", "Stalled")):
         return "Reconciling and Stalled are there only while True"
-    # PidsLimited only reports, unless the limit is required.
-    apart = ("Ready", "PidsLimited")
+    # PidsLimited only reports, unless the limit is required; nothing waits for IsolationVerified.
+    apart = ("Ready", "PidsLimited", "IsolationVerified")
     false = [type for type, word in words.items() if word == "False" and type not in apart]
     if words["Ready"] == "True" and false:
         return f"ready, though {false} are not"

@@ -11,9 +11,6 @@ import factory
 from harness import ROOT, Api, wait_for
 from securetenant.api import kinds, names
 from securetenant.api.tenantpolicy import PolicySpec
-from securetenant.desired import policy
-from securetenant.reconcile.store import Store
-from securetenant.reconcile.tenants import Tenants
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 
@@ -89,21 +86,12 @@ CANARIES: tuple[tuple[str, dict[str, Any]], ...] = (
 
 def policies() -> dict[str, PolicySpec]:
     """Return what holds in each of the namespaces."""
-    return {
-        namespace: PolicySpec.model_validate(_manifest(namespace).body["spec"])
-        for namespace in SPECS
-    }
+    return {namespace: PolicySpec.model_validate(_body(namespace)["spec"]) for namespace in SPECS}
 
 
-def _manifest(namespace: str) -> Any:
-    tenant = namespace.removesuffix("-a")
-    known = Tenants()
-    known.see(tenant, factory.seen(factory.tenant(tenant, **_ALL[namespace])))
-    known.read(tenant, factory.settings_spec(), Store())
-    record = known.get(tenant)
-    assert record is not None
-    assert not record.is_refused, record.findings
-    return policy.build(record.units[namespace].scope)
+def _body(namespace: str) -> Any:
+    body = factory.tenant(namespace.removesuffix("-a"), **_ALL[namespace])
+    return factory.policy_body(body, namespace)
 
 
 UNCONDITIONAL = "unconditional-"
@@ -146,8 +134,7 @@ def furnish(instance: Instance) -> None:
         }
         body = {"metadata": {"name": namespace, "labels": labels}}
         breaker.create(kinds.NAMESPACE, body).ok()
-        manifest = _manifest(namespace)
-        made = breaker.create(kinds.TENANT_POLICY, manifest.body, namespace).ok()
+        made = breaker.create(kinds.TENANT_POLICY, _body(namespace), namespace).ok()
         ready = {"metadata": {"labels": {names.READY_FOR_LABEL: made["metadata"]["uid"]}}}
         breaker.patch(kinds.NAMESPACE, namespace, ready).ok()
         account = {"metadata": {"name": "quiet"}, "automountServiceAccountToken": False}

@@ -21,7 +21,7 @@ _CLOUD = (
     "system:l7-lb-controller",
     "system:l7-lb-controller-neg",
 )
-"""Users of a cloud's controllers, which are no ServiceAccounts: those to whom GKE gives the
+"""Users of a cloud's controllers, which are no ServiceAccounts: the holders of GKE's
 ClusterRole system:glbc-status."""
 
 

@@ -31,6 +31,7 @@ def build() -> tuple[Schema, ...]:
                 _column("Ready", _condition(status.READY, "status")),
                 _column("Reason", _condition(status.READY, "reason")),
                 _column("Namespaces", ".status.namespaces.summary"),
+                _column("Verified", _condition(status.ISOLATION_VERIFIED, "status")),
                 _column("Age", ".metadata.creationTimestamp", type="date"),
                 _column("Message", _condition(status.READY, "message"), priority=1),
             ),

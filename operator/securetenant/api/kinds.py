@@ -139,6 +139,14 @@ INGRESS = Kind(
 )
 NODE = Kind(name="Node", group="", version="v1", plural="nodes", namespaced=False)
 POD = Kind(name="Pod", group="", version="v1", plural="pods", namespaced=True)
+SERVICE = Kind(name="Service", group="", version="v1", plural="services", namespaced=True)
+CLAIM = Kind(
+    name="PersistentVolumeClaim",
+    group="",
+    version="v1",
+    plural="persistentvolumeclaims",
+    namespaced=True,
+)
 DAEMON_SET = Kind(
     name="DaemonSet", group="apps", version="v1", plural="daemonsets", namespaced=True
 )
@@ -171,6 +179,7 @@ EVENT = Kind(name="Event", group="events.k8s.io", version="v1", plural="events",
 BY_NAME = {
     kind.name: kind
     for kind in (
+        CLAIM,
         CLUSTER_NETWORK_POLICY,
         CLUSTER_ROLE,
         CLUSTER_ROLE_BINDING,
@@ -191,6 +200,7 @@ BY_NAME = {
         RESOURCE_QUOTA,
         ROLE_BINDING,
         SECURE_TENANT,
+        SERVICE,
         TENANCY_SETTINGS,
         TENANT_POLICY,
         VALIDATING_BINDING,

@@ -183,6 +183,8 @@ OPERATOR = "securetenant-operator"
 """The operator's ServiceAccount, Deployment and Lease."""
 NODE_READER = f"{MANAGED_PREFIX}node-reader"
 """The ServiceAccount whose token kubelets are shown."""
+VERIFIER = f"{MANAGED_PREFIX}verifier"
+"""The ServiceAccount that tries attacks as the canary, and asks what others may do."""
 
 TENANT_NAME_LENGTH = 40
 """Leaves room for the tenant's name within other names of at most 63 characters."""

@@ -54,8 +54,24 @@ class NamespaceCount(Model):
     """Both in one, like 3/3."""
 
 
+class Isolation(Model):
+    """What came of the last attempts to break it."""
+
+    verified_at: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})]
+    """When the namespace whose turn is longest ago was verified."""
+    tried: Annotated[int, Field(json_schema_extra={"format": "int32"})]
+    """How much was tried: requests that have to be refused, and questions about rights."""
+    refused: Annotated[int, Field(json_schema_extra={"format": "int32"})]
+    """How much of it was refused by the control that is there for it."""
+    admitted: Annotated[int, Field(json_schema_extra={"format": "int32"})]
+    """How much of it was admitted."""
+
+
 class TenantStatus(ObservedStatus):
     """What the operator has seen."""
+
+    isolation: Isolation | None = None
+    """What came of the last attempts to break it; IsolationVerified says what that means."""
 
     namespaces: NamespaceCount | None = None
     """How many namespaces there are, and should be."""
@@ -85,6 +101,10 @@ PIDS_LIMITED = "PidsLimited"
 Absent where it asks for nothing; Ready waits for it only where the limit is required."""
 POLICIES_IN_FORCE = "PoliciesInForce"
 """Every admission policy, CRD and ClusterRole of this version is installed and unchanged."""
+ISOLATION_VERIFIED = "IsolationVerified"
+"""In every namespace everything that must be refused was tried, and was refused by the control that
+is there for it. Ready does not wait for it. Absent where verifyEverySeconds of TenancySettings
+is 0."""
 NODES_DEDICATED = "NodesDedicated"
 """The tenant's pods run on its own nodes, and nobody else's there; or, for a shared tenant, on the
 nodes for shared tenants. Present where the spec or TenancySettings say something of nodes."""
@@ -226,6 +246,20 @@ UNAVAILABLE = "Unavailable"
 """The API server did not answer or is overloaded; tried again by itself."""
 EXCEPTION_GRANTED = "ExceptionGranted"
 """The Pod Security labels are those of level baseline, for the reason that the spec gives."""
+ATTACKS_REFUSED = "AttacksRefused"
+"""On IsolationVerified: everything that was tried was refused by the control that is there for
+it."""
+ISOLATION_OPEN = "IsolationOpen"
+"""On IsolationVerified: something was admitted that must be refused; the message says what, which
+control has to refuse it, and what to do."""
+REFUSED_BY_OTHERS = "RefusedByOthers"
+"""On IsolationVerified: something was refused by another control than the one that is there for it,
+so nothing is known of that one."""
+TRIAL_REFUSED = "TrialRefused"
+"""On IsolationVerified: the pod that must be admitted was refused, so that other refusals prove
+nothing; the message says by whom."""
+NOT_VERIFIED = "NotVerifiedYet"
+"""On IsolationVerified: not all namespaces were tried yet, or the API server did not answer."""
 REPORTED_BY_KUBELET = "ReportedByKubelet"
 """On PidsLimited: the kubelet of every node says so itself, read within the last minutes."""
 DECLARED = "Declared"

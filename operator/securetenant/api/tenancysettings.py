@@ -362,6 +362,12 @@ class SettingsSpec(Model):
     """How many SecureTenants with deletionPolicy Delete may lose namespaces within an hour, because
     they are deleted or because namespaces leave their list; the next ones wait. A tenant counts
     once, however many namespaces it loses. 0 stops every deletion of a namespace."""
+    verify_every_seconds: (
+        Annotated[int, Field(ge=0, le=604_800, json_schema_extra={"format": "int32"})] | None
+    ) = None
+    """How often the isolation of each namespace is verified by trying to break it, in dry-run:
+    whenever something changes, and after so many seconds. Absent: 3600. 0: never, and the condition
+    IsolationVerified is absent."""
     names_rest_days: (
         Annotated[int, Field(ge=0, le=365, json_schema_extra={"format": "int32"})] | None
     ) = None

@@ -28,6 +28,7 @@ from securetenant.kube.client import Client
 from securetenant.kube.events import Events
 from securetenant.kube.informer import Informer
 from securetenant.kube.kubelet import Kubelets
+from securetenant.kube.verifier import Verifier
 from securetenant.plan import schemas
 from securetenant.plan.brake import Brake
 from securetenant.plan.resting import Book
@@ -73,6 +74,7 @@ class Operator:
         metrics: Metrics,
         events: Events,
         kubelets: Kubelets,
+        prober: Verifier,
         book: Book,
         brake: Brake,
     ) -> None:
@@ -87,7 +89,7 @@ class Operator:
             now=_now,
             store=Store(),
             concerns=lambda machine: concerns.build(
-                machine, kubelets=kubelets, heartbeat=self._heartbeat
+                machine, kubelets=kubelets, prober=prober, heartbeat=self._heartbeat
             ),
             book=book,
             brake=brake,
@@ -281,10 +283,11 @@ async def run(options: RunOptions) -> None:
             await identity.check(client)
         events = Events(client)
         kubelets = Kubelets(client, server=login.server, authority=login.certificate_authority)
+        prober = Verifier(client, login)
         book, brake = Book(), Brake()
 
         def begin() -> Operator:
-            return Operator(client, metrics, events, kubelets, book, brake)
+            return Operator(client, metrics, events, kubelets, prober, book, brake)
 
         operator = begin()
 
@@ -325,4 +328,5 @@ async def run(options: RunOptions) -> None:
         finally:
             posting.cancel()
             await asyncio.gather(posting, return_exceptions=True)
+            await prober.close()
             await runner.cleanup()

@@ -16,12 +16,15 @@ from securetenant.concerns.pids.concern import ProcessLimits
 from securetenant.concerns.policies.concern import Policies
 from securetenant.concerns.traffic.concern import ForeignPolicies
 from securetenant.concerns.unkept.concern import Restrictions
+from securetenant.concerns.verification.concern import Verification
 from securetenant.reconcile.concern import Concern
 from securetenant.reconcile.machine import Machine
-from securetenant.reconcile.ports import Kubelets
+from securetenant.reconcile.ports import Kubelets, Prober
 
 
-def build(machine: Machine, *, kubelets: Kubelets, heartbeat: Heartbeat) -> tuple[Concern, ...]:
+def build(
+    machine: Machine, *, kubelets: Kubelets, prober: Prober, heartbeat: Heartbeat
+) -> tuple[Concern, ...]:
     """Return every concern, in order."""
     return (
         Fairness(machine),
@@ -33,5 +36,6 @@ def build(machine: Machine, *, kubelets: Kubelets, heartbeat: Heartbeat) -> tupl
         ProcessLimits(machine, kubelets),
         ForeignIngresses(machine),
         Policies(machine),
+        Verification(machine, prober),
         Beating(heartbeat),
     )

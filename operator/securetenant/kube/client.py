@@ -276,7 +276,7 @@ class Client:
                     content_type=content_type,
                     limits=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, connect=10),
                 ) as response:
-                    answer = await _read(response, most)
+                    answer = await read_bounded(response, most)
             except TooManyError as error:
                 self._throttle.was_refused(error.retry_after)
                 raise
@@ -361,8 +361,11 @@ def _parse(text: bytearray) -> dict[str, Any]:
     return answer
 
 
-async def _read(response: aiohttp.ClientResponse, most: int) -> bytearray:
-    """Return the body of an answer; one of more than ``most`` bytes is not read to its end."""
+async def read_bounded(response: aiohttp.ClientResponse, most: int) -> bytearray:
+    """Return the body of an answer; one of more than ``most`` bytes is not read to its end.
+
+    Raises an :class:`UnavailableError`.
+    """
     text = bytearray()
     try:
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Manifest, Page, Ref
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.checks.attacks.verdicts import Answer, Attempt, Question
 from securetenant.plan.pids import Kubelet, Reading
 
 T = TypeVar("T")
@@ -61,6 +62,19 @@ class Kubelets(Protocol):
         """Ask a kubelet how many processes a pod may have there."""
 
 
+class Prober(Protocol):
+    """Tries what must be refused, as an identity that nothing is admitted of for good.
+
+    Each request has a connection of its own, and none fails: without an answer nothing is known.
+    """
+
+    async def attempt(self, attempt: Attempt, namespace: str) -> Answer:
+        """Try to create an object in a namespace, in dry-run."""
+
+    async def ask(self, question: Question) -> bool | None:
+        """Ask whether somebody may do something; nothing: there was no answer."""
+
+
 class Meter(Protocol):
     """Counts what happens."""
 
@@ -75,6 +89,9 @@ class Meter(Protocol):
 
     def drifted(self, kind: str) -> None:
         """Count an object that somebody else changed or deleted."""
+
+    def tried(self, verdict: str, count: int) -> None:
+        """Count what was tried to break the isolation, by what came of it."""
 
     def reconciled(self, kind: str, seconds: float, *, failed: bool) -> None:
         """Count one piece of work."""

@@ -11,7 +11,7 @@ from securetenant.reconcile.errors import ClusterError, MissingError
 from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
 from securetenant.reconcile.tenants import Record, Unit
 from securetenant.reconcile.unit import is_worth_telling
-from securetenant.status import conditions, tenant
+from securetenant.status import conditions, statements, tenant
 from securetenant.status.outcome import Finding
 from securetenant.status.statements import Aspect, Remark, Statement
 from securetenant.status.tenant import Subject
@@ -73,7 +73,7 @@ class Statuses:
         return is_worth_telling(unit.outcome) or now - unit.unready_since > _PROGRESS_SECONDS
 
     async def write(self, name: str, record: Record, subject: Subject) -> None:
-        """Write the status if it says something new, and announce when Ready changed.
+        """Write the status if it says something new, and announce what changed in it.
 
         Raises a :class:`ClusterError`.
         """
@@ -91,7 +91,8 @@ class Statuses:
             raise
         self._meter.wrote("status", ref.kind)
         record.confirm(document, body)
-        before, after = _ready_condition(previous), _ready_condition(document)
+        self._announce_proof(name, record, previous, document)
+        before, after = (_condition(each, status.READY) for each in (previous, document))
         good = after["status"] == "True"
         worth = good or before.get("status") == "True" or conditions.is_stalled(after["reason"])
         if worth and (before.get("status"), before.get("reason")) != (
@@ -106,6 +107,17 @@ class Statuses:
                 after["message"],
                 # What was asked for and goes on is no warning.
                 is_warning=not good and after["reason"] != status.TERMINATING,
+            )
+
+    def _announce_proof(self, name: str, record: Record, previous: Body, document: Body) -> None:
+        """Announce that the isolation was seen, or is open, but not that nothing is known."""
+        before, after = (
+            _condition(each, status.ISOLATION_VERIFIED) for each in (previous, document)
+        )
+        if after.get("status", "Unknown") not in ("Unknown", before.get("status")):
+            is_open = after["status"] == "False"
+            self.announce(
+                name, record, after["reason"], "Verify", after["message"], is_warning=is_open
             )
 
     def announce(
@@ -123,16 +135,16 @@ class Statuses:
         self._announcer.announce(Announcement(name, record.uid, severity, reason, action, note))
 
 
-def _ready_condition(document: Body) -> Body:
+def _condition(document: Body, type: str) -> Body:
     for condition in document.get("conditions") or ():
-        if condition["type"] == status.READY:
+        if condition["type"] == type:
             return dict(condition)
     return {}
 
 
-def subject(record: Record, statements: Iterable[Statement]) -> Subject:
+def subject(record: Record, spoken: Iterable[Statement]) -> Subject:
     """Return what the status of a tenant is about."""
-    said = tuple(statements)
+    said = tuple(spoken)
     exception = ""
     if record.spec is not None and record.spec.effective_pod_security.level == "baseline":
         exception = record.spec.effective_pod_security.exception_reason or ""
@@ -143,6 +155,7 @@ def subject(record: Record, statements: Iterable[Statement]) -> Subject:
         exception_reason=exception,
         remarks=tuple(each for each in said if isinstance(each, Remark)),
         aspects=tuple(each for each in said if isinstance(each, Aspect)),
+        parts=tuple(each for each in said if isinstance(each, statements.Record)),
         states=tuple(_states(record)),
         deleted=record.is_deleted,
     )

@@ -1,6 +1,8 @@
 """What is said of a tenant: the one way into its conditions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from securetenant.status.conditions import Condition
 from securetenant.status.outcome import Finding
@@ -24,4 +26,12 @@ class Aspect:
     """Whether Ready waits for it to be True."""
 
 
-Statement = Finding | Remark | Aspect
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """A part of the status apart from its conditions."""
+
+    field: str
+    value: Mapping[str, Any]
+
+
+Statement = Finding | Remark | Aspect | Record

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from securetenant.api import status
-from securetenant.status import conditions
+from securetenant.status import conditions, isolation
 from securetenant.status.conditions import Condition
 from securetenant.status.outcome import Finding, Outcome
-from securetenant.status.statements import Aspect, Remark
+from securetenant.status.statements import Aspect, Record, Remark
 
 SUSPENDED_NOTE = (
     "the operator is suspended: nothing is changed, drift is not repaired, and a lockdown or"
@@ -34,6 +34,8 @@ class Subject:
     """What the spec asks for that makes it unlike others: reasons, and what each means.
 
     When all is in place Ready has the first reason."""
+    parts: Sequence[Record] = ()
+    """What else the status holds."""
     deleted: bool = False
     """Whether its deletion was asked for: then the only finding says what that waits for."""
 
@@ -56,6 +58,7 @@ def summarize(
             "ready": ready,
             "summary": f"{ready}/{desired}",
         },
+        **{each.field: dict(each.value) for each in subject.parts},
     }
 
 
@@ -81,6 +84,10 @@ def _verdicts(subject: Subject) -> list[Condition]:
         *(each for each in verdicts if each not in pair),
         *(each.verdict for each in subject.aspects),
         *pair,
+    ]
+    verdicts = [
+        isolation.proved(each, verdicts) if each.type == status.ISOLATION_VERIFIED else each
+        for each in verdicts
     ]
     verdicts = _with_state(verdicts, subject)
     return [

@@ -24,6 +24,14 @@ class Metrics:
             namespace=_PREFIX,
             registry=self._registry,
         )
+        self._tries = Counter(
+            "isolation_attempts",
+            "Attempts to break the isolation, in dry-run, by what came of them: Blocked,"
+            " BlockedByOther, Open or Inconclusive.",
+            ["verdict"],
+            namespace=_PREFIX,
+            registry=self._registry,
+        )
         self._policies = Gauge(
             "policies_in_force",
             "1 when every admission policy of this version is installed and unchanged.",
@@ -85,6 +93,10 @@ class Metrics:
     def drifted(self, kind: str) -> None:
         """Count an object that somebody else changed or deleted."""
         self._drifts.labels(kind).inc()
+
+    def tried(self, verdict: str, count: int) -> None:
+        """Count what was tried to break the isolation, by what came of it."""
+        self._tries.labels(verdict).inc(count)
 
     def reconciled(self, kind: str, seconds: float, *, failed: bool) -> None:
         """Count one piece of work."""

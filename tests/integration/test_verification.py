@@ -1,0 +1,431 @@
+"""The isolation is tried, by the verifier's own identity, and the condition says what was seen."""
+
+import asyncio
+import contextlib
+import datetime
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import factory
+from conftest import control_plane, operating, settled, verify
+from harness import (
+    JSON_PATCH,
+    MERGE,
+    OPERATOR,
+    Api,
+    Operator,
+    conditions,
+    wait_for,
+    wait_for_account,
+)
+from securetenant.api import kinds, names
+from securetenant.api.access import Grant
+from securetenant.api.tenantpolicy import PolicySpec
+from securetenant.checks.attacks.objects import Other
+from securetenant.checks.attacks.verdicts import Verdict
+from securetenant.concerns.verification import trials
+from securetenant.concerns.verification.trials import Case
+from securetenant.kube import credentials
+from securetenant.kube.client import Client
+from securetenant.kube.verifier import Verifier
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
+from securetenant.status import isolation
+from securetenant.status.isolation import Trial
+
+RBAC = "rbac.authorization.k8s.io"
+POLICIES = kinds.VALIDATING_POLICY.path()
+BINDINGS = kinds.VALIDATING_BINDING.path()
+ACCESS = [
+    {"name": "devs", "role": "Developer", "subjects": [{"kind": "Group", "name": "proof-devs"}]},
+    {"name": "lead", "role": "Admin", "subjects": [{"kind": "User", "name": "proof-lead"}]},
+]
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[Instance]:
+    """One of its own: its policies are changed all the time."""
+    with control_plane(f"test-{os.getpid()}-verify", nodes=1) as instance:
+        yield instance
+
+
+@pytest.fixture(scope="module")
+def admin(plane: Instance) -> Api:
+    return Api(plane.admin_kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def breaker(plane: Instance) -> Api:
+    groups = ("system:masters", "securetenant:break-glass")
+    return Api(kubeconfigs.for_user(plane, "breaker", groups))
+
+
+@pytest.fixture(scope="module")
+def operator(plane: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    with operating(plane, tmp_path_factory.mktemp("operator") / "log") as process:
+        yield process
+
+
+@pytest.fixture
+def proving(admin: Api, operator: Operator) -> Iterator[None]:
+    """The operator verifies, while a test wants to see it."""
+    verify(admin, 3600)
+    yield
+    verify(admin, 0)
+
+
+def told(admin: Api, name: str) -> dict[str, Any]:
+    """Return the condition."""
+    found = conditions(admin.get(kinds.SECURE_TENANT, name))
+    return dict(found.get("IsolationVerified", {"status": "absent"}))
+
+
+def wait_until(admin: Api, name: str, status: str, words: str = "") -> dict[str, Any]:
+    def found() -> Any:
+        seen = told(admin, name)
+        return seen if seen["status"] == status and words in seen["message"] else None
+
+    return dict(
+        wait_for(found, what=f"IsolationVerified {status} with {words!r} of {name}", seconds=40)
+    )
+
+
+# --- through the operator -------------------------------------------------------------------
+
+
+def test_a_tenant_is_verified_once_it_is_ready(admin: Api, proving: None) -> None:
+    body = factory.tenant("seen", access=ACCESS)
+    admin.create(kinds.SECURE_TENANT, body).ok()
+    found = wait_until(admin, "seen", "True")
+    assert found["reason"] == "AttacksRefused"
+    tenant = admin.get(kinds.SECURE_TENANT, "seen")
+    seen = tenant["status"]["isolation"]
+    assert (seen["admitted"], seen["refused"]) == (0, seen["tried"])
+    assert 150 < seen["tried"] <= 2 * 120
+    assert found["message"].startswith(f"{seen['tried']} attacks and questions in 2 namespaces, ")
+    uid = tenant["metadata"]["uid"]
+
+    def announced() -> Any:
+        return [
+            each["note"]
+            for each in admin.list(kinds.EVENT, "default")
+            if each["regarding"].get("uid") == uid and each["reason"] == "AttacksRefused"
+        ]
+
+    assert wait_for(announced, what="the event") == [found["message"]]
+    # Nothing of it came into being.
+    for plural in ("pods", "services", "persistentvolumeclaims"):
+        assert admin.call("GET", f"/api/v1/namespaces/seen-a/{plural}").ok()["items"] == []
+
+
+def test_a_binding_that_refuses_no_more_is_found(admin: Api, proving: None) -> None:
+    admin.create(kinds.SECURE_TENANT, factory.tenant("weakened")).ok()
+    wait_until(admin, "weakened", "True")
+    path = f"{BINDINGS}/securetenant-services"
+    admin.call("PATCH", path, {"spec": {"validationActions": ["Warn"]}}, content_type=MERGE).ok()
+    try:
+        found = wait_until(admin, "weakened", "False", "an address of others, by externalIPs (E09)")
+        assert found["reason"] == "IsolationOpen"
+        assert "securetenant-services has to refuse it" in found["message"]
+        assert "kubectl apply -k manifests/policies" in found["message"]
+    finally:
+        deny = {"spec": {"validationActions": ["Deny"]}}
+        admin.call("PATCH", path, deny, content_type=MERGE).ok()
+    wait_until(admin, "weakened", "True")
+
+
+def test_whom_a_changed_policy_exempts_is_not_tried_and_yet_not_verified(
+    admin: Api, proving: None
+) -> None:
+    """The canary is refused as before; the tenant's own people are not."""
+    admin.create(kinds.SECURE_TENANT, factory.tenant("exempted")).ok()
+    wait_until(admin, "exempted", "True")
+    path = f"{POLICIES}/securetenant-volumes"
+    before = admin.call("GET", path).ok()["spec"]["matchConditions"]
+    exempt = {
+        "name": "friends",
+        "expression": "!('friends' in request.userInfo.?groups.orValue([]))",
+    }
+    change = {"spec": {"matchConditions": [*before, exempt]}}
+    admin.call("PATCH", path, change, content_type=MERGE).ok()
+    try:
+        found = wait_until(admin, "exempted", "False", "securetenant-volumes was changed")
+        assert found["reason"] == "PoliciesChanged"
+    finally:
+        change = {"spec": {"matchConditions": before}}
+        admin.call("PATCH", path, change, content_type=MERGE).ok()
+    wait_until(admin, "exempted", "True")
+
+
+def test_a_restart_keeps_what_was_seen(admin: Api, operator: Operator, proving: None) -> None:
+    admin.create(kinds.SECURE_TENANT, factory.tenant("kept")).ok()
+    wait_until(admin, "kept", "True")
+    before = admin.get(kinds.SECURE_TENANT, "kept")
+    operator.stop()
+    operator.start()
+    body = factory.tenant("after-kept", namespaces=[{"name": "after-kept-a"}])
+    admin.create(kinds.SECURE_TENANT, body).ok()
+    settled(admin, "after-kept")
+    after = admin.get(kinds.SECURE_TENANT, "kept")
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+
+
+def test_where_nothing_may_be_created_nothing_is_known(admin: Api, proving: None) -> None:
+    body = factory.tenant("icebound", lockdown="Frozen")
+    admin.create(kinds.SECURE_TENANT, body).ok()
+    found = wait_until(admin, "icebound", "Unknown", "was refused")
+    assert found["reason"] == "TrialRefused"
+    assert "securetenant-lockdown" in found["message"]
+
+
+def test_nothing_is_said_where_nothing_is_verified(admin: Api, operator: Operator) -> None:
+    verify(admin, 0)
+    admin.create(kinds.SECURE_TENANT, factory.tenant("untried")).ok()
+    assert "IsolationVerified" not in conditions(settled(admin, "untried"))
+
+
+# --- one sabotage at a time, seen in one run ------------------------------------------------
+
+
+class Sabotaged(NamedTuple):
+    """A tenant to which the operator writes nothing, and what tries it."""
+
+    case: Case
+    login: Path
+
+    def run(self) -> Trial:
+        """Try everything once, as the operator would."""
+
+        async def body() -> Trial:
+            login = await credentials.load(self.login)
+            async with Client(login) as client:
+                prober = Verifier(client, login)
+                try:
+                    return await trials.run(self.case, prober, datetime.datetime.now(datetime.UTC))
+                finally:
+                    await prober.close()
+
+        return asyncio.run(body())
+
+
+@pytest.fixture(scope="module")
+def sabotaged(plane: Instance, admin: Api, operator: Operator) -> Sabotaged:
+    verify(admin, 0)
+    body = factory.tenant("proof", namespaces=[{"name": "proof-a"}], access=ACCESS)
+    admin.create(kinds.SECURE_TENANT, body).ok()
+    settled(admin, "proof")
+    wait_for_account(admin, "proof-a")
+    admin.patch(kinds.SECURE_TENANT, "proof", {"spec": {"reconciliation": "Suspended"}}).ok()
+    policy = admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, "proof-a")
+    case = Case(
+        namespace="proof-a",
+        policy=PolicySpec.model_validate(policy["spec"]),
+        grants=tuple(map(Grant.model_validate, ACCESS)),
+        other=Other("rival", "rival-a"),
+        turn=0,
+    )
+    return Sabotaged(case, kubeconfigs.for_service_account(plane, *OPERATOR))
+
+
+@contextlib.contextmanager
+def patched(api: Api, path: str, change: Any, back: Any, kind: str = MERGE) -> Iterator[None]:
+    api.call("PATCH", path, change, content_type=kind).ok()
+    try:
+        yield
+    finally:
+        api.call("PATCH", path, back, content_type=kind).ok()
+
+
+@contextlib.contextmanager
+def without(api: Api, *paths: str) -> Iterator[None]:
+    """Delete objects, and make them again in the end."""
+    bodies = [api.call("GET", path).ok() for path in paths]
+    for path in paths:
+        api.call("DELETE", path).ok()
+    try:
+        yield
+    finally:
+        kept = ("name", "namespace", "labels", "annotations")
+        for path, body in zip(paths, bodies, strict=True):
+            metadata = {key: body["metadata"][key] for key in kept if key in body["metadata"]}
+            fresh = {key: each for key, each in body.items() if key not in ("metadata", "status")}
+            api.call("POST", path.rpartition("/")[0], {**fresh, "metadata": metadata}).ok()
+
+
+@contextlib.contextmanager
+def given(api: Api, role: str, subject: dict[str, str], rules: Any = None) -> Iterator[None]:
+    """Give somebody a ClusterRole in the whole cluster."""
+    roles, bindings = (
+        f"/apis/{RBAC}/v1/{each}" for each in ("clusterroles", "clusterrolebindings")
+    )
+    if rules:
+        api.call("POST", roles, {"metadata": {"name": role}, "rules": rules}).ok()
+    reference = {"apiGroup": RBAC, "kind": "ClusterRole", "name": role}
+    body = {"metadata": {"name": "sabotage"}, "roleRef": reference, "subjects": [subject]}
+    api.call("POST", bindings, body).ok()
+    try:
+        yield
+    finally:
+        api.call("DELETE", f"{bindings}/sabotage").ok()
+        if rules:
+            api.call("DELETE", f"{roles}/{role}").ok()
+
+
+def _warns(name: str) -> Callable[[Api], contextlib.AbstractContextManager[None]]:
+    return lambda api: patched(
+        api,
+        f"{BINDINGS}/securetenant-{name}",
+        {"spec": {"validationActions": ["Warn"]}},
+        {"spec": {"validationActions": ["Deny"]}},
+    )
+
+
+def _labelled(key: str, value: str, back: str) -> Any:
+    return lambda api: patched(
+        api,
+        "/api/v1/namespaces/proof-a",
+        {"metadata": {"labels": {key: value}}},
+        {"metadata": {"labels": {key: back}}},
+    )
+
+
+def _rule(group: str, resource: str, verb: str) -> list[dict[str, Any]]:
+    return [{"apiGroups": [group], "resources": [resource], "verbs": [verb]}]
+
+
+EVERYBODY = {"kind": "Group", "apiGroup": RBAC, "name": "system:authenticated"}
+DEVS = {"kind": "Group", "apiGroup": RBAC, "name": "proof-devs"}
+LEAD = {"kind": "User", "apiGroup": RBAC, "name": "proof-lead"}
+ROBOT = {"kind": "ServiceAccount", "name": "default", "namespace": "proof-a"}
+ENFORCE = "pod-security.kubernetes.io/enforce"
+
+SABOTAGES: dict[str, tuple[Callable[[Api], contextlib.AbstractContextManager[None]], str, str]] = {
+    **{
+        f"the binding of {name} warns": (_warns(name), row, f"securetenant-{name}")
+        for name, row in (
+            ("access", "A17"),
+            ("finalizers", "D12"),
+            ("ingress", "E11"),
+            ("managed", "A16"),
+            ("network", "E02"),
+            ("pods", "C01"),
+            ("pods-hardening", "B06"),
+            ("services", "E09"),
+            ("volumes", "F02"),
+        )
+    },
+    "a binding is gone": (
+        lambda api: without(api, f"{BINDINGS}/securetenant-ingress"),
+        "E11",
+        "securetenant-ingress",
+    ),
+    "a policy is gone": (
+        lambda api: without(api, f"{POLICIES}/securetenant-network"),
+        "E02",
+        "securetenant-network",
+    ),
+    "a policy is skipped": (
+        lambda api: patched(
+            api,
+            f"{POLICIES}/securetenant-volumes",
+            [
+                {
+                    "op": "add",
+                    "path": "/spec/matchConditions/-",
+                    "value": {"name": "never", "expression": "false"},
+                }
+            ],
+            [{"op": "remove", "path": "/spec/matchConditions/3"}],
+            JSON_PATCH,
+        ),
+        "F02",
+        "securetenant-volumes",
+    ),
+    "a binding looks at other namespaces": (
+        lambda api: patched(
+            api,
+            f"{BINDINGS}/securetenant-services",
+            {"spec": {"matchResources": {"namespaceSelector": {"matchLabels": {"else": "where"}}}}},
+            {"spec": {"matchResources": {"namespaceSelector": None}}},
+        ),
+        "E09",
+        "securetenant-services",
+    ),
+    "the label of Pod Security says privileged": (
+        _labelled(ENFORCE, "privileged", "restricted"),
+        "B01",
+        "Pod Security",
+    ),
+    "the label of Pod Security says baseline": (
+        _labelled(ENFORCE, "baseline", "restricted"),
+        "B05",
+        "Pod Security",
+    ),
+    "the label of the enforcement says Audit": (
+        _labelled(names.ENFORCEMENT_LABEL, "Audit", "Enforce"),
+        "B06",
+        "securetenant-pods-hardening",
+    ),
+    "nothing counts what is used": (
+        lambda api: without(
+            api,
+            "/api/v1/namespaces/proof-a/limitranges/securetenant",
+            "/api/v1/namespaces/proof-a/resourcequotas/securetenant",
+        ),
+        "D02",
+        "LimitRange",
+    ),
+    "everybody reads Secrets": (
+        lambda api: given(api, "reads", EVERYBODY, _rule("", "secrets", "get")),
+        "A06",
+        "RBAC",
+    ),
+    "the developers change quotas": (
+        lambda api: given(api, "changes", DEVS, _rule("", "resourcequotas", "patch")),
+        "A14",
+        "RBAC",
+    ),
+    "the lead is cluster-admin": (
+        lambda api: given(api, "cluster-admin", LEAD),
+        "A02",
+        "RBAC",
+    ),
+    "a program may be anybody": (
+        lambda api: given(api, "acts", ROBOT, _rule("", "users", "impersonate")),
+        "A03",
+        "RBAC",
+    ),
+    "the developers change tenants": (
+        lambda api: given(api, "rules", DEVS, _rule(names.GROUP, "securetenants", "patch")),
+        "A21",
+        "RBAC",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SABOTAGES)
+def test_each_sabotage_is_found_and_named(
+    what: str, breaker: Api, admin: Api, sabotaged: Sabotaged
+) -> None:
+    do, row, control = SABOTAGES[what]
+    with do(breaker):
+
+        def found() -> Any:
+            trial = sabotaged.run()
+            return trial if _open(trial, row, control) else None
+
+        trial = wait_for(found, what=f"{row} to be found open", seconds=20)
+    verdict = isolation.judge((trial,), ())
+    assert (verdict.status, verdict.reason) == ("False", "IsolationOpen")
+    assert verdict.message.rpartition(". ")[2].startswith(("Install", "Look", "Find"))
+
+
+def _open(trial: Trial, row: str, control: str) -> bool:
+    return any(
+        each.verdict is Verdict.OPEN and each.row == row and each.control.startswith(control)
+        for each in trial.others
+    )
