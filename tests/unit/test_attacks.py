@@ -12,7 +12,9 @@ from securetenant.checks.attacks import access, objects, pods, verdicts
 from securetenant.checks.attacks.objects import Other
 from securetenant.checks.attacks.verdicts import Answer, Attempt, Seen, Verdict
 from securetenant.status import isolation
+from securetenant.status.conditions import Condition
 from securetenant.status.isolation import Trial
+from securetenant.status.outcome import Finding
 
 OTHER = Other("another", "another-a")
 MOST = 120
@@ -218,3 +220,62 @@ def test_the_record_counts_and_has_the_time_of_the_oldest() -> None:
         "refused": 100,
         "admitted": 1,
     }
+
+
+# --- beside the other conditions ------------------------------------------------------------
+
+VERIFIED = isolation.judge((trial("a-1"),), ())
+
+
+def other(type_: str, answer: str, reason: str = status.POLICIES_CHANGED) -> Condition:
+    return Condition(type_, answer, reason, "said why")
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ((other(status.POLICIES_IN_FORCE, "True"),), ("True", status.ATTACKS_REFUSED)),
+        *(
+            ((other(type_, "False"),), ("False", status.POLICIES_CHANGED))
+            for type_ in (
+                status.ACCESS_SCOPED,
+                status.NETWORK_ISOLATED,
+                status.NODES_DEDICATED,
+                status.PIDS_LIMITED,
+                status.POD_SECURITY_ENFORCED,
+                status.POLICIES_IN_FORCE,
+                status.QUOTA_ENFORCED,
+            )
+        ),
+        (
+            (other(status.PIDS_LIMITED, "Unknown", status.KUBELET_UNREAD),),
+            ("Unknown", status.KUBELET_UNREAD),
+        ),
+        (
+            (other(status.QUOTA_ENFORCED, "False", status.WAITING_FOR_QUOTA),),
+            ("Unknown", status.WAITING_FOR_QUOTA),
+        ),
+        # Ready says it of everything, and nothing about the isolation.
+        ((other(status.READY, "False"),), ("True", status.ATTACKS_REFUSED)),
+    ],
+)
+def test_nothing_is_verified_beside_a_condition_that_does_not_hold(
+    others: tuple[Condition, ...], expected: tuple[str, str]
+) -> None:
+    found = isolation.proved(VERIFIED, others, ())
+    assert (found.status, found.reason) == expected
+
+
+def test_what_else_was_found_makes_it_false() -> None:
+    found = isolation.proved(
+        VERIFIED,
+        (),
+        (Finding(type=status.ISOLATION_VERIFIED, reason="Found", message="a pod", informs=True),),
+    )
+    assert (found.status, found.reason, found.message) == ("False", "Found", "a pod")
+
+
+def test_what_is_open_is_said_before_all_else() -> None:
+    open_ = isolation.judge((trial("a-1", seen(Verdict.OPEN)),), ())
+    others = (other(status.POLICIES_IN_FORCE, "False"),)
+    assert isolation.proved(open_, others, ()) == open_

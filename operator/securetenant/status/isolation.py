@@ -8,6 +8,7 @@ from securetenant.api import status
 from securetenant.checks.attacks.verdicts import Seen, Verdict
 from securetenant.status import conditions
 from securetenant.status.conditions import Condition
+from securetenant.status.outcome import Finding
 
 _TOLD = 3
 """How many of what is wrong a message names."""
@@ -109,14 +110,19 @@ def judge(trials: Sequence[Trial], missing: Sequence[str]) -> Condition:
     return Condition(status.ISOLATION_VERIFIED, "True", status.ATTACKS_REFUSED, message)
 
 
-def proved(verdict: Condition, others: Sequence[Condition]) -> Condition:
-    """Return what holds beside the other conditions of a tenant.
+def proved(
+    verdict: Condition, others: Sequence[Condition], findings: Sequence[Finding]
+) -> Condition:
+    """Return what holds beside the other conditions of a tenant, and what else was found.
 
     What was tried says nothing of those that a changed policy exempts, of a taint that is gone, or
     of a limit that no kubelet keeps: while a part is not seen, the whole is not.
     """
     if verdict.status == "False":
         return verdict
+    for finding in findings:
+        if finding.type == verdict.type:
+            return Condition(verdict.type, "False", finding.reason, finding.message)
     for answer in ("False", "Unknown"):
         for each in others:
             if each.type in _PARTS and each.status == answer:

@@ -86,7 +86,9 @@ def _verdicts(subject: Subject) -> list[Condition]:
         *pair,
     ]
     verdicts = [
-        isolation.proved(each, verdicts) if each.type == status.ISOLATION_VERIFIED else each
+        isolation.proved(each, verdicts, subject.findings)
+        if each.type == status.ISOLATION_VERIFIED
+        else each
         for each in verdicts
     ]
     verdicts = _with_state(verdicts, subject)
