@@ -33,7 +33,7 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
-PATIENCE = float(os.environ.get("TEST_PATIENCE", "3"))
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "6"))
 """How much longer than written every wait may take: several control planes share two cores."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from conftest import control_plane, operating, settled
+from conftest import control_plane, operating, settled, verify
 from factory import pod, tenant
 from harness import (
     MERGE,
@@ -78,6 +78,9 @@ def used(audited: Instance, tmp_path_factory: pytest.TempPathFactory) -> set[Rig
     with operating(audited, tmp_path_factory.mktemp("operator") / "log"):
         admin.apply(kinds.SECURE_TENANT, USED, manager="test").ok()
         settled(admin, "used")
+        verify(admin, 3600)
+        wait_for(lambda: is_verified(admin), what="the verification", seconds=30)
+        verify(admin, 0)
         bound |= {each["roleRef"]["name"] for each in admin.list(kinds.ROLE_BINDING, "used-1")}
         drift(admin, breaker)
         impostors(admin, breaker)
@@ -87,6 +90,11 @@ def used(audited: Instance, tmp_path_factory: pytest.TempPathFactory) -> set[Rig
         wait_for(lambda: admin.get(kinds.SECURE_TENANT, "used") is None, what="the end", seconds=60)
         settle(audited)
     return {*requested(audited), *implied(audited, bound)}
+
+
+def is_verified(admin: Api) -> bool:
+    """Tell whether the isolation was tried, with a token of the verifier."""
+    return "isolation" in admin.get(kinds.SECURE_TENANT, "used")["status"]
 
 
 def drift(admin: Api, breaker: Api) -> None:

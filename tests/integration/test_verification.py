@@ -84,6 +84,14 @@ def told(admin: Api, name: str) -> dict[str, Any]:
     return dict(found.get("IsolationVerified", {"status": "absent"}))
 
 
+def proved(admin: Api, namespace: str) -> bool:
+    """Tell whether the TenantPolicy, which members read, says that the isolation was seen."""
+    policy = admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, namespace)
+    seen = policy["status"].get("isolation") or {"refused": 0, "tried": -1}
+    found = conditions(policy).get("IsolationVerified", {})
+    return bool(found.get("status") == "True" and seen["refused"] == seen["tried"])
+
+
 def wait_until(admin: Api, name: str, status: str, words: str = "") -> dict[str, Any]:
     def found() -> Any:
         seen = told(admin, name)
@@ -117,6 +125,7 @@ def test_a_tenant_is_verified_once_it_is_ready(admin: Api, proving: None) -> Non
         ]
 
     assert wait_for(announced, what="the event") == [found["message"]]
+    wait_for(lambda: proved(admin, "seen-a") and proved(admin, "seen-b"), what="both proofs")
     # Nothing of it came into being.
     for plural in ("pods", "services", "persistentvolumeclaims"):
         assert admin.call("GET", f"/api/v1/namespaces/seen-a/{plural}").ok()["items"] == []
@@ -161,17 +170,28 @@ def test_whom_a_changed_policy_exempts_is_not_tried_and_yet_not_verified(
     wait_until(admin, "exempted", "True")
 
 
+def versions(admin: Api, tenant: str) -> list[str]:
+    bodies = [
+        admin.get(kinds.SECURE_TENANT, tenant),
+        *(
+            admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, f"{tenant}-{each}")
+            for each in ("a", "b")
+        ),
+    ]
+    return [each["metadata"]["resourceVersion"] for each in bodies]
+
+
 def test_a_restart_keeps_what_was_seen(admin: Api, operator: Operator, proving: None) -> None:
     admin.create(kinds.SECURE_TENANT, factory.tenant("kept")).ok()
     wait_until(admin, "kept", "True")
-    before = admin.get(kinds.SECURE_TENANT, "kept")
+    wait_for(lambda: proved(admin, "kept-a") and proved(admin, "kept-b"), what="both proofs")
+    before = versions(admin, "kept")
     operator.stop()
     operator.start()
     body = factory.tenant("after-kept", namespaces=[{"name": "after-kept-a"}])
     admin.create(kinds.SECURE_TENANT, body).ok()
     settled(admin, "after-kept")
-    after = admin.get(kinds.SECURE_TENANT, "kept")
-    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    assert versions(admin, "kept") == before
 
 
 def test_where_nothing_may_be_created_nothing_is_known(admin: Api, proving: None) -> None:

@@ -57,6 +57,7 @@ def build() -> tuple[Schema, ...]:
                 _column("Tenant", ".spec.tenant"),
                 _column("Ready", _condition(status.READY, "status")),
                 _column("Reason", _condition(status.READY, "reason")),
+                _column("Verified", _condition(status.ISOLATION_VERIFIED, "status")),
                 _column("PodSecurity", ".spec.podSecurity.level"),
                 _column("Age", ".metadata.creationTimestamp", type="date"),
             ),

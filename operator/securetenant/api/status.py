@@ -67,6 +67,13 @@ class Isolation(Model):
     """How much of it was admitted."""
 
 
+class PolicyStatus(ObservedStatus):
+    """How a namespace stands."""
+
+    isolation: Isolation | None = None
+    """What came of the last attempts to break it; IsolationVerified says what that means."""
+
+
 class TenantStatus(ObservedStatus):
     """What the operator has seen."""
 

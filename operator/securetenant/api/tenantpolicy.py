@@ -10,7 +10,7 @@ from securetenant.api.nodes import Dedication
 from securetenant.api.quotas import QuotaMap
 from securetenant.api.rules import Model, listed
 from securetenant.api.securetenant import PodSecurityLevel
-from securetenant.api.status import ObservedStatus
+from securetenant.api.status import PolicyStatus
 from securetenant.api.workloads import (
     Automount,
     Enforcement,
@@ -229,5 +229,5 @@ class TenantPolicy(Model):
 
     spec: Annotated[PolicySpec, Field(json_schema_extra=WHOLE)]
     """What holds in this namespace."""
-    status: Annotated[ObservedStatus, Field(json_schema_extra=WHOLE)] | None = None
+    status: Annotated[PolicyStatus, Field(json_schema_extra=WHOLE)] | None = None
     """How this namespace stands."""

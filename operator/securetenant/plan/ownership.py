@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from securetenant.api import kinds, names
+from securetenant.api import kinds, names, status
 from securetenant.api.metadata import ANNOTATION_LENGTH
 from securetenant.api.objects import Body, Ref
 
@@ -50,6 +50,20 @@ class Transition(NamedTuple):
     time: str
 
 
+class Proof(NamedTuple):
+    """What was said of the isolation of one namespace."""
+
+    generation: int
+    """Of the TenantPolicy that it is about."""
+    status: str
+    reason: str
+    message: str
+    verified_at: str
+    tried: int
+    refused: int
+    admitted: int
+
+
 class PolicyFacts(NamedTuple):
     """What is remembered of a TenantPolicy."""
 
@@ -62,6 +76,8 @@ class PolicyFacts(NamedTuple):
     lockdown: str = "None"
     hostnames: tuple[str, ...] = ()
     """Ends of host names that are in force there."""
+    proof: Proof | None = None
+    """What its status says of the isolation."""
 
 
 class FlowFacts(NamedTuple):
@@ -135,23 +151,41 @@ def _remaining(namespace: Body) -> str:
 
 
 def _policy_facts(body: Body) -> PolicyFacts:
-    spec, status = body.get("spec", {}), body.get("status", {})
+    spec, document = body.get("spec", {}), body.get("status", {})
     return PolicyFacts(
         sys.intern(spec.get("tenant", "")),
         sys.intern(spec.get("tenantUID", "")),
         body["metadata"].get("generation", 0),
-        status_digest(status),
+        status_digest(document),
         tuple(
             Transition(
                 sys.intern(each["type"]),
                 sys.intern(each["status"]),
                 sys.intern(each["lastTransitionTime"]),
             )
-            for each in status.get("conditions", ())
+            for each in document.get("conditions", ())
         ),
         sys.intern(spec.get("lockdown", "None")),
         _shared(tuple(map(sys.intern, spec.get("workloads", {}).get("hostnames", ())))),
+        _proof(document),
     )
+
+
+def _proof(document: Body) -> Proof | None:
+    counts = document.get("isolation")
+    for each in document.get("conditions") or ():
+        if counts and each["type"] == status.ISOLATION_VERIFIED:
+            return Proof(
+                each["observedGeneration"],
+                sys.intern(each["status"]),
+                sys.intern(each["reason"]),
+                sys.intern(each["message"]),
+                sys.intern(counts["verifiedAt"]),
+                counts["tried"],
+                counts["refused"],
+                counts["admitted"],
+            )
+    return None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -177,9 +211,9 @@ def _interned(values: Mapping[str, Any] | None, longest: int = 1 << 20) -> dict[
     }
 
 
-def status_digest(status: Body) -> bytes:
+def status_digest(document: Body) -> bytes:
     """Return the digest of a status document."""
-    return _hash(status)
+    return _hash(document)
 
 
 def ref_of(body: Body) -> Ref:

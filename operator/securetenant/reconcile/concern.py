@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Ref
+from securetenant.plan.ownership import PolicyFacts, Proof
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.tenants import Record
 from securetenant.status.outcome import Finding
@@ -137,6 +138,10 @@ class Concern:
     def is_learning(self, name: str) -> bool:
         """Tell whether something about a tenant is being found out, which is about to be said."""
         return False
+
+    def proof(self, namespace: str, facts: PolicyFacts) -> Proof | None:
+        """Say what was seen of the isolation of one namespace, for its TenantPolicy."""
+        return None
 
     def statements(self, name: str, record: Record) -> Iterable[Statement]:
         """Say how a tenant stands: the one way into its conditions."""

@@ -1,11 +1,13 @@
 """The namespaces of tenants: makes each what it should be, and knows how it stands."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from securetenant.api import kinds
 from securetenant.api.objects import Ref
 from securetenant.plan import expected
+from securetenant.plan.ownership import PolicyFacts, Proof
 from securetenant.reconcile import keys
 from securetenant.reconcile.concern import Concern, Work
 from securetenant.reconcile.keys import Key
@@ -97,8 +99,14 @@ class Spaces:
             # What was given before is no longer in force: others may grow.
             machine.read_again(key.line)
         if machine.statuses.is_due(unit):
-            await machine.writer.tell(task, outcome)
+            prove = functools.partial(self._prove, key.name)
+            await machine.writer.tell(task, outcome, prove)
         return not outcome.ready
+
+    def _prove(self, namespace: str, facts: PolicyFacts) -> Proof | None:
+        """Return what the first concern says that says anything."""
+        said = (concern.proof(namespace, facts) for concern in self._concerns)
+        return next(filter(None, said), None)
 
     def _look(self, key: Key, unit: Unit) -> None:
         """Judge a namespace to which nothing is written now."""

@@ -13,7 +13,7 @@ from securetenant.desired.scope import Scope
 from securetenant.plan import claim, drift, expected, ownership, steps, termination
 from securetenant.plan.claim import Claim, Verdict
 from securetenant.plan.expected import Expected, Inside
-from securetenant.plan.ownership import NamespaceFacts, PolicyFacts, QuotaFacts
+from securetenant.plan.ownership import NamespaceFacts, PolicyFacts, Proof, QuotaFacts
 from securetenant.plan.resting import Gives, given
 from securetenant.reconcile.errors import (
     ClusterError,
@@ -34,6 +34,10 @@ _REASONS = {
     Claim.TERMINATING: status.PROGRESSING,
     Claim.RESTING: status.NAME_RESTING,
 }
+
+
+Prove = Callable[[PolicyFacts], Proof | None]
+"""Says what was seen of the isolation of the namespace with this TenantPolicy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +153,7 @@ class Writer:
         # What fails is met again, and told, when the rest is done.
         return await self._revoke(task.wanted, Failures())
 
-    async def tell(self, task: Task, outcome: Outcome) -> None:
+    async def tell(self, task: Task, outcome: Outcome, proof: Prove) -> None:
         """Write the namespace's own status if it says something new.
 
         Raises a :class:`ClusterError`.
@@ -157,7 +161,7 @@ class Writer:
         facts = expected.policy_facts(task.wanted, self._inside(task.wanted))
         if facts is None or self._claim(task.scope, task.wanted).claim is not Claim.OWN:
             return
-        document = namespace.summarize(outcome, facts, self.now())
+        document = namespace.summarize(outcome, facts, self.now(), proof(facts))
         if ownership.status_digest(document) == facts.status:
             return
         self._remember(await self.cluster.apply_status(task.wanted.policy, document))

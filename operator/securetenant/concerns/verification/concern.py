@@ -21,6 +21,8 @@ from securetenant.checks.attacks.verdicts import Verdict
 from securetenant.concerns.verification import trials
 from securetenant.concerns.verification.trials import Case
 from securetenant.desired import policy
+from securetenant.plan.ownership import PolicyFacts, Proof
+from securetenant.reconcile import keys
 from securetenant.reconcile.concern import Concern, Presence, Watch
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.machine import Machine
@@ -161,6 +163,31 @@ class Verification(Concern):
         elif spaces:
             yield Aspect(verdict=self._judge(name), holds_ready=False)
 
+    def proof(self, namespace: str, facts: PolicyFacts) -> Proof | None:
+        """Say what was seen in one namespace; before that, what an earlier process saw."""
+        if not self._interval:
+            return None
+        space = self._spaces.get(facts.tenant, {}).get(namespace)
+        if space is None or space.trial is None:
+            before = facts.proof
+            holds = before is not None and (before.status, before.generation) == (
+                "True",
+                facts.generation,
+            )
+            return before if holds else None
+        verdict = isolation.judge((space.trial,), ())
+        counts = isolation.record((space.trial,))
+        return Proof(
+            facts.generation,
+            verdict.status,
+            verdict.reason,
+            verdict.message,
+            counts["verifiedAt"],
+            counts["tried"],
+            counts["refused"],
+            counts["admitted"],
+        )
+
     def _judge(self, name: str) -> Condition:
         spaces = self._spaces.get(name, {})
         tried = [each.trial for each in spaces.values() if each.trial is not None]
@@ -223,6 +250,7 @@ class Verification(Concern):
         counts[Verdict.BLOCKED] = found.refused
         for verdict, count in counts.items():
             self._machine.meter.tried(verdict, count)
+        self._machine.queue.add(keys.unit(tenant, namespace))
         self._machine.tell((tenant,))
         unknown = (found.problem or found.unanswered) or any(
             each.verdict is Verdict.INCONCLUSIVE for each in found.others
