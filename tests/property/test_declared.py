@@ -275,7 +275,7 @@ def test_no_address_is_open_but_what_is_declared(red: Any) -> None:
             and any(
                 span.protocol == "TCP" and span.first <= port <= span.last for span in each.ports
             )
-            and (each.block is None or each.block.holds(blocks.address(address)))
+            and blocks.holds(each.addresses, blocks.address(address))
             for each in found
         )
         expected = opens(red, side, space, app, address, port) or (
