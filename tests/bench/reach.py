@@ -57,8 +57,9 @@ def run(sizes: tuple[int, ...]) -> str:
             "judged",
             "all",
             "peak memory",
+            "one change",
+            "undeclared",
         ]
-        + ["one change", "undeclared"]
     ]
     paths = os.pathsep.join(sys.path)
     for size in sizes:
@@ -81,11 +82,11 @@ def run(sizes: tuple[int, ...]) -> str:
 
 def measure(path: Path) -> list[str]:
     """Judge the objects of a file; return the figures."""
-    began = time.monotonic()
+    began = time.process_time()
     for _ in _read(path, "policy", "cluster", "namespace", "pod"):
         pass
-    read = time.monotonic() - began
-    began = time.monotonic()
+    read = time.process_time() - began
+    began = time.process_time()
     specs = {
         each["name"]: TenantSpec.model_validate(each["spec"]) for each in _read(path, "tenant")
     }
@@ -96,20 +97,20 @@ def measure(path: Path) -> list[str]:
         _read(path, "policy"),
         _read(path, "cluster"),
     )
-    ready = time.monotonic()
+    ready = time.process_time()
     judge = Judge(world, Declared(specs, settings_spec(**SETTINGS)))
     found = judge.openings()
-    done = time.monotonic()
+    done = time.process_time()
     changed = spaces[len(spaces) // 3]["name"]
     body = next(each for each in spaces if each["name"] == changed)
     pods = [_pod(each) for each in _read(path, "pod") if each["namespace"] == changed]
     policies = [each for each in _read(path, "policy") if each["metadata"]["namespace"] == changed]
     namespace = Namespace(name=changed, labels=body["labels"])
-    before = time.monotonic()
+    before = time.process_time()
     world.put(namespace, pods, policies)
     judge.look_again([changed])
     again = judge.openings()
-    after = time.monotonic()
+    after = time.process_time()
     through = [each for each in found if each.source and each.target and len(each.tenants) > 1]
     by_hole = [
         each for each in found if "hole" in {one.policy for one in each[-2:] if one is not None}

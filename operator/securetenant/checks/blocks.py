@@ -1,6 +1,7 @@
 """Addresses of network policies: blocks as ranges of numbers, and sets of them."""
 
 import bisect
+import functools
 import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -76,8 +77,9 @@ class Block(NamedTuple):
 
 def address(text: str) -> Address:
     """Return an address such as ``10.0.0.1``."""
-    parsed = ipaddress.ip_address(text)
-    return Address(parsed.version, int(parsed))
+    if ":" in text:
+        return Address(_V6, int(ipaddress.IPv6Address(text)))
+    return Address(_V4, int(ipaddress.IPv4Address(text)))
 
 
 def compiled(body: Mapping[str, Any]) -> Block:
@@ -86,6 +88,7 @@ def compiled(body: Mapping[str, Any]) -> Block:
     return Block(cidr(body["cidr"]), tuple(sorted(exceptions)))
 
 
+@functools.lru_cache(maxsize=4096)
 def cidr(text: str) -> Range:
     """Return a network such as ``10.0.0.0/8``."""
     # A stored object may carry bits beyond the mask; they do not count (RFC 4632).
@@ -114,6 +117,8 @@ def union(ranges: Iterable[Range]) -> Ranges:
     return tuple(merged)
 
 
+# A large cluster has few different sets, and asks the same of them for each namespace.
+@functools.lru_cache(maxsize=4096)
 def common(one: Ranges, other: Ranges) -> Ranges:
     """Return the addresses that are in both."""
     if one == other or other is EVERYWHERE:
@@ -134,6 +139,7 @@ def common(one: Ranges, other: Ranges) -> Ranges:
     return tuple(found)
 
 
+@functools.lru_cache(maxsize=4096)
 def without(one: Ranges, other: Ranges) -> Ranges:
     """Return the addresses that are in the first and not in the second."""
     if not one or one == other:

@@ -37,6 +37,7 @@ class Memory:
     def __init__(self) -> None:
         """Begin without anything."""
         self._known: dict[tuple[int, ...], tuple[tuple[tiers.Group, ...], list[_Part]]] = {}
+        self._ranges: dict[int, tuple[object, Ranges]] = {}
 
     def boxes(self, direction: Direction, side: Side, named: Names) -> Iterator[Box]:
         """Yield what one direction is open to; ``named`` are ports of the pods themselves."""
@@ -61,9 +62,20 @@ class Memory:
             # Named ports belong to pods; an address has none.
             resolved = ports.resolved(rule.ports, named if direction == "Ingress" else {})
             spans = ports.common(left, resolved)
-            where = blocks.common(part.addresses, _named(rule)) if spans else ()
+            where = blocks.common(part.addresses, self._named(rule)) if spans else ()
             if where:
                 yield Box(direction, where, spans, rule.opener)
+
+    def _named(self, rule: Rule) -> Ranges:
+        """Return the addresses that a rule names."""
+        if rule.peers is None:
+            return EVERYWHERE
+        known = self._ranges.get(id(rule.peers))
+        if known is None:
+            found = [each.block for each in rule.peers if each.block is not None]
+            ranges = blocks.union(part for each in found for part in each.ranges)
+            self._ranges[id(rule.peers)] = known = (rule.peers, ranges)
+        return known[1]
 
     def _parts(self, groups: tuple[tiers.Group, ...]) -> list[_Part]:
         """Return all addresses, divided by what a tier makes of them."""
@@ -78,16 +90,6 @@ class Memory:
 
 
 _WHOLE = [_Part(EVERYWHERE, tiers.Decision([], ports.EVERY))]
-
-
-def _named(rule: Rule) -> Ranges:
-    """Return the addresses that a rule names."""
-    if rule.peers is None:
-        return EVERYWHERE
-    found = [each.block for each in rule.peers if each.block is not None]
-    if len(found) == 1:
-        return found[0].ranges
-    return blocks.union(part for each in found for part in each.ranges)
 
 
 def _divided(groups: tuple[tiers.Group, ...]) -> list[_Part]:

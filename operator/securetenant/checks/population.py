@@ -4,7 +4,7 @@ A namespace has a position, and a set of namespaces is an integer with one bit f
 """
 
 import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from securetenant.checks.policies import (
     Peer,
     Policy,
     Rule,
+    TierRule,
 )
 from securetenant.checks.ports import Names
 from securetenant.checks.selectors import Index, Labels
@@ -297,41 +298,45 @@ class Population:
             )
             groups.setdefault(alike, []).append(pod.name)
         found = []
+        sides: dict[Any, tuple[Side, Side]] = {}
         for (pairs, addresses, named, on_host), pods in sorted(groups.items()):
             labels = dict(pairs)
-            sides = (OPEN, OPEN) if on_host else self.sides(space, labels)
+            both = (OPEN, OPEN) if on_host else self.sides(space, labels, sides)
             names = tuple(sorted(pods))
-            found.append(Class(at, labels, addresses, dict(named), on_host, names, *sides))
+            found.append(Class(at, labels, addresses, dict(named), on_host, names, *both))
         return space.remember(tuple(found), self._version)
 
-    def sides(self, space: Space, labels: Labels) -> tuple[Side, Side]:
-        """Return what decides about pods with these labels: inwards, and outwards."""
+    def sides(
+        self, space: Space, labels: Labels, known: dict[Any, tuple[Side, Side]]
+    ) -> tuple[Side, Side]:
+        """Return what decides about pods with these labels: inwards, and outwards.
+
+        ``known`` is what was found for other pods of the namespace: most have the same.
+        """
         selecting = [each for each in space.policies if selectors.matches(each.subject, labels)]
         cluster = [each for each in space.cluster if selectors.matches(each.pods, labels)]
-        sides = []
-        for direction in SIDES:
-            isolating = [each.rules[direction] for each in selecting if direction in each.rules]
-            rules = tuple(rule for each in isolating for rule in each) if isolating else None
-            sides.append(
-                Side(
-                    _groups(each for each in cluster if each.is_admin)[direction],
-                    rules,
-                    _groups(each for each in cluster if not each.is_admin)[direction],
-                )
-                if cluster
-                else Side((), rules, ())
-            )
-        return sides[0], sides[1]
+        key = (tuple(map(id, selecting)), tuple(map(id, cluster)))
+        found = known.get(key)
+        if found is None:
+            admin = _groups(each for each in cluster if each.is_admin)
+            baseline = _groups(each for each in cluster if not each.is_admin)
+            sides = []
+            for direction in SIDES:
+                isolating = [each.rules[direction] for each in selecting if direction in each.rules]
+                rules = tuple(rule for each in isolating for rule in each) if isolating else None
+                sides.append(Side(admin[direction], rules, baseline[direction]))
+            known[key] = found = (sides[0], sides[1])
+        return found
 
 
 def _groups(policies: Iterable[ClusterPolicy]) -> dict[Direction, tuple[tiers.Group, ...]]:
     """Return the rules of policies that are sorted by priority, those of one priority together."""
-    found: dict[Direction, dict[int, list[Sequence[Any]]]] = {each: {} for each in SIDES}
+    found: dict[Direction, dict[int, list[tuple[TierRule, ...]]]] = {each: {} for each in SIDES}
     for policy in policies:
         for direction in SIDES:
             if policy.rules[direction]:
                 found[direction].setdefault(policy.priority, []).append(policy.rules[direction])
     return {
-        direction: tuple(tuple(tuple(rules) for rules in group) for group in groups.values())
+        direction: tuple(tuple(group) for group in groups.values())
         for direction, groups in found.items()
     }

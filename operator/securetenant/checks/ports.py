@@ -1,5 +1,6 @@
 """Ports of network policies: spans of numbers by protocol, and names that a pod resolves."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -125,6 +126,8 @@ def union(spans: Iterable[Span]) -> Spans:
     return tuple(merged)
 
 
+# A large cluster has few different sets, and asks the same of them for each namespace.
+@functools.lru_cache(maxsize=4096)
 def common(one: Spans, other: Spans) -> Spans:
     """Return the ports that are in both."""
     if one == other or other is EVERY:
@@ -140,6 +143,7 @@ def common(one: Spans, other: Spans) -> Spans:
     )
 
 
+@functools.lru_cache(maxsize=4096)
 def without(one: Spans, other: Spans) -> Spans:
     """Return the ports that are in the first and not in the second."""
     if not one or one == other:

@@ -242,12 +242,12 @@ class World:
 
     def boxes(self, at: int) -> Iterator[tuple[Class, Box]]:
         """Yield what the pods of a namespace may exchange with addresses, class by class."""
-        for each in self._classes(at, None):
+        for each in self._classes(at):
             for direction in ("Ingress", "Egress"):
                 for box in self._outside.boxes(direction, each.side(direction), each.ports):
                     yield each, box
 
-    def _classes(self, at: int, other: int | None) -> tuple[Class, ...]:
+    def _classes(self, at: int, other: int | None = None) -> tuple[Class, ...]:
         """Return the pods of a namespace; without any, those that could be made."""
         space = self.population.at(at)
         if space.pods or not self._imagine:
@@ -255,8 +255,9 @@ class World:
         subjects = {each.subject for each in space.policies}
         subjects.update(each.pods for each in space.cluster)
         named = set(self._named(at, other)) if other is not None else set()
+        known: dict[Any, tuple[Side, Side]] = {}
         return tuple(
-            Class(at, labels, (), {}, False, (), *self.population.sides(space, labels))
+            Class(at, labels, (), {}, False, (), *self.population.sides(space, labels, known))
             for labels in imagined.labellings(subjects, named)
         )
 
@@ -282,11 +283,13 @@ class World:
         target = other if direction == "Egress" else subject
         if not side.admin and not side.baseline:
             return self._ruled(side, subject, other, target, ports.EVERY)
+        if len(other.addresses) <= 1:
+            return self._tiered(side, subject, other, target)
         # Each connection has one address of the other, so a network that holds one of them
         # decides nothing about the rest.
         found: dict[Opener, Spans] = {}
-        for address in other.addresses or (None,):
-            one = other._replace(addresses=(address,) if address else ())
+        for address in other.addresses:
+            one = other._replace(addresses=(address,))
             for opener, spans in self._tiered(side, subject, one, target):
                 found[opener] = ports.union((*found.get(opener, ()), *spans))
         return list(found.items())
@@ -350,8 +353,10 @@ class World:
     def _crossing(self, at: int, direction: Direction) -> int:
         bits = 0
         everybody = self.population.index.everybody
-        for each in self._classes(at, None):
-            bits |= self._may(each.side(direction))
+        # Most pods of a namespace are decided about by the same rules.
+        sides = {id(side): side for each in self._classes(at) if (side := each.side(direction))}
+        for side in sides.values():
+            bits |= self._may(side)
             if bits == everybody:
                 break
         return bits & ~(1 << at)

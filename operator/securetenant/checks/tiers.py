@@ -40,6 +40,8 @@ def decide(
             undecided = left
             for rule in rules:
                 hit = ports.common(undecided, matched(rule))
+                if not hit and rule.is_whole:
+                    continue
                 if rule.action == "Accept" and hit:
                     accepted.append((rule.opener, hit))
                 elif rule.action == "Pass":
