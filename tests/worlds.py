@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from securetenant.checks.reachability import Namespace, Pod
 
 TENANT = "t"
-SPACES = ("a1", "a2", "b1", "p1")
+SPACES = ("a-1", "a-2", "b-1", "p-1")
 KEYS, VALUES = ("k", "m"), ("x", "y")
 PORTS = (1, 80, 81, 82, 443, 65535)
 PROTOCOLS = ("TCP", "UDP", "SCTP")

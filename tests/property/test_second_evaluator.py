@@ -55,9 +55,7 @@ def test_two_evaluators_say_the_same_of_every_pair_and_every_address(drawn: Gene
     for sender, receiver in itertools.product(range(len(hosts)), repeat=2):
         inside = [at for at in (sender, receiver) if at < pods]
         # Of addresses, World.outside speaks where the pod is a tenant's.
-        if len(inside) == 2 or (
-            inside and owner(drawn.pods[inside[0]].namespace)
-        ):
+        if len(inside) == 2 or (inside and owner(drawn.pods[inside[0]].namespace)):
             for protocol, port in TRIED:
                 asked = (sender, receiver, protocol, port)
                 assert (asked in first) == second.allows(*asked), (

@@ -32,9 +32,9 @@ from securetenant.checks.selectors import gathered, members
 State = Literal["Closed", "Open", "Inconclusive"]
 
 PLENTY = 20_000
-"""So many namespaces with openings, or pairs of them, are named whatever they are."""
+"""As many pairs of namespaces with openings are all named."""
 _FEW = 4
-"""Beyond that, so many pairs are named for each namespace: each that is open is still found."""
+"""With more, as many are named for each namespace, so that each that is open is still found."""
 
 
 class Opening(NamedTuple):
@@ -102,8 +102,14 @@ class Judge:
         world: World,
         declared: Declared,
         unclear: Mapping[str, Iterable[str]] | None = None,
+        *,
+        plenty: int = PLENTY,
     ) -> None:
-        """Judge everything; ``unclear`` says by namespace what makes the answer Inconclusive."""
+        """Judge everything; ``unclear`` says by namespace what makes the answer Inconclusive.
+
+        Of more than ``plenty`` pairs of namespaces with openings, only some are named.
+        """
+        self._plenty = plenty
         self._world = world
         self._declared = declared
         self._unclear = {name: tuple(found) for name, found in (unclear or {}).items()}
@@ -184,7 +190,7 @@ class Judge:
                         toward[target] = self._world.toward(target)
                     if toward[target] >> at & 1:
                         self._look_at(name, at, target)
-        if len(self._pairs) > PLENTY:
+        if len(self._pairs) > self._plenty:
             self._look_at_all()
 
     def _heed(self) -> None:
@@ -232,7 +238,7 @@ class Judge:
                     people.at(at).namespace.name, at, target
                 ):
                     if most is None:
-                        if len(self._pairs) > PLENTY:
+                        if len(self._pairs) > self._plenty:
                             return False
                         continue
                     for each in (at, target):
