@@ -17,16 +17,16 @@ exchanges with addresses counts for it alone. Within a tenant nothing is judged,
 cannot be evaluated, the verdict about it is Inconclusive: what is found is still named.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from securetenant.checks import blocks, ports
 from securetenant.checks.blocks import Ranges
 from securetenant.checks.declared import Declared, Somebody
-from securetenant.checks.policies import Opener
+from securetenant.checks.policies import Direction, Opener
 from securetenant.checks.population import Class
 from securetenant.checks.ports import Spans
-from securetenant.checks.reachability import End, World
+from securetenant.checks.reachability import End, Link, World
 from securetenant.checks.selectors import gathered, members
 
 State = Literal["Closed", "Open", "Inconclusive"]
@@ -115,6 +115,10 @@ class Judge:
         self._unclear = {name: tuple(found) for name, found in (unclear or {}).items()}
         self._pairs: dict[tuple[str, str], tuple[Opening, ...]] = {}
         self._outside: dict[str, tuple[Opening, ...]] = {}
+        self._leaning: dict[tuple[str, str], tuple[str, str]] = {}
+        """By pair of namespaces: the one whose own half is open, and what that depends on."""
+        self._fog = 0
+        """Namespaces about which something is unclear."""
         self._is_cut = False
         self._heed()
         self._look_at_all()
@@ -142,6 +146,8 @@ class Judge:
                 tenants.add(tenant)
                 found = (*self._unclear.get(name, ()), *self._world.unclear(name))
                 reasons.setdefault(tenant, set()).update(f"{name}: {each}" for each in found)
+        for name, reason in self._leaning.values():
+            reasons[self._world.tenant(name)].add(f"{name}: {reason}")
         return {
             tenant: Verdict(
                 _state(bool(openings.get(tenant)), bool(reasons[tenant])),
@@ -172,8 +178,9 @@ class Judge:
             self._look_at_all()
             return
         self._heed()
-        for pair in [pair for pair in self._pairs if names & set(pair)]:
-            del self._pairs[pair]
+        for kept in (self._pairs, self._leaning):
+            for pair in [pair for pair in kept if names & set(pair)]:
+                del kept[pair]
         for name in names:
             self._outside.pop(name, None)
         people = self._world.population
@@ -184,10 +191,9 @@ class Judge:
         for name, at in people.position.items():
             wanted = self._others(at) & (people.index.everybody if changed >> at & 1 else changed)
             if wanted:
-                outward = self._world.outward(at) & wanted
-                for target in members(outward):
+                for target in members(self._outward(at) & wanted):
                     if target not in toward:
-                        toward[target] = self._world.toward(target)
+                        toward[target] = self._toward(target)
                     if toward[target] >> at & 1:
                         self._look_at(name, at, target)
         if len(self._pairs) > self._plenty:
@@ -204,17 +210,23 @@ class Judge:
             for each in term.platform:
                 people.compiler.keys.update(key for key, _ in each.pods)
         people.learn(ranges)
+        self._fog = gathered(
+            at
+            for name, at in people.position.items()
+            if self._unclear.get(name) or self._world.unclear(name)
+        )
 
     # --- looking ----------------------------------------------------------------------------
 
     def _look_at_all(self) -> None:
         self._pairs.clear()
         self._outside.clear()
+        self._leaning.clear()
         people = self._world.population
         order = [at for _, at in sorted(people.position.items())]
         for at in order:
             self._look_outside(at)
-        toward = {at: self._world.toward(at) for at in order}
+        toward = {at: self._toward(at) for at in order}
         self._is_cut = not self._look_at_pairs(order, toward, None)
         if self._is_cut:
             self._pairs.clear()
@@ -227,7 +239,7 @@ class Judge:
         counts: dict[int, int] = {}
         full = 0
         for at in order:
-            bits = self._world.outward(at) & self._others(at) & open_targets
+            bits = self._outward(at) & self._others(at) & open_targets
             for target in members(bits):
                 if most is not None and counts.get(at, 0) >= most:
                     if not bits & ~full:
@@ -247,6 +259,20 @@ class Judge:
                             full |= 1 << each
         return True
 
+    def _outward(self, at: int) -> int:
+        """Return what a namespace may reach; where that is unclear, also all that is clear."""
+        found = self._world.outward(at)
+        return found | ~self._fog & self._everybody if self._fog >> at & 1 else found
+
+    def _toward(self, at: int) -> int:
+        """Return what may reach a namespace; where that is unclear, also all that is clear."""
+        found = self._world.toward(at)
+        return found | ~self._fog & self._everybody if self._fog >> at & 1 else found
+
+    @property
+    def _everybody(self) -> int:
+        return self._world.population.index.everybody
+
     def _others(self, at: int) -> int:
         """Return the namespaces with which a flow is judged."""
         people = self._world.population
@@ -256,17 +282,12 @@ class Judge:
         return people.index.everybody & ~people.of_tenant[tenant]
 
     def _look_at(self, source: str, at: int, target: int) -> bool:
-        """Look at one pair; tell whether anything is found."""
+        """Look at one pair; tell whether an opening is found."""
         people = self._world.population
+        self._lean(source, at, target)
         found: dict[tuple[Spans, Opener, Opener], tuple[set[str], set[str]]] = {}
-        meant: dict[tuple[int, int], Spans] = {}
-        for link in self._world.links(at, target):
-            key = (id(link.source), id(link.target))
-            if key not in meant:
-                meant[key] = self._declared.between(
-                    self._somebody(link.source), self._somebody(link.target)
-                )
-            if left := ports.without(link.ports, meant[key]):
+        for link, left in self._undeclared(self._world.links(at, target)):
+            if left:
                 ends = found.setdefault((left, link.egress, link.ingress), (set(), set()))
                 ends[0].update(link.source.pods)
                 ends[1].update(link.target.pods)
@@ -285,6 +306,38 @@ class Judge:
             for (spans, egress, ingress), (sources, targets) in sorted(found.items())
         )
         return True
+
+    def _undeclared(self, links: Iterable[Link]) -> Iterator[tuple[Link, Spans]]:
+        """Yield each flow with those of its ports that no declaration covers."""
+        meant: dict[tuple[int, int], Spans] = {}
+        for link in links:
+            key = (id(link.source), id(link.target))
+            if key not in meant:
+                meant[key] = self._declared.between(
+                    self._somebody(link.source), self._somebody(link.target)
+                )
+            yield link, ports.without(link.ports, meant[key])
+
+    def _lean(self, source: str, at: int, target: int) -> None:
+        """Note where a tenant's own half is open, and the other end's half is unclear."""
+        people = self._world.population
+        fog = (self._fog >> at & 1, self._fog >> target & 1)
+        clear = target if fog[0] else at
+        if fog[0] == fog[1] or not people.at(clear).tenant:
+            return
+        assumed: Direction = "Egress" if fog[0] else "Ingress"
+        name = people.at(target).namespace.name
+        for link, left in self._undeclared(self._world.links(at, target, assumed)):
+            if left:
+                opener = link.ingress if fog[0] else link.egress
+                other = source if fog[0] else name
+                why = (*self._unclear.get(other, ()), *self._world.unclear(other))
+                on = ", ".join(map(str, left))
+                told = (
+                    f"{source} reaches {name} on {on} ({_told(opener)}) if {', '.join(why)} lets it"
+                )
+                self._leaning[source, name] = (people.at(clear).namespace.name, told)
+                return
 
     def _look_outside(self, at: int) -> None:
         space = self._world.population.at(at)

@@ -36,6 +36,9 @@ from securetenant.checks.selectors import Selector, members
 __all__ = ["Direction", "End", "Flow", "Link", "Namespace", "Opener", "Outside", "Pod", "World"]
 
 
+_ASSUMED: tiers.Allowed = [(UNISOLATED, ports.EVERY)]
+
+
 class End(NamedTuple):
     """One end of a flow: pods of one namespace."""
 
@@ -227,15 +230,20 @@ class World:
 
     # --- one pair, by classes of pods ---------------------------------------------------------
 
-    def links(self, source: int, target: int) -> Iterator[Link]:
-        """Yield every allowed flow from one namespace to another, class by class."""
+    def links(self, source: int, target: int, assumed: Direction | None = None) -> Iterator[Link]:
+        """Yield every allowed flow from one namespace to another, class by class.
+
+        With ``assumed``, that direction is taken to be open whatever decides about it.
+        """
         sources, targets = self._classes(source, target), self._classes(target, source)
         for one in sources:
             for other in targets:
-                outgoing = self._allowing(one, other, "Egress")
+                outgoing = _ASSUMED if assumed == "Egress" else self._allowing(one, other, "Egress")
                 if not outgoing:
                     continue
-                for ingress, inward in self._allowing(other, one, "Ingress"):
+                for ingress, inward in (
+                    _ASSUMED if assumed == "Ingress" else self._allowing(other, one, "Ingress")
+                ):
                     for egress, outward in outgoing:
                         if both := ports.common(inward, outward):
                             yield Link(one, other, both, egress, ingress)
