@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from factory import settings_spec
 from securetenant.api.securetenant import TenantSpec
 from securetenant.checks.declared import Declared
-from securetenant.checks.judgement import Judge, Opening, judge
+from securetenant.checks.findings import Opening
+from securetenant.checks.judgement import Judge, judge
 from securetenant.checks.reachability import Namespace, World
 from worlds import SPACES, TENANT, Generated, owner, worlds
 
@@ -70,6 +71,8 @@ declared = st.builds(
     order=st.permutations(SPACES),
     gone=st.frozensets(st.sampled_from(SPACES), max_size=2),
     back=st.booleans(),
+    foggy=st.frozensets(st.sampled_from(SPACES), max_size=2),
+    fog=st.frozensets(st.sampled_from(SPACES), max_size=2),
 )
 def test_after_a_change_the_answer_is_that_of_a_new_world(
     before: Generated,
@@ -78,14 +81,16 @@ def test_after_a_change_the_answer_is_that_of_a_new_world(
     order: list[str],
     gone: frozenset[str],
     back: bool,
+    foggy: frozenset[str],
+    fog: frozenset[str],
 ) -> None:
     """One namespace after the other becomes what it is in another world; some go, or come back."""
     world = world_of(before)
     asked = Declared(found, SETTINGS)
-    kept = Judge(world, asked)
+    kept = Judge(world, asked, dict.fromkeys(foggy, ("a policy",)))
     if before.cluster != after.cluster:
         world.put_cluster(after.cluster)
-        kept = Judge(world, asked)
+        kept = Judge(world, asked, dict.fromkeys(foggy, ("a policy",)))
     for name in (*order, *(sorted(gone) if back else ())):
         if name in gone:
             world.remove(name)
@@ -98,7 +103,9 @@ def test_after_a_change_the_answer_is_that_of_a_new_world(
             )
             kept.look_again([name])
     new = world_of(after, without=frozenset() if back else gone)
-    expected = Judge(new, asked)
+    kept.look_again(SPACES[:2], dict.fromkeys(fog, ("a policy",)))
+    kept.look_again(SPACES[2:], dict.fromkeys(fog, ("a policy",)))
+    expected = Judge(new, asked, dict.fromkeys(fog, ("a policy",)))
     assert kept.openings() == expected.openings()
     assert kept.verdicts() == expected.verdicts()
     assert list(world.crossings()) == list(new.crossings())

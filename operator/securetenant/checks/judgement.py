@@ -18,75 +18,21 @@ cannot be evaluated, the verdict about it is Inconclusive: what is found is stil
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal, NamedTuple
 
 from securetenant.checks import blocks, ports
-from securetenant.checks.blocks import Ranges
 from securetenant.checks.declared import Declared, Somebody
+from securetenant.checks.findings import Opening, State, Verdict, order, told
+from securetenant.checks.flows import End, Link
 from securetenant.checks.policies import Direction, Opener
 from securetenant.checks.population import Class
 from securetenant.checks.ports import Spans
-from securetenant.checks.reachability import End, Link, World
+from securetenant.checks.reachability import World
 from securetenant.checks.selectors import gathered, members
-
-State = Literal["Closed", "Open", "Inconclusive"]
 
 PLENTY = 20_000
 """As many pairs of namespaces with openings are all named."""
 _FEW = 4
 """With more, as many are named for each namespace, so that each that is open is still found."""
-
-
-class Opening(NamedTuple):
-    """An allowed flow that no declaration covers."""
-
-    source: End | None
-    """Nothing for addresses."""
-    target: End | None
-    """Nothing for addresses."""
-    addresses: Ranges
-    """Of the end that is none of pods; empty between pods."""
-    ports: Spans
-    """At the target; those that no declaration covers."""
-    egress: Opener | None
-    """At the source; nothing for addresses."""
-    ingress: Opener | None
-    """At the target; nothing for addresses."""
-
-    @property
-    def tenants(self) -> tuple[str, ...]:
-        """Return the tenants whose opening it is."""
-        found = {each.tenant for each in (self.source, self.target) if each is not None}
-        return tuple(sorted(found - {""}))
-
-    def __str__(self) -> str:
-        source, target = (
-            str(each) if each else blocks.told(self.addresses)
-            for each in (self.source, self.target)
-        )
-        openers = "; ".join(
-            f"{side}: {_told(opener)}"
-            for side, opener in (("egress", self.egress), ("ingress", self.ingress))
-            if opener is not None
-        )
-        on = ", ".join(map(str, self.ports))
-        return f"{source} reaches {target} on {on} ({openers})"
-
-
-def _told(opener: Opener) -> str:
-    where = f"{opener.namespace}/" if opener.namespace else ""
-    return str(opener._replace(policy=where + opener.policy)) if opener.policy else str(opener)
-
-
-class Verdict(NamedTuple):
-    """What is said about one tenant."""
-
-    state: State
-    openings: tuple[Opening, ...]
-    reasons: tuple[str, ...]
-    """Why it is Inconclusive; each names a kind and an object."""
-    is_cut: bool
-    """Whether there are openings that are not named, since there are too many."""
 
 
 def judge(world: World, declared: Declared) -> tuple[Opening, ...]:
@@ -129,7 +75,7 @@ class Judge:
         """Return every allowed flow that no declaration covers, sorted."""
         found = [each for some in self._pairs.values() for each in some]
         found += [each for some in self._outside.values() for each in some]
-        return tuple(sorted(found, key=_order))
+        return tuple(sorted(found, key=order))
 
     def verdicts(self) -> dict[str, Verdict]:
         """Return what is said about each tenant that has a namespace."""
@@ -327,17 +273,18 @@ class Judge:
             return
         assumed: Direction = "Egress" if fog[0] else "Ingress"
         name = people.at(target).namespace.name
-        for link, left in self._undeclared(self._world.links(at, target, assumed)):
-            if left:
-                opener = link.ingress if fog[0] else link.egress
-                other = source if fog[0] else name
-                why = (*self._unclear.get(other, ()), *self._world.unclear(other))
-                on = ", ".join(map(str, left))
-                told = (
-                    f"{source} reaches {name} on {on} ({_told(opener)}) if {', '.join(why)} lets it"
-                )
-                self._leaning[source, name] = (people.at(clear).namespace.name, told)
-                return
+        found = {
+            (left, link.ingress if fog[0] else link.egress)
+            for link, left in self._undeclared(self._world.links(at, target, assumed))
+            if left
+        }
+        if found:
+            left, opener = min(found)
+            other = source if fog[0] else name
+            why = ", ".join((*self._unclear.get(other, ()), *self._world.unclear(other)))
+            on = ", ".join(map(str, left))
+            text = f"{source} reaches {name} on {on} ({told(opener)}) if {why} lets it"
+            self._leaning[source, name] = (people.at(clear).namespace.name, text)
 
     def _look_outside(self, at: int) -> None:
         space = self._world.population.at(at)
@@ -387,16 +334,3 @@ def _state(is_open: bool, is_unclear: bool) -> State:
     if is_unclear:
         return "Inconclusive"
     return "Open" if is_open else "Closed"
-
-
-def _order(opening: Opening) -> tuple[object, ...]:
-    nobody = End("", "", ())
-    nothing = Opener("", -1)
-    return (
-        opening.source or nobody,
-        opening.target or nobody,
-        opening.addresses,
-        opening.ports,
-        opening.egress or nothing,
-        opening.ingress or nothing,
-    )
