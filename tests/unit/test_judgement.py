@@ -146,10 +146,10 @@ def test_without_any_policy_it_is_said_that_nothing_isolates() -> None:
     # DNS is declared, at its pods and at one address.
     rest = "SCTP, TCP 1-52, TCP 54-65535, UDP 1-52, UDP 54-65535, other protocols"
     nothing = "(egress: no isolation; ingress: no isolation)"
+    addresses = "0.0.0.0/0 without 169.254.20.10/32, ::/0"
     assert sorted(told) == [
         f"0.0.0.0/0, ::/0 reaches blue-a/web on {every} (ingress: no isolation)",
-        f"blue-a/web reaches 0.0.0.0/0 without 169.254.20.10/32, ::/0 on {every}"
-        + " (egress: no isolation)",
+        f"blue-a/web reaches {addresses} on {every} (egress: no isolation)",
         f"blue-a/web reaches 169.254.20.10/32 on {rest} (egress: no isolation)",
         f"blue-a/web reaches kube-system/kube-dns on {rest} {nothing}",
         f"blue-a/web reaches metrics/web on {every} {nothing}",
