@@ -139,6 +139,8 @@ _protocols = st.lists(
     max_size=2,
 )
 _within = st.one_of(
+    # Often everybody, so that policies meet.
+    st.just({"namespaces": {}}),
     st.builds(lambda found: {"namespaces": found}, selectors),
     st.builds(lambda found: {"pods": found}, _namespaced),
 )
@@ -170,8 +172,6 @@ cluster_policies = st.lists(
             # Few, so that policies often have the same one.
             "priority": st.sampled_from((0, 5)),
             "subject": _within,
-        },
-        optional={
             "ingress": _tier_rules("from", _within),
             "egress": _tier_rules("to", st.one_of(_within, _networks)),
         },

@@ -88,9 +88,9 @@ def test_after_a_change_the_answer_is_that_of_a_new_world(
     world = world_of(before)
     asked = Declared(found, SETTINGS)
     kept = Judge(world, asked, dict.fromkeys(foggy, ("a policy",)))
-    if before.cluster != after.cluster:
-        world.put_cluster(after.cluster)
-        kept = Judge(world, asked, dict.fromkeys(foggy, ("a policy",)))
+    changed = {each["metadata"]["name"]: None for each in before.cluster}
+    changed |= {each["metadata"]["name"]: each for each in after.cluster}
+    kept.look_again(world.change_cluster(changed))
     for name in (*order, *(sorted(gone) if back else ())):
         if name in gone:
             world.remove(name)

@@ -3,12 +3,14 @@
 import bisect
 import functools
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from securetenant.api.addresses import Network
 
 _V4, _V6 = 4, 6
+_ZEROS = re.compile(r"(?<![0-9a-fA-F:])0+(?=[0-9]+[./])")
 
 
 class Address(NamedTuple):
@@ -91,8 +93,9 @@ def compiled(body: Mapping[str, Any]) -> Block:
 @functools.lru_cache(maxsize=4096)
 def cidr(text: str) -> Range:
     """Return a network such as ``10.0.0.0/8``."""
-    # A stored object may carry bits beyond the mask; they do not count (RFC 4632).
-    return network(ipaddress.ip_network(text, strict=False))
+    # A stored object may carry bits beyond the mask, which do not count (RFC 4632), and zeros in
+    # front of a number, which Kubernetes reads as decimal (netutils.ParseCIDRSloppy).
+    return network(ipaddress.ip_network(_ZEROS.sub("", text), strict=False))
 
 
 def network(found: Network) -> Range:

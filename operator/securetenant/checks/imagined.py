@@ -7,18 +7,23 @@ selector leaves out counts as well, so each of its requirements is also turned i
 
 Complete where a policy isolates every pod of the namespace in both directions (an empty
 selector, as default-deny has it) and rules that deny name whole namespaces. Elsewhere what takes
-three selectors at once is not tried. Addresses are not imagined: what blocks open is said by
+three selectors at once is not tried. A port that a rule names is there too, with a number that
+stands for any. Addresses are not imagined: what blocks open is said by
 :meth:`securetenant.checks.reachability.World.outside`.
 """
 
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from securetenant.checks import selectors
 from securetenant.checks.population import Namespace, Pod
+from securetenant.checks.ports import Names
 from securetenant.checks.selectors import Index, Labels, Operator, Selector, members
 
 _ANYTHING = "anything"
+_FIRST_NUMBER, _NUMBERS = 49152, 16384
+"""Ports that nobody has by agreement (RFC 6335, section 6)."""
 _OPPOSITES: dict[Operator, Operator] = {
     "In": "NotIn",
     "NotIn": "In",
@@ -41,6 +46,15 @@ def labellings(subjects: Iterable[Selector], named: Iterable[Selector]) -> list[
         if (labels := witness((*subject, *other))) is not None
     }
     return [dict(pairs) for pairs in sorted(found)]
+
+
+def ports(names: Iterable[str]) -> Names:
+    """Return the named ports that a pod could have: each name, with a number made of it."""
+    return {
+        (protocol, name): _FIRST_NUMBER + zlib.crc32(name.encode()) % _NUMBERS
+        for name in names
+        for protocol in ("SCTP", "TCP", "UDP")
+    }
 
 
 def _sides(given: Iterable[Selector]) -> set[Selector]:

@@ -111,9 +111,10 @@ class Judge:
     ) -> None:
         """Judge what these namespaces take part in, after they were put, changed or removed.
 
-        A change of a spec touches the namespaces of its tenant and of its peers; one of
-        ClusterNetworkPolicies or TenancySettings needs a new judge. ``unclear`` replaces what
-        was known of these namespaces.
+        A change of a spec (:meth:`Declared.put`) touches the namespaces of its tenant and of its
+        peers; one of ClusterNetworkPolicies those that :meth:`World.change_cluster` returns; one
+        of TenancySettings needs a new judge. ``unclear`` replaces what was known of these
+        namespaces.
         """
         names = set(namespaces)
         if unclear is not None:

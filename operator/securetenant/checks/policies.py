@@ -16,6 +16,7 @@ Direction = Literal["Ingress", "Egress"]
 Action = Literal["Accept", "Deny", "Pass"]
 SIDES: dict[Direction, str] = {"Ingress": "from", "Egress": "to"}
 _T = TypeVar("_T")
+_NOT_UNDERSTOOD = (AttributeError, KeyError, TypeError, ValueError)
 _ACTIONS = ("Accept", "Deny", "Pass")
 
 
@@ -110,7 +111,17 @@ class Compiler:
         return found
 
     def network_policy(self, body: Mapping[str, Any]) -> Policy:
-        """Return a NetworkPolicy; absent policyTypes mean what the API server makes of them."""
+        """Return a NetworkPolicy; one that is not understood opens everything."""
+        try:
+            return self._network_policy(body)
+        except _NOT_UNDERSTOOD:
+            metadata = body["metadata"]
+            opener = Opener(str(metadata["name"]), -1, str(metadata["namespace"]))
+            rules = (Rule(None, Ports(ports.EVERY), opener),)
+            return Policy(opener.policy, (), dict.fromkeys(SIDES, rules))
+
+    def _network_policy(self, body: Mapping[str, Any]) -> Policy:
+        """Return it; absent policyTypes mean what the API server makes of them."""
         spec, metadata = body["spec"], body["metadata"]
         types = spec.get("policyTypes") or (
             ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
@@ -149,8 +160,17 @@ class Compiler:
     def cluster_policy(self, body: Mapping[str, Any]) -> ClusterPolicy:
         """Return a ClusterNetworkPolicy, and what in it cannot be evaluated.
 
-        What is not understood about its subject selects every pod.
+        What is not understood about its subject selects every pod. One that is not understood at
+        all does nothing, and says so of every pod.
         """
+        try:
+            return self._cluster_policy(body)
+        except _NOT_UNDERSTOOD:
+            told = ("whose form is not that of v1alpha2",)
+            none: dict[Direction, tuple[TierRule, ...]] = {"Ingress": (), "Egress": ()}
+            return ClusterPolicy(str(body["metadata"]["name"]), True, 0, (), (), none, told)
+
+    def _cluster_policy(self, body: Mapping[str, Any]) -> ClusterPolicy:
         spec, name = body["spec"], str(body["metadata"]["name"])
         unknown: list[str] = []
         namespaces, pods = self._subject(spec.get("subject") or {}, unknown)

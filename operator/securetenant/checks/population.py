@@ -4,7 +4,7 @@ A namespace has a position, and a set of namespaces is an integer with one bit f
 """
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from securetenant.checks.policies import (
     TierRule,
 )
 from securetenant.checks.ports import Names
-from securetenant.checks.selectors import Index, Labels
+from securetenant.checks.selectors import Index, Labels, members
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +121,7 @@ class Population:
         self.compiler = Compiler()
         self._label = tenant_label
         self._free: list[int] = []
-        self._cluster: list[ClusterPolicy] = []
+        self._cluster: dict[str, ClusterPolicy] = {}
         self._grid = Grid()
         self._version = 0
         """Grows with whatever tells pods apart that were alike."""
@@ -155,8 +155,10 @@ class Population:
         self.index.put(at, namespace.labels)
         space.pods = tuple(pods)
         space.policies = tuple(sorted(policies, key=lambda each: each.name))
-        space.cluster = tuple(
-            each for each in self._cluster if selectors.matches(each.namespaces, namespace.labels)
+        space.cluster = _ordered(
+            each
+            for each in self._cluster.values()
+            if selectors.matches(each.namespaces, namespace.labels)
         )
         if any(each.host_network for each in space.pods):
             self.on_host |= bit
@@ -176,21 +178,29 @@ class Population:
         self._free.append(at)
         self._refresh(at)
 
-    def put_cluster(self, bodies: Iterable[Any]) -> None:
-        """Put ClusterNetworkPolicies in place of all that were there."""
-        self._cluster = sorted(
-            map(self.compiler.cluster_policy, bodies),
-            key=lambda each: (not each.is_admin, each.priority, each.name),
-        )
-        found: dict[int, list[ClusterPolicy]] = {}
-        for each in self._cluster:
-            for at in selectors.members(self.index.select(each.namespaces)):
-                found.setdefault(at, []).append(each)
-        for at, space in enumerate(self.spaces):
-            if space is not None:
-                space.cluster = tuple(found.get(at, ()))
-                space.forget()
+    def change_cluster(self, changed: Mapping[str, Any]) -> set[str]:
+        """Put ClusterNetworkPolicies in place of those of their names; nothing takes one out.
+
+        Returns the namespaces that they are about, or were.
+        """
+        touched: dict[int, list[ClusterPolicy]] = {}
+        for name, body in changed.items():
+            before = self._cluster.pop(name, None)
+            after = None if body is None else self.compiler.cluster_policy(body)
+            if before is not None:
+                for at in members(self.index.select(before.namespaces)):
+                    touched.setdefault(at, [])
+            if after is not None:
+                self._cluster[name] = after
+                for at in members(self.index.select(after.namespaces)):
+                    touched.setdefault(at, []).append(after)
+        for at, more in touched.items():
+            space = self.at(at)
+            kept = [each for each in space.cluster if each.name not in changed]
+            space.cluster = _ordered((*kept, *more))
+            space.forget()
         self.learn()
+        return {self.at(at).namespace.name for at in touched}
 
     def learn(self, ranges: Iterable[blocks.Range] = ()) -> None:
         """Tell apart what new policies, and these ranges, tell apart."""
@@ -327,6 +337,10 @@ class Population:
                 sides.append(Side(admin[direction], rules, baseline[direction]))
             known[key] = found = (sides[0], sides[1])
         return found
+
+
+def _ordered(policies: Iterable[ClusterPolicy]) -> tuple[ClusterPolicy, ...]:
+    return tuple(sorted(policies, key=lambda each: (not each.is_admin, each.priority, each.name)))
 
 
 def _groups(policies: Iterable[ClusterPolicy]) -> dict[Direction, tuple[tiers.Group, ...]]:

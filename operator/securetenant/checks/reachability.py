@@ -17,8 +17,9 @@ A Service is no wall: traffic to its ClusterIP is traffic to its pods
 
 Namespaces are sets of bits, pods that no rule can tell apart are one class, and a pair of
 namespaces is looked at only where both sides have a rule that crosses: no loop over all pairs.
-After a change, :meth:`World.put` and :meth:`World.remove` bring one namespace up to date, and the
-answers are those of a new world.
+After a change, :meth:`World.put`, :meth:`World.remove` and :meth:`World.change_cluster` bring it up
+to date, and the answers are those of a new world. What a world remembers of policies only grows,
+so make a new one now and then.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -72,7 +73,7 @@ class World:
             rules.setdefault(home, []).append(compiler.network_policy(body))
         for each in namespaces:
             self.population.put(each, inhabitants.get(each.name, ()), rules.get(each.name, ()))
-        self.population.put_cluster(cluster_policies)
+        self.change_cluster({each["metadata"]["name"]: each for each in cluster_policies})
 
     # --- changes ----------------------------------------------------------------------------
 
@@ -91,10 +92,12 @@ class World:
         if namespace in self.population.position:
             self.population.remove(namespace)
 
-    def put_cluster(self, policies: Iterable[Mapping[str, Any]]) -> None:
-        """Put ClusterNetworkPolicies in place of all that were there."""
-        self.population.put_cluster(policies)
-        self._outside = Memory()
+    def change_cluster(self, changed: Mapping[str, Mapping[str, Any] | None]) -> set[str]:
+        """Put ClusterNetworkPolicies in place of those of their names; nothing takes one out.
+
+        Returns the namespaces that they are about, or were.
+        """
+        return self.population.change_cluster(changed)
 
     # --- questions --------------------------------------------------------------------------
 
@@ -208,8 +211,17 @@ class World:
         subjects.update(each.pods for each in space.cluster)
         named = set(self._named(at, other)) if other is not None else set()
         known: dict[Any, tuple[Side, Side]] = {}
+        ports_by_name = imagined.ports(self.population.compiler.port_names)
         return tuple(
-            Class(at, labels, (), {}, False, (), *self.population.sides(space, labels, known))
+            Class(
+                at,
+                labels,
+                (),
+                ports_by_name,
+                False,
+                (),
+                *self.population.sides(space, labels, known),
+            )
             for labels in imagined.labellings(subjects, named)
         )
 
