@@ -156,6 +156,8 @@ def test_pods_on_the_host_network_are_neither_subject_nor_peer_by_labels() -> No
     assert opened(tier("a", DENY), pods=on_host) == ALL
     deny = {"action": "Deny", "to": [EVERYBODY]}
     assert opened(outward(deny), pods=on_host) == ALL
+    world = World(NAMESPACES, on_host, [], [outward(deny)], tenant_label="t")
+    assert any(flow.target.namespace == "two" for flow in world.crossings()), "nor overlooked"
     assert opened(outward(deny)) == NOTHING
 
 
