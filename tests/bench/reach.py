@@ -1,9 +1,10 @@
 """The proof of reachability over a large cluster: time, memory, one change, and one hole in it.
 
-The objects are those that the product builds. They are written to a file first, and judged by a
+The objects are those that the product builds. They are written to files first, and judged by a
 process of its own that reads them one by one, so that its memory is that of the proof.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -28,6 +29,7 @@ from securetenant.reconcile.tenants import Tenants
 
 PER_TENANT = 10
 PODS = ("web", "api", "db")
+KINDS = ("tenant", "namespace", "pod", "policy", "cluster")
 HTTPS = [{"port": 443}]
 _NAME = names.NAMESPACE_NAME_LABEL
 _MEBIBYTE = 1024
@@ -64,13 +66,10 @@ def run(sizes: tuple[int, ...]) -> str:
     paths = os.pathsep.join(sys.path)
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "objects.jsonl"
-            with path.open("w", encoding="utf-8") as file:
-                for kind, body in _objects(size):
-                    file.write(json.dumps([kind, body]) + "\n")
+            write(Path(folder), size)
             # The numbers of a process that did nothing else.
             done = subprocess.run(
-                [sys.executable, "-m", "bench.reach", str(path)],
+                [sys.executable, "-m", "bench.reach", folder],
                 env={**os.environ, "PYTHONPATH": paths},
                 check=True,
                 capture_output=True,
@@ -80,22 +79,23 @@ def run(sizes: tuple[int, ...]) -> str:
     return table(rows)
 
 
-def measure(path: Path) -> list[str]:
-    """Judge the objects of a file; return the figures."""
+def measure(folder: Path) -> list[str]:
+    """Judge the objects of a folder; return the figures."""
     began = time.process_time()
-    for _ in _read(path, "policy", "cluster", "namespace", "pod"):
-        pass
+    for kind in KINDS:
+        for _ in _read(folder, kind):
+            pass
     read = time.process_time() - began
     began = time.process_time()
     specs = {
-        each["name"]: TenantSpec.model_validate(each["spec"]) for each in _read(path, "tenant")
+        each["name"]: TenantSpec.model_validate(each["spec"]) for each in _read(folder, "tenant")
     }
-    spaces = list(_read(path, "namespace"))
+    spaces = list(_read(folder, "namespace"))
     world = World(
         (Namespace(name=each["name"], labels=each["labels"]) for each in spaces),
-        (_pod(each) for each in _read(path, "pod")),
-        _read(path, "policy"),
-        _read(path, "cluster"),
+        (_pod(each) for each in _read(folder, "pod")),
+        _read(folder, "policy"),
+        _read(folder, "cluster"),
     )
     ready = time.process_time()
     judge = Judge(world, Declared(specs, settings_spec(**SETTINGS)))
@@ -103,8 +103,10 @@ def measure(path: Path) -> list[str]:
     done = time.process_time()
     changed = spaces[len(spaces) // 3]["name"]
     body = next(each for each in spaces if each["name"] == changed)
-    pods = [_pod(each) for each in _read(path, "pod") if each["namespace"] == changed]
-    policies = [each for each in _read(path, "policy") if each["metadata"]["namespace"] == changed]
+    pods = [_pod(each) for each in _read(folder, "pod") if each["namespace"] == changed]
+    policies = [
+        each for each in _read(folder, "policy") if each["metadata"]["namespace"] == changed
+    ]
     namespace = Namespace(name=changed, labels=body["labels"])
     before = time.process_time()
     world.put(namespace, pods, policies)
@@ -118,7 +120,7 @@ def measure(path: Path) -> list[str]:
     if again != found or by_hole != list(found) or len(through) != 1:
         raise RuntimeError(f"The hole is not found, or something else is: {found[:5]}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MEBIBYTE
-    counts = {kind: sum(1 for _ in _read(path, kind)) for kind in ("pod", "policy", "cluster")}
+    counts = {kind: sum(1 for _ in _read(folder, kind)) for kind in ("pod", "policy", "cluster")}
     return [
         f"{len(spaces):,}",
         f"{counts['pod']:,}",
@@ -133,13 +135,21 @@ def measure(path: Path) -> list[str]:
     ]
 
 
-def _read(path: Path, *kinds: str) -> Iterator[Any]:
-    """Yield the objects of some kinds, one at a time."""
-    begins = tuple(f'["{each}"' for each in kinds)
-    with path.open(encoding="utf-8") as file:
+def write(folder: Path, size: int) -> None:
+    """Write the objects of a cluster, those of each kind to a file of its own."""
+    with contextlib.ExitStack() as stack:
+        files = {
+            kind: stack.enter_context((folder / kind).open("w", encoding="utf-8")) for kind in KINDS
+        }
+        for kind, body in _objects(size):
+            files[kind].write(json.dumps(body) + "\n")
+
+
+def _read(folder: Path, kind: str) -> Iterator[Any]:
+    """Yield the objects of a kind, one at a time."""
+    with (folder / kind).open(encoding="utf-8") as file:
         for line in file:
-            if line.startswith(begins):
-                yield json.loads(line)[1]
+            yield json.loads(line)
 
 
 def _pod(body: Any) -> Pod:

@@ -151,11 +151,11 @@ class Judge:
         people = self._world.population
         ranges: list[blocks.Range] = []
         for term in self._declared.looked_at():
-            people.compiler.keys.update(key for key, _ in term.pods)
-            people.compiler.port_names.update(name for _, name in term.ports.names)
+            people.compiler.heed_ports(term.ports)
             ranges += term.addresses
-            for each in term.platform:
-                people.compiler.keys.update(key for key, _ in each.pods)
+            for pairs in (term.pods, *(each.pods for each in term.platform)):
+                for key, value in pairs:
+                    people.compiler.heed(key, (value,))
         people.learn(ranges)
         self._fog = gathered(
             at

@@ -99,11 +99,29 @@ class Compiler:
     """Turns policies into values, and notes what they look at."""
 
     def __init__(self) -> None:
-        self.keys: set[str] = set()
-        """Labels of pods that some selector looks at."""
+        self.values: dict[str, set[str]] = {}
+        """Labels of pods that some selector looks at, and the values that it names."""
         self.port_names: set[str] = set()
+        self.parts = 0
+        """Grows with all that tells pods apart."""
         self._same: dict[Any, Any] = {}
         self._blocks: list[Block] = []
+
+    def heed(self, key: str, values: Iterable[str]) -> None:
+        """Tell pods apart by whether they have a label, and one of these values."""
+        known = self.values.get(key)
+        if known is None:
+            self.values[key] = known = set()
+            self.parts += 1
+        before = len(known)
+        known.update(values)
+        self.parts += len(known) - before
+
+    def heed_ports(self, found: Ports) -> None:
+        """Tell pods apart by the ports that have these names."""
+        before = len(self.port_names)
+        self.port_names.update(name for _, name in found.names)
+        self.parts += len(self.port_names) - before
 
     def new_blocks(self) -> list[Block]:
         """Return the blocks that were not returned before."""
@@ -143,7 +161,7 @@ class Compiler:
     def _rule(self, body: Mapping[str, Any], direction: Direction, opener: Opener) -> Rule:
         peers = body.get(SIDES[direction])
         found = self._once(ports.compiled(body.get("ports")))
-        self.port_names.update(name for _, name in found.names)
+        self.heed_ports(found)
         return Rule(self._once(tuple(map(self._peer, peers))) if peers else None, found, opener)
 
     def _peer(self, body: Mapping[str, Any]) -> Peer:
@@ -219,7 +237,7 @@ class Compiler:
         if entries is None:
             odd.append("its protocols")
         else:
-            self.port_names.update(name for _, name in entries.names)
+            self.heed_ports(entries)
         if action not in _ACTIONS:
             odd.append(f"action {action}")
         # A Deny that is not understood is left out: then more is open, which is the safe answer.
@@ -249,7 +267,8 @@ class Compiler:
 
     def _pods(self, body: Mapping[str, Any]) -> Selector:
         selector = self._once(selectors.compiled(body))
-        self.keys.update(each.key for each in selector)
+        for each in selector:
+            self.heed(each.key, each.values)
         return selector
 
     def _block(self, block: Block) -> Block:

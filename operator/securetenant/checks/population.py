@@ -73,6 +73,8 @@ class Class(NamedTuple):
         return self.ingress if direction == "Ingress" else self.egress
 
 
+_ANOTHER = "?"
+"""Stands for each value of a label that no selector names; it is no value itself."""
 OPEN = Side((), None, ())
 """Nothing decides: all is open."""
 
@@ -125,7 +127,7 @@ class Population:
         self._grid = Grid()
         self._version = 0
         """Grows with whatever tells pods apart that were alike."""
-        self._known_parts = (0, 0)
+        self._parts = 0
         self._reach: dict[tuple[Peer, ...], int] = {}
         self._homes: dict[Block, int] = {}
         self._addresses: list[tuple[Address, int]] = []
@@ -207,9 +209,8 @@ class Population:
         cuts = [
             part for each in self.compiler.new_blocks() for part in (each.cidr, *each.exceptions)
         ]
-        parts = (len(self.compiler.keys), len(self.compiler.port_names))
-        if self._grid.add((*cuts, *ranges)) or parts != self._known_parts:
-            self._known_parts = parts
+        if self._grid.add((*cuts, *ranges)) or self.compiler.parts != self._parts:
+            self._parts = self.compiler.parts
             self._version += 1
 
     def _leave(self, at: int) -> None:
@@ -297,11 +298,17 @@ class Population:
         known = space.remembered(self._version)
         if known is not None:
             return known
-        keys, port_names = self.compiler.keys, self.compiler.port_names
+        values, port_names = self.compiler.values, self.compiler.port_names
         groups: dict[Any, list[str]] = {}
         for pod in space.pods:
             alike = (
-                tuple(sorted((key, value) for key, value in pod.labels.items() if key in keys)),
+                tuple(
+                    sorted(
+                        (key, value if value in values[key] else _ANOTHER)
+                        for key, value in pod.labels.items()
+                        if key in values
+                    )
+                ),
                 tuple(sorted({self._grid.cell(blocks.address(each)) for each in pod.addresses})),
                 tuple(sorted(each for each in pod.ports.items() if each[0][1] in port_names)),
                 pod.host_network,
