@@ -1,5 +1,6 @@
 """The judgement: the same after a change as for a new world, and never less than what is open."""
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -71,6 +72,7 @@ declared = st.builds(
     order=st.permutations(SPACES),
     gone=st.frozensets(st.sampled_from(SPACES), max_size=2),
     back=st.booleans(),
+    stay=st.frozensets(st.sampled_from(SPACES)),
     foggy=st.frozensets(st.sampled_from(SPACES), max_size=2),
     fog=st.frozensets(st.sampled_from(SPACES), max_size=2),
 )
@@ -81,10 +83,24 @@ def test_after_a_change_the_answer_is_that_of_a_new_world(
     order: list[str],
     gone: frozenset[str],
     back: bool,
+    stay: frozenset[str],
     foggy: frozenset[str],
     fog: frozenset[str],
 ) -> None:
-    """One namespace after the other becomes what it is in another world; some go, or come back."""
+    """One namespace after the other becomes what it is in another world; some go, or come back.
+
+    Some keep their policies, so that what is remembered of those is asked again.
+    """
+    after = dataclasses.replace(
+        after,
+        policies=tuple(
+            each
+            for drawn, keeps in ((before, True), (after, False))
+            for each in drawn.policies
+            if (each["metadata"]["namespace"] in stay) == keeps
+        ),
+        cluster=before.cluster if SPACES[0] in stay else after.cluster,
+    )
     world = world_of(before)
     asked = Declared(found, SETTINGS)
     kept = Judge(world, asked, dict.fromkeys(foggy, ("a policy",)))
