@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory import settings_spec
@@ -47,13 +47,16 @@ def specs(networks: tuple[int, int], *, is_agreed: bool) -> dict[str, TenantSpec
     return found
 
 
-def world_of(drawn: Generated, *, without: frozenset[str] = frozenset()) -> World:
+def world_of(
+    drawn: Generated, *, without: frozenset[str] = frozenset(), imagine: bool = True
+) -> World:
     return World(
         [each for each in drawn.namespaces if each.name not in without],
         drawn.pods,
         drawn.policies,
         drawn.cluster,
         tenant_label=TENANT,
+        imagine=imagine,
     )
 
 
@@ -65,6 +68,8 @@ declared = st.builds(
 )
 
 
+# Two worlds and a dozen judgements an example.
+@settings(max_examples=settings.get_profile("securetenant").max_examples // 3)
 @given(
     before=worlds,
     after=worlds,
@@ -132,7 +137,7 @@ def test_after_a_change_the_answer_is_that_of_a_new_world(
 def test_without_declarations_every_crossing_is_an_opening(
     drawn: Generated, found: dict[str, TenantSpec]
 ) -> None:
-    world = world_of(drawn)
+    world = world_of(drawn, imagine=False)
     every = judge(world, Declared({}, None))
     between = {
         (each.source.namespace, each.target.namespace, each.egress, each.ingress, each.ports)
@@ -173,7 +178,7 @@ def _is_covered(opening: Opening, every: tuple[Opening, ...]) -> bool:
 
 @given(drawn=worlds)
 def test_too_many_openings_are_cut_and_none_is_called_closed(drawn: Generated) -> None:
-    world = world_of(drawn)
+    world = world_of(drawn, imagine=False)
     nothing = Declared({}, None)
     every, few = Judge(world, nothing), Judge(world, nothing, plenty=0)
     pairs = [each for each in every.openings() if each.source and each.target]

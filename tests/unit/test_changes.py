@@ -67,7 +67,7 @@ def test_addresses_that_pods_get_are_seen_by_rules_elsewhere() -> None:
 
 
 def test_what_a_new_policy_tells_apart_is_looked_at_apart() -> None:
-    everybody = {"namespaceSelector": {}}
+    everybody: dict[str, Any] = {"namespaceSelector": {}}
     pods = [pod("two", "b", "10.0.0.1", app="b"), pod("two", "c", "10.0.0.2", app="c")]
     world = World(
         [space("one"), space("two")],
