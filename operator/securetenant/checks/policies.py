@@ -104,6 +104,7 @@ class Compiler:
         self.port_names: set[str] = set()
         self.parts = 0
         """Grows with all that tells pods apart."""
+        self._read: dict[str, tuple[tuple[Peer, ...] | None, Ports]] = {}
         self._same: dict[Any, Any] = {}
         self._blocks: list[Block] = []
 
@@ -159,10 +160,16 @@ class Compiler:
         )
 
     def _rule(self, body: Mapping[str, Any], direction: Direction, opener: Opener) -> Rule:
-        peers = body.get(SIDES[direction])
-        found = self._once(ports.compiled(body.get("ports")))
-        self.heed_ports(found)
-        return Rule(self._once(tuple(map(self._peer, peers))) if peers else None, found, opener)
+        # Most namespaces have the same rules, and reading one takes longer than writing it down.
+        text = repr((body.get(SIDES[direction]), body.get("ports")))
+        known = self._read.get(text)
+        if known is None:
+            peers = body.get(SIDES[direction])
+            found = self._once(ports.compiled(body.get("ports")))
+            self.heed_ports(found)
+            named = self._once(tuple(map(self._peer, peers))) if peers else None
+            self._read[text] = known = (named, found)
+        return Rule(*known, opener)
 
     def _peer(self, body: Mapping[str, Any]) -> Peer:
         raw = body.get("ipBlock")
