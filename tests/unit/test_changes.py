@@ -84,7 +84,7 @@ def test_what_a_new_policy_tells_apart_is_looked_at_apart() -> None:
     assert asked(world) == ["a/b"]
 
 
-def test_a_cluster_policy_comes_and_goes_alone() -> None:
+def test_a_cluster_policy_comes_and_goes_by_itself() -> None:
     deny = {
         "metadata": {"name": "deny"},
         "spec": {

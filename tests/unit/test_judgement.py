@@ -133,7 +133,7 @@ def test_what_both_tenants_declare_is_no_opening() -> None:
         {"red": peer("blue", "Ingress", "blue-a"), "blue": peer("red", "Egress", "red-a")},
         {"red": peer("blue", "Egress", "blue-a"), "blue": peer("red", "Ingress", "red-b")},
     ],
-    ids=["the source alone", "the target alone", "the other way round", "another namespace"],
+    ids=["only the source", "only the target", "the other way round", "another namespace"],
 )
 def test_what_one_tenant_declares_is_an_opening(networks: dict[str, Any]) -> None:
     assert len(found([*walls(), *PEERS], **networks)) == 1
@@ -330,7 +330,7 @@ def test_a_denial_that_cannot_be_evaluated_closes_nothing() -> None:
         assert judged.verdicts()["red"].reasons == ()
 
 
-def test_pods_on_the_host_network_are_met_by_address_alone() -> None:
+def test_pods_on_the_host_network_are_met_only_by_address() -> None:
     """No label names them, no policy selects them, and their address is a node's."""
     agent = Pod(namespace="metrics", name="agent", addresses=("10.1.0.5",), host_network=True)
     by_label = policy(

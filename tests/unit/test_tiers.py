@@ -62,7 +62,7 @@ WEB = {"protocols": [{"tcp": {"destinationPort": {"number": 80}}}]}
     ("cluster", "policies", "expected"),
     [
         pytest.param([], [], ALL, id="nothing decides: all is open"),
-        pytest.param([], [wall()], NOTHING, id="NetworkPolicies alone"),
+        pytest.param([], [wall()], NOTHING, id="only NetworkPolicies"),
         pytest.param([tier("a", ACCEPT)], [wall()], ALL, id="Admin accepts before them"),
         pytest.param(
             [tier("a", DENY)], [wall(ingress=[{}])], NOTHING, id="Admin denies before them"

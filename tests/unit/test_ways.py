@@ -86,13 +86,13 @@ def test_a_service_that_answers_for_others_is_named_with_its_pods(spec: Any, by:
     assert {(each.pods, str(each.ports[0])) for each in ways} == {(("web-1", "web-2"), "TCP 8080")}
 
 
-def test_where_a_load_balancer_answers_is_told() -> None:
+def test_the_addresses_of_a_load_balancer_are_named() -> None:
     status = {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}, {"hostname": "lb.example"}]}}
     (way,) = found([{**service(type="LoadBalancer"), "status": status}])
     assert way.by == "LoadBalancer 203.0.113.9 lb.example"
 
 
-def test_an_ingress_is_told_with_the_namespace_of_its_controller() -> None:
+def test_an_ingress_names_the_namespace_of_its_controller() -> None:
     (way,) = found([service()], [ingress()])
     assert way.sources == ("ingress-nginx",)
     assert str(way) == (
@@ -120,7 +120,7 @@ def test_what_an_ingress_does_not_say_is_remarked() -> None:
 
 
 @pytest.mark.parametrize("kind", ["HTTPRoute", "GRPCRoute", "TLSRoute"])
-def test_a_route_is_told_with_its_gateway(kind: str) -> None:
+def test_a_route_names_its_gateway(kind: str) -> None:
     (way,) = found([service()], routes=[route(kind)])
     assert (way.kind, way.by, way.sources) == (kind, "Gateway gateways/public", ("gateways",))
     assert (way.pods, [str(each) for each in way.ports]) == (("web-1", "web-2"), ["TCP 8080"])

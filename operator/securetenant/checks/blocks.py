@@ -52,7 +52,7 @@ class Range(NamedTuple):
 
 
 Ranges = tuple[Range, ...]
-"""A set of addresses: sorted, disjoint, none beside another."""
+"""A set of addresses: sorted, disjoint, none that touches another."""
 
 EVERYWHERE: Ranges = (Range(_V4, 0, 2**32 - 1), Range(_V6, 0, 2**128 - 1))
 

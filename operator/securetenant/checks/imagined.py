@@ -8,9 +8,9 @@ selector leaves out counts as well, so each of its requirements is also turned i
 Complete where a policy isolates every pod of the namespace in both directions (an empty
 selector, as default-deny has it) and rules that deny name whole namespaces. Elsewhere what takes
 three selectors at once is not tried, such as to miss one rule of a ClusterNetworkPolicy and meet
-the next. A port that a rule names is there too, with a number that
-stands for any. Addresses are not imagined: what blocks open is said by
-:meth:`securetenant.checks.reachability.World.outside`.
+the next. The pods have every port that some rule names, with a number that stands for any.
+Addresses are not imagined: :meth:`securetenant.checks.reachability.World.outside` says what blocks
+open.
 """
 
 import zlib

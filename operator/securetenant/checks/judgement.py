@@ -12,9 +12,10 @@
     judge.look_again(["acme-a"])  # computes only pairs with that namespace
 
 A flow between two tenants, or between one and the platform, counts for both ends; what a tenant
-exchanges with addresses counts for it alone. Within a tenant nothing is judged, unless it has
-``network.sameTenant: Deny``. Where a policy of another kind selects pods of a tenant, or a rule
-cannot be evaluated, the verdict about it is Inconclusive: what is found is still named.
+exchanges with addresses counts only for that tenant. Within a tenant nothing is judged, unless it
+has ``network.sameTenant: Deny``. Where a policy of another kind selects pods of a tenant, or a rule
+cannot be evaluated, the verdict about it is Inconclusive: what is found is still named. The same
+holds for a tenant whose own half of a flow is open, where the other end's half is unclear.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -307,11 +307,11 @@ class World:
     # --- sets of namespaces -----------------------------------------------------------------
 
     def outward(self, at: int) -> int:
-        """Return the other namespaces that some pod here may reach, by its own half alone."""
+        """Return the other namespaces that some pod here may reach, by its own half only."""
         return self._crossing(at, "Egress")
 
     def toward(self, at: int) -> int:
-        """Return the other namespaces that may reach some pod here, by its own half alone."""
+        """Return the other namespaces that may reach some pod here, by its own half only."""
         return self._crossing(at, "Ingress")
 
     def _crossing(self, at: int, direction: Direction) -> int:

@@ -3,7 +3,7 @@
 A Service's ClusterIP is no wall and no way of its own: traffic to it is traffic to the pods that
 :func:`backends` returns, on their ports, and network policies judge it as such. What lets traffic
 in from outside is named here, object by object, declared or not: whether packets pass is for the
-policies at the pods to decide, and whose the pods are stands with it.
+policies at the pods to decide.
 
     where = controllers(settings.ingress_controllers or (), namespaces)
     for way in ways(services, ingresses, routes, pods, where):
