@@ -1,7 +1,7 @@
 """For random pairs of tenants: what is built lets through what is declared, and nothing else.
 
 Built by ``desired``, judged by ``checks``, and compared with the words of the specs. The three
-share no code.
+share no code, nor does what ``checks`` itself reads out of the specs.
 """
 
 import ipaddress
@@ -12,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory import seen, settings_spec, tenant
+from securetenant.api.securetenant import TenantSpec
 from securetenant.checks import blocks
+from securetenant.checks.declared import Declared
+from securetenant.checks.judgement import Judge
 from securetenant.checks.reachability import Flow, Namespace, Pod, World
-from securetenant.desired import unit
+from securetenant.desired import admin_tier, unit
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
 
@@ -183,15 +186,21 @@ def in_cidr(who: dict[str, Any], address: str) -> bool:
 # --- the claims ---------------------------------------------------------------------------------
 
 
-def build(specs: dict[str, Any]) -> World:
-    known, found = Tenants(), []
+def asked(name: str, network: dict[str, Any]) -> dict[str, Any]:
+    namespaces = [
+        {"name": space, "labels": {"team": "all"}}
+        for space, owner in SPACES.items()
+        if owner == name
+    ]
+    return tenant(name, namespaces=namespaces, network=network)
+
+
+def build(specs: dict[str, Any], *, with_tier: bool = False) -> World:
+    known = Tenants()
+    found: list[Any] = []
+    tiers: list[Any] = []
     for name, spec in specs.items():
-        namespaces = [
-            {"name": space, "labels": {"team": "all"}}
-            for space, owner in SPACES.items()
-            if owner == name
-        ]
-        known.see(name, seen(tenant(name, namespaces=namespaces, network=spec)))
+        known.see(name, seen(asked(name, spec)))
     spaces = [
         Namespace(name=name, labels={NAME: name, **({"team": "all"} if "mon" in name else {})})
         for name, owner in SPACES.items()
@@ -202,6 +211,10 @@ def build(specs: dict[str, Any]) -> World:
         record = known.get(name)
         assert record is not None
         assert not record.is_refused, record.findings
+        if with_tier:
+            scopes = [each.scope for each in record.units.values()]
+            agreed = {each for scope in scopes for each in scope.agreements}
+            tiers.append(admin_tier.build(scopes, agreed).manifest.body)
         for each in record.units.values():
             manifests = unit.build(each.scope)
             labels = {**manifests[0].body["metadata"]["labels"], NAME: manifests[0].ref.name}
@@ -217,7 +230,7 @@ def build(specs: dict[str, Any]) -> World:
         for (space, app), address in ADDRESSES.items()
         if app != "kube-dns" or space == "kube-system"
     ]
-    return World(spaces, pods, found)
+    return World(spaces, pods, found, tiers)
 
 
 def has(flows: tuple[Flow, ...], source: str, target: str, protocol: str, port: int) -> bool:
@@ -275,7 +288,7 @@ def test_no_address_is_open_but_what_is_declared(red: Any) -> None:
             and any(
                 span.protocol == "TCP" and span.first <= port <= span.last for span in each.ports
             )
-            and (each.block is None or each.block.holds(blocks.address(address)))
+            and blocks.holds(each.addresses, blocks.address(address))
             for each in found
         )
         expected = opens(red, side, space, app, address, port) or (
@@ -285,3 +298,18 @@ def test_no_address_is_open_but_what_is_declared(red: Any) -> None:
             and red.get("apiServer") == "Allow"
         )
         assert is_open == expected, (side, space, app, address, port, found)
+
+
+@given(red=networks("red", "blue"), blue=networks("blue", "red"), with_tier=st.booleans())
+def test_what_is_built_is_judged_closed(red: Any, blue: Any, with_tier: bool) -> None:
+    specs = {"red": red, "blue": blue}
+    declared = Declared(
+        {
+            name: TenantSpec.model_validate(asked(name, each)["spec"])
+            for name, each in specs.items()
+        },
+        SETTINGS,
+    )
+    found = Judge(build(specs, with_tier=with_tier), declared)
+    assert [str(each) for each in found.openings()] == []
+    assert {each.state for each in found.verdicts().values()} == {"Closed"}

@@ -65,17 +65,57 @@ openings = st.lists(
 )
 
 
-def crossings(pods: list[Pod], policies: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
-    """Return what opens what, whichever pods show it."""
-    world = World(SPACES, pods, policies, tenant_label=TENANT)
+spaces = st.sampled_from([{}, {"matchLabels": {TENANT: "a"}}, {"matchLabels": {"name": "b1"}}])
+some = st.builds(
+    lambda where, who: {"pods": {"namespaceSelector": where, "podSelector": who}},
+    spaces,
+    pod_selectors,
+)
+whole = st.builds(lambda where: {"namespaces": where}, spaces)
+
+
+def _tier(
+    action: str, subject: st.SearchStrategy[Any], peer: st.SearchStrategy[Any]
+) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda tier, priority, about, source, target: {
+            "tier": tier,
+            "priority": priority,
+            "subject": about,
+            "ingress": [{"action": action, "from": [source]}],
+            "egress": [{"action": action, "to": [target]}],
+        },
+        st.sampled_from(["Admin", "Baseline"]),
+        st.integers(0, 2),
+        subject,
+        peer,
+        peer,
+    )
+
+
+tiers = st.lists(
+    st.one_of(
+        _tier("Accept", some, some), _tier("Accept", whole, some), _tier("Deny", whole, whole)
+    ),
+    max_size=2,
+)
+
+
+def crossings(
+    pods: list[Pod], policies: list[dict[str, Any]], cluster: Any = ()
+) -> set[tuple[Any, ...]]:
+    """Return what opens what, whichever pods show it; without any, the world imagines them."""
+    world = World(SPACES, pods, policies, cluster, tenant_label=TENANT)
     return {
         (each.source.namespace, each.target.namespace, each.egress, each.ingress)
         for each in world.crossings()
     }
 
 
-@given(openings)
-def test_imagined_pods_show_every_pair_of_rules_that_any_pods_could_use(found: Any) -> None:
+@given(openings, tiers)
+def test_imagined_pods_show_every_pair_of_rules_that_any_pods_could_use(
+    found: Any, specs: Any
+) -> None:
     deny = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     policies = [
         {"metadata": {"namespace": each["namespace"], "name": f"p{number}"}, "spec": each["spec"]}
@@ -92,6 +132,15 @@ def test_imagined_pods_show_every_pair_of_rules_that_any_pods_could_use(found: A
     ]
     chosen = list(imagined.pods(SPACES, policies))
     assert crossings(chosen, policies) == crossings(every, policies)
+    cluster = [
+        {"metadata": {"name": f"c{number}"}, "spec": spec} for number, spec in enumerate(specs)
+    ]
+    # Which of several rules accepts takes a third selector: to miss the one before.
+    ends = [
+        {(source, target) for source, target, *_ in crossings(pods, policies, cluster)}
+        for pods in ([], every)
+    ]
+    assert ends[0] == ends[1]
 
 
 @given(st.lists(expressions, max_size=4))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from securetenant.checks.reachability import Namespace, Pod, World
+from securetenant.checks import blocks
+from securetenant.checks.reachability import End, Namespace, Pod, World
 
 Policy = dict[str, Any]
 TENANT = "securetenant.io/tenant"
@@ -172,7 +173,17 @@ HOLES: list[tuple[Callable[[list[Policy]], None], str, str, str, str, str]] = [
 
 
 def crossings(policies: list[Policy]) -> list[str]:
-    return [str(flow) for flow in World(SPACES, PODS, policies).crossings()]
+    """Return what crosses, pod by pod."""
+    return sorted(
+        str(flow._replace(source=source, target=target))
+        for flow in World(SPACES, PODS, policies).crossings()
+        for source in apart(flow.source)
+        for target in apart(flow.target)
+    )
+
+
+def apart(end: End) -> list[End]:
+    return [end._replace(pods=(each,)) for each in end.pods]
 
 
 def test_good_walls_let_through_dns_and_what_is_agreed() -> None:
@@ -220,10 +231,10 @@ def test_a_rule_open_to_every_address_is_told_as_such() -> None:
         {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]}}]}
     ]
     found = {
-        (each.direction, each.end.namespace, str(each.block), str(each.opener))
+        (each.direction, each.end.namespace, blocks.told(each.addresses), str(each.opener))
         for each in World(SPACES, PODS, policies).outside()
     }
     assert found == {
-        ("Egress", "red-a", "None", "NetworkPolicy deny, rule 0"),
+        ("Egress", "red-a", "0.0.0.0/0, ::/0", "NetworkPolicy deny, rule 0"),
         ("Egress", "red-b", "0.0.0.0/0 without 169.254.169.254/32", "NetworkPolicy deny, rule 0"),
     }

@@ -1,11 +1,14 @@
-"""Ports of NetworkPolicies: spans of numbers by protocol, and names that a pod resolves."""
+"""Ports of network policies: spans of numbers by protocol, and names that a pod resolves."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 _LAST = 65535
 OTHER = "other"
 """Every protocol without ports, such as ICMP. Only a rule that names no port covers it."""
+ANY = ""
+"""The protocol of a name that counts for every protocol (ClusterNetworkPolicy)."""
 
 
 class Span(NamedTuple):
@@ -46,11 +49,14 @@ class Ports(NamedTuple):
     """(protocol, name) of ports that each pod resolves for itself; sorted."""
 
 
+_ALL = Ports(EVERY)
+
+
 def compiled(entries: Iterable[Mapping[str, Any]] | None) -> Ports:
-    """Return the ports of a rule; none named means every port and every protocol."""
+    """Return the ports of a NetworkPolicy's rule; none named means every port and protocol."""
     entries = tuple(entries or ())
     if not entries:
-        return Ports(EVERY)
+        return _ALL
     spans, names = [], set()
     for entry in entries:
         protocol = entry.get("protocol") or "TCP"
@@ -64,14 +70,46 @@ def compiled(entries: Iterable[Mapping[str, Any]] | None) -> Ports:
     return Ports(union(spans), tuple(sorted(names)))
 
 
+def protocols(entries: Iterable[Mapping[str, Any]] | None) -> Ports | None:
+    """Return the ports of a ClusterNetworkPolicy's rule, or nothing for a form that is not known.
+
+    Source: network-policy-api, v1alpha2, ClusterNetworkPolicyProtocol. A name has no protocol
+    there, so it counts for each in which the pod has a port of that name.
+    """
+    entries = tuple(entries or ())
+    if not entries:
+        return _ALL
+    spans, names = [], set()
+    for entry in entries:
+        if len(entry) != 1:
+            return None
+        ((field, value),) = entry.items()
+        if field == "destinationNamedPort":
+            names.add((ANY, str(value)))
+            continue
+        if field not in ("tcp", "udp", "sctp") or not set(value) <= {"destinationPort"}:
+            return None
+        port = value.get("destinationPort")
+        if port is None:
+            spans.append(Span(field.upper(), 1, _LAST))
+        elif set(port) == {"number"}:
+            spans.append(Span(field.upper(), port["number"], port["number"]))
+        elif set(port) == {"range"}:
+            spans.append(Span(field.upper(), port["range"]["start"], port["range"]["end"]))
+        else:
+            return None
+    return Ports(union(spans), tuple(sorted(names)))
+
+
 def resolved(ports: Ports, names: Names) -> Spans:
     """Return the ports of a rule at a pod with these named ports."""
-    if not ports.names:
+    if not ports.names or not names:
         return ports.spans
+    wanted = set(ports.names)
     found = [
-        Span(protocol, names[protocol, name], names[protocol, name])
-        for protocol, name in ports.names
-        if (protocol, name) in names
+        Span(protocol, number, number)
+        for (protocol, name), number in names.items()
+        if (protocol, name) in wanted or (ANY, name) in wanted
     ]
     return union((*ports.spans, *found)) if found else ports.spans
 
@@ -88,10 +126,14 @@ def union(spans: Iterable[Span]) -> Spans:
     return tuple(merged)
 
 
+# A large cluster has few different sets, and asks the same of them for each namespace.
+@functools.lru_cache(maxsize=4096)
 def common(one: Spans, other: Spans) -> Spans:
     """Return the ports that are in both."""
-    if one == other:
+    if one == other or other is EVERY:
         return one
+    if one is EVERY:
+        return other
     return union(
         Span(first.protocol, max(first.first, second.first), min(first.last, second.last))
         for first in one
@@ -99,3 +141,25 @@ def common(one: Spans, other: Spans) -> Spans:
         if first.protocol == second.protocol
         and max(first.first, second.first) <= min(first.last, second.last)
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def without(one: Spans, other: Spans) -> Spans:
+    """Return the ports that are in the first and not in the second."""
+    if not one or one == other:
+        return ()
+    left = list(one)
+    for cut in other:
+        left = [
+            part
+            for span in left
+            for part in (
+                (span,)
+                if span.protocol != cut.protocol or cut.last < span.first or span.last < cut.first
+                else (
+                    *((span._replace(last=cut.first - 1),) if span.first < cut.first else ()),
+                    *((span._replace(first=cut.last + 1),) if cut.last < span.last else ()),
+                )
+            )
+        ]
+    return union(left)

@@ -4,7 +4,7 @@ A set of members is an integer with one bit each: ten thousand namespaces are 1.
 "all but these" costs no more than "these".
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 Labels = Mapping[str, str]
@@ -69,20 +69,35 @@ def members(bits: int) -> Iterable[int]:
 
 
 class Index:
-    """Which members of a fixed population a selector selects; each selector is asked once."""
+    """Which members of a population a selector selects; each selector is asked once.
 
-    def __init__(self, population: Sequence[Labels]) -> None:
-        self.everybody = (1 << len(population)) - 1
-        pairs: dict[tuple[str, str], list[int]] = {}
-        keys: dict[str, list[int]] = {}
-        for position, labels in enumerate(population):
-            for key, value in labels.items():
-                pairs.setdefault((key, value), []).append(position)
-                keys.setdefault(key, []).append(position)
-        size = len(population)
-        self._pairs = {pair: gathered(found, size) for pair, found in pairs.items()}
-        self._keys = {key: gathered(found, size) for key, found in keys.items()}
+    A member has a position and labels. It may get other labels, leave, and come back.
+    """
+
+    def __init__(self) -> None:
+        self.everybody = 0
+        self._labels: dict[int, Labels] = {}
+        self._pairs: dict[tuple[str, str], int] = {}
+        self._keys: dict[str, int] = {}
         self._known: dict[Selector, int] = {}
+
+    def put(self, position: int, labels: Labels | None) -> None:
+        """Give the member at a position its labels; nothing means that it leaves."""
+        bit = 1 << position
+        for key, value in (self._labels.pop(position, None) or {}).items():
+            self._pairs[key, value] &= ~bit
+            self._keys[key] &= ~bit
+        self.everybody &= ~bit
+        if labels is not None:
+            self._labels[position] = labels
+            self.everybody |= bit
+            for key, value in labels.items():
+                self._pairs[key, value] = self._pairs.get((key, value), 0) | bit
+                self._keys[key] = self._keys.get(key, 0) | bit
+        for selector, known in self._known.items():
+            selected = labels is not None and matches(selector, labels)
+            if bool(known & bit) != selected:
+                self._known[selector] = known ^ bit
 
     def select(self, selector: Selector) -> int:
         """Return the set of members that the selector selects."""
@@ -105,9 +120,10 @@ class Index:
         return found if operator in ("In", "Exists") else self.everybody & ~found
 
 
-def gathered(positions: Iterable[int], size: int) -> int:
-    """Return the set with these members, out of so many."""
-    octets = bytearray(size // 8 + 1)
+def gathered(positions: Iterable[int]) -> int:
+    """Return the set with these members."""
+    positions = list(positions)
+    octets = bytearray(max(positions, default=0) // 8 + 1)
     for position in positions:
         octets[position >> 3] |= 1 << (position & 7)
     return int.from_bytes(octets, "little")
