@@ -12,7 +12,7 @@ from securetenant.sandbox import instances
 
 README = ROOT / "README.md"
 BLOCK = re.compile(r"(?<=-->\n)```\n.*?```\n(?=<!-- end -->)|(?<=-->\n)(?=<!-- end -->)", re.DOTALL)
-MOST_LINES = 140
+MOST_LINES = 150
 
 
 def steady(text: str) -> str:

@@ -93,8 +93,10 @@ def used(audited: Instance, tmp_path_factory: pytest.TempPathFactory) -> set[Rig
 
 
 def is_verified(admin: Api) -> bool:
-    """Tell whether the isolation was tried, with a token of the verifier."""
-    return "isolation" in admin.get(kinds.SECURE_TENANT, "used")["status"]
+    """Tell whether the isolation was tried, with a token of the verifier, and flows computed."""
+    tenant = admin.get(kinds.SECURE_TENANT, "used")
+    told = conditions(tenant).get("IsolationVerified", {"message": ""})["message"]
+    return "isolation" in tenant["status"] and "nothing flows but what is declared" in told
 
 
 def drift(admin: Api, breaker: Api) -> None:

@@ -19,6 +19,7 @@ from harness import (
     Api,
     Operator,
     conditions,
+    kubectl,
     wait_for,
     wait_for_account,
 )
@@ -40,6 +41,20 @@ from securetenant.status.isolation import Trial
 RBAC = "rbac.authorization.k8s.io"
 POLICIES = kinds.VALIDATING_POLICY.path()
 BINDINGS = kinds.VALIDATING_BINDING.path()
+CILIUM = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: ciliumclusterwidenetworkpolicies.cilium.io}
+spec:
+  group: cilium.io
+  names: {kind: CiliumClusterwideNetworkPolicy, plural: ciliumclusterwidenetworkpolicies}
+  scope: Cluster
+  versions:
+  - name: v2
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+"""
 ACCESS = [
     {"name": "devs", "role": "Developer", "subjects": [{"kind": "Group", "name": "proof-devs"}]},
     {"name": "lead", "role": "Admin", "subjects": [{"kind": "User", "name": "proof-lead"}]},
@@ -183,7 +198,7 @@ def versions(admin: Api, tenant: str) -> list[str]:
 
 def test_a_restart_keeps_what_was_seen(admin: Api, operator: Operator, proving: None) -> None:
     admin.create(kinds.SECURE_TENANT, factory.tenant("kept")).ok()
-    wait_until(admin, "kept", "True")
+    wait_until(admin, "kept", "True", "nothing flows but what is declared")
     wait_for(lambda: proved(admin, "kept-a") and proved(admin, "kept-b"), what="both proofs")
     before = versions(admin, "kept")
     operator.stop()
@@ -206,6 +221,109 @@ def test_nothing_is_said_where_nothing_is_verified(admin: Api, operator: Operato
     verify(admin, 0)
     admin.create(kinds.SECURE_TENANT, factory.tenant("untried")).ok()
     assert "IsolationVerified" not in conditions(settled(admin, "untried"))
+
+
+# --- who can reach whom ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pair(admin: Api, operator: Operator) -> tuple[str, str]:
+    """Two tenants of which nobody declared that they may speak."""
+    for name in ("red", "blue"):
+        body = factory.tenant(name, namespaces=[{"name": f"{name}-a"}])
+        admin.create(kinds.SECURE_TENANT, body).ok()
+        settled(admin, name)
+    return "red", "blue"
+
+
+def test_nothing_flows_but_what_is_declared(
+    admin: Api, proving: None, pair: tuple[str, str]
+) -> None:
+    for name in pair:
+        wait_until(admin, name, "True", "nothing flows but what is declared")
+
+
+def test_a_policy_of_the_cluster_that_opens_a_tenant_to_another_is_found(
+    plane: Instance, admin: Api, proving: None, pair: tuple[str, str]
+) -> None:
+    """NetworkPolicies are as specified, and one of a tier above them lets it through."""
+    crd = str(Path(__file__).parents[1] / "clusternetworkpolicies.yaml")
+    kubectl(plane, "apply", "-f", crd)
+    kubectl(plane, "wait", "--for=condition=Established", "-f", crd, "--timeout=30s")
+
+    def selected(tenant: str) -> dict[str, Any]:
+        return {"namespaces": {"matchLabels": {names.TENANT_LABEL: tenant}}}
+
+    kind = {
+        "apiVersion": kinds.CLUSTER_NETWORK_POLICY.api_version,
+        "kind": kinds.CLUSTER_NETWORK_POLICY.name,
+    }
+    body = {
+        **kind,
+        "metadata": {"name": "bridge"},
+        "spec": {
+            "tier": "Admin",
+            "priority": 0,
+            "subject": selected("red"),
+            "egress": [{"name": "all", "action": "Accept", "to": [selected("blue")]}],
+            "ingress": [{"name": "all", "action": "Accept", "from": [selected("blue")]}],
+        },
+    }
+    back = {
+        **kind,
+        "metadata": {"name": "bridge-back"},
+        "spec": {
+            "tier": "Admin",
+            "priority": 0,
+            "subject": selected("blue"),
+            "ingress": [{"name": "all", "action": "Accept", "from": [selected("red")]}],
+        },
+    }
+    try:
+        for each in (body, back):
+            admin.apply(kinds.CLUSTER_NETWORK_POLICY, each, manager="test").ok()
+        found = wait_until(admin, "red", "False", "reaches blue-a/")
+        assert found["reason"] == "FlowsNotDeclared"
+        assert "ClusterNetworkPolicy bridge" in found["message"]
+        assert "Declare it in the spec" in found["message"]
+    finally:
+        for name in ("bridge", "bridge-back"):
+            admin.delete(kinds.CLUSTER_NETWORK_POLICY, name)
+    for name in pair:
+        wait_until(admin, name, "True")
+
+
+def test_a_policy_that_is_not_evaluated_leaves_it_open_what_flows(
+    plane: Instance, admin: Api, proving: None, pair: tuple[str, str]
+) -> None:
+    text = CILIUM
+    kubectl(plane, "apply", "-f", "-", stdin=text)
+    kubectl(
+        plane,
+        "wait",
+        "--for=condition=Established",
+        "crd/ciliumclusterwidenetworkpolicies.cilium.io",
+        "--timeout=30s",
+    )
+    policy = {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumClusterwideNetworkPolicy",
+        "metadata": {"name": "open-all"},
+        "spec": {"endpointSelector": {}, "ingress": [{}]},
+    }
+    path = "/apis/cilium.io/v2/ciliumclusterwidenetworkpolicies"
+    wait_for(lambda: admin.call("GET", path).status == 200, what="the kind")
+    admin.call("POST", path, policy).ok()
+    try:
+        # It is seen with the next change.
+        admin.patch(kinds.SECURE_TENANT, "red", {"spec": {"network": {"sameTenant": "Deny"}}}).ok()
+        found = wait_until(admin, "red", "Unknown", "CiliumClusterwideNetworkPolicy open-all")
+        assert found["reason"] == "FlowsUnclear"
+    finally:
+        admin.call("DELETE", f"{path}/open-all").ok()
+        admin.patch(kinds.SECURE_TENANT, "red", {"spec": {"network": None}}).ok()
+    for name in pair:
+        wait_until(admin, name, "True")
 
 
 # --- one sabotage at a time, seen in one run ------------------------------------------------

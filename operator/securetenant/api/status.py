@@ -265,6 +265,12 @@ so nothing is known of that one."""
 TRIAL_REFUSED = "TrialRefused"
 """On IsolationVerified: the pod that must be admitted was refused, so that other refusals prove
 nothing; the message says by whom."""
+FLOWS_OPEN = "FlowsNotDeclared"
+"""On IsolationVerified: network policies let something through that nobody declared; the message
+names both ends and the rule that opens each."""
+FLOWS_UNCLEAR = "FlowsUnclear"
+"""On IsolationVerified: network policies of a kind that is not evaluated select the tenant's pods,
+or could not be read; the message names them."""
 NOT_VERIFIED = "NotVerifiedYet"
 """On IsolationVerified: not all namespaces were tried yet, or the API server did not answer."""
 REPORTED_BY_KUBELET = "ReportedByKubelet"

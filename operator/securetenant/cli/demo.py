@@ -19,10 +19,16 @@ _NAME = "demo"
 _ROOT = Path(securetenant.__file__).parents[2]
 _ACCOUNT = ("securetenant-system", "securetenant-operator")
 _REPAIR_SECONDS = 10.0
+_PROOF_SECONDS = 60.0
 _WALL = "securetenant-default-deny"
 _WALLS = "tenantpolicies,networkpolicies,resourcequotas,limitranges"
 _TOLD = (
     'get securetenant beta -o jsonpath={.status.conditions[?(@.type=="NetworkIsolated")].message}'
+)
+_PROOF = _TOLD.replace("beta", "acme").replace("NetworkIsolated", "IsolationVerified")
+_PROVED = (
+    "get securetenants -o"
+    ' jsonpath={.items[*].status.conditions[?(@.type=="IsolationVerified")].status}'
 )
 _NODES = _TOLD.replace("NetworkIsolated", "NodesDedicated")
 _TAINTS = "get node node-1 -o jsonpath={.spec.taints}"
@@ -43,7 +49,7 @@ _UID = f"get networkpolicy {_WALL} -n acme-prod -o jsonpath={{.metadata.uid}}"
 
 @click.command()
 def demo() -> None:
-    """Start a sandbox and the operator, make a tenant, attack it, repair it."""
+    """Start a sandbox and the operator, make a tenant, attack it, repair it, prove it."""
     try:
         _Demo().run()
     except SandboxError as error:
@@ -108,11 +114,13 @@ class _Demo:
         self._agree(log)
         self._dedicate(log)
 
+        self._prove(log)
+
         _title("What people see")
         self._show("get securetenants")
         told = "get events.events.k8s.io --field-selector=reason=DriftRepaired -o name"
         self._wait(lambda: bool(self._call(told).stdout), "No event tells of the repair", log)
-        self._show("describe securetenant acme", keep=("Message:", "Normal", "Warning"))
+        self._show("describe securetenant acme", keep=("Message:", "DriftRepaired"))
 
         _title("Go on by yourself")
         click.echo(f"export KUBECONFIG={self._instance.admin_kubeconfig}")
@@ -183,12 +191,52 @@ class _Demo:
         self._wait(lambda: "NoExecute" in self._call(_TAINTS).stdout, "NoExecute is missing", log)
         self._show(_TAINTS)
 
-    def _wait(self, done: Callable[[], bool], problem: str, log: Path) -> None:
+    def _prove(self, log: Path) -> None:
+        """Show that everything is tried that must be refused, and a sabotage that is found."""
+        _title("The proof: everything that must be refused is tried, in dry-run")
+        self._wait(
+            lambda: self._call(_PROVED).stdout.split() == ["True"] * 2,
+            "No proof",
+            log,
+            _PROOF_SECONDS,
+        )
+        self._show(_PROOF)
+        _title("A sabotage: a policy only warns")
+        warn = '{"spec":{"validationActions":["Warn"]}}'
+        self._show(
+            "patch validatingadmissionpolicybinding securetenant-services --type=merge -p " + warn
+        )
+        self._wait(
+            # In both of its namespaces.
+            lambda: (
+                ", by externalIPs (E09): admitted in acme-prod, acme-staging"
+                in self._call(_PROOF).stdout
+            ),
+            "It is not found",
+            log,
+            _PROOF_SECONDS,
+        )
+        self._show(_PROOF)
+        self._show("apply -k manifests/policies", quiet=True)
+        self._wait(
+            lambda: self._call(_PROVED).stdout.split() == ["True"] * 2,
+            "No proof",
+            log,
+            _PROOF_SECONDS,
+        )
+
+    def _wait(
+        self,
+        done: Callable[[], bool],
+        problem: str,
+        log: Path,
+        seconds: float = _REPAIR_SECONDS,
+    ) -> None:
         began = time.monotonic()
         while not done():
-            if time.monotonic() - began > _REPAIR_SECONDS:
+            if time.monotonic() - began > seconds:
                 raise SandboxError(
-                    f"{problem} after {_REPAIR_SECONDS:.0f} s.",
+                    f"{problem} after {seconds:.0f} s.",
                     remedy=f"Read the operator's log: {log}",
                 )
 

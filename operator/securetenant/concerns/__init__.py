@@ -14,6 +14,7 @@ from securetenant.concerns.ingresses.concern import ForeignIngresses
 from securetenant.concerns.nodes.concern import DedicatedNodes
 from securetenant.concerns.pids.concern import ProcessLimits
 from securetenant.concerns.policies.concern import Policies
+from securetenant.concerns.reach.concern import Reachability
 from securetenant.concerns.traffic.concern import ForeignPolicies
 from securetenant.concerns.unkept.concern import Restrictions
 from securetenant.concerns.verification.concern import Verification
@@ -36,6 +37,7 @@ def build(
         ProcessLimits(machine, kubelets),
         ForeignIngresses(machine),
         Policies(machine),
+        Reachability(machine),
         Verification(machine, prober),
         Beating(heartbeat),
     )

@@ -10,6 +10,8 @@ from securetenant.status import conditions
 from securetenant.status.conditions import Condition
 from securetenant.status.outcome import Finding
 
+DEFAULT_SECONDS = 3600
+"""After how many seconds everything is verified again, where TenancySettings say nothing."""
 _TOLD = 3
 """How many of what is wrong a message names."""
 _SEVERITY = (Verdict.OPEN, Verdict.BLOCKED_BY_OTHER, Verdict.INCONCLUSIVE)
@@ -122,7 +124,8 @@ def proved(
         return verdict
     for finding in findings:
         if finding.type == verdict.type:
-            return Condition(verdict.type, "False", finding.reason, finding.message)
+            answer = "Unknown" if finding.reason == status.FLOWS_UNCLEAR else "False"
+            return Condition(verdict.type, answer, finding.reason, finding.message)
     for answer in ("False", "Unknown"):
         for each in others:
             if each.type in _PARTS and each.status == answer:

@@ -119,7 +119,12 @@ def _with_state(verdicts: list[Condition], subject: Subject) -> list[Condition]:
 def _with_remarks(verdict: Condition, remarks: Sequence[Remark]) -> Condition:
     if verdict.status != "True":
         return verdict
-    told = [each.message for each in remarks if each.type == verdict.type]
+    # What an earlier process said may be said as it stands, with its remarks.
+    told = [
+        each.message
+        for each in remarks
+        if each.type == verdict.type and each.message not in verdict.message
+    ]
     return verdict._replace(message="; ".join((verdict.message, *told)))
 
 

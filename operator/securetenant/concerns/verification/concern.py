@@ -34,7 +34,6 @@ from securetenant.status.conditions import Condition
 from securetenant.status.isolation import Trial
 from securetenant.status.statements import Aspect, Statement
 
-DEFAULT_SECONDS = 3600
 _SETTLE_SECONDS = 1.0
 """How long a change is left alone: more of it may follow, and every API server has to see it."""
 _RETRY_SECONDS = 3.0
@@ -140,7 +139,7 @@ class Verification(Concern):
         if settings is None:
             return 0
         asked = settings.verify_every_seconds
-        return DEFAULT_SECONDS if asked is None else asked
+        return isolation.DEFAULT_SECONDS if asked is None else asked
 
     def statements(self, name: str, record: Record) -> Iterable[Statement]:
         """Say what came of it; queue what is ready and was not tried as it is now."""
