@@ -55,7 +55,10 @@ spec:
     storage: true
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 """
-ACCESS = [
+JSON = "application/json"
+WEB = {"port": 80}
+HARMLESS = {"kind": "Group", "name": "harmless-devs"}
+ACCESS: list[dict[str, Any]] = [
     {"name": "devs", "role": "Developer", "subjects": [{"kind": "Group", "name": "proof-devs"}]},
     {"name": "lead", "role": "Admin", "subjects": [{"kind": "User", "name": "proof-lead"}]},
 ]
@@ -185,6 +188,69 @@ def test_whom_a_changed_policy_exempts_is_not_tried_and_yet_not_verified(
     wait_until(admin, "exempted", "True")
 
 
+def test_changes_that_open_nothing_turn_nothing(
+    plane: Instance, admin: Api, breaker: Api, proving: None
+) -> None:
+    body = factory.tenant("harmless", access=[{**ACCESS[0], "subjects": [HARMLESS]}])
+    admin.create(kinds.SECURE_TENANT, body).ok()
+    wait_until(admin, "harmless", "True", "nothing flows but what is declared")
+    wait_for_account(admin, "harmless-a")
+    member = Api(kubeconfigs.for_user(plane, "harmless-dev", (HARMLESS["name"],)))
+    role = f"/apis/{RBAC}/v1/clusterroles"
+    space = "/api/v1/namespaces/harmless-a"
+    network = "/apis/networking.k8s.io/v1/namespaces/harmless-a/networkpolicies"
+    own = {"from": [{"namespaceSelector": {"matchLabels": {names.TENANT_LABEL: "harmless"}}}]}
+    note = {"metadata": {"annotations": {"note.example/by": "somebody"}}}
+    reads = _rule("", "services", "list")
+    pod = {"metadata": {"name": "plain"}, "spec": factory.pod()["spec"]}
+    for api, method, path, change in (
+        (breaker, "PATCH", f"{POLICIES}/securetenant-pods", note),
+        (breaker, "PATCH", f"{BINDINGS}/securetenant-pods", note),
+        (breaker, "PATCH", space, {"metadata": {"labels": {"cost.example/center": "7"}}}),
+        (admin, "POST", role, {"metadata": {"name": "harmless-reads"}, "rules": reads}),
+        (admin, "POST", "/api/v1/namespaces", {"metadata": {"name": "of-the-platform"}}),
+        (
+            admin,
+            "POST",
+            f"/apis/{RBAC}/v1/clusterrolebindings",
+            {
+                "metadata": {"name": "harmless-reads"},
+                "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "harmless-reads"},
+                "subjects": [{"kind": "User", "apiGroup": RBAC, "name": "somebody-else"}],
+            },
+        ),
+        (member, "POST", f"{space}/pods", pod),
+        (member, "POST", f"{space}/configmaps", {"metadata": {"name": "plain"}}),
+        (
+            member,
+            "POST",
+            f"{space}/services",
+            {"metadata": {"name": "plain"}, "spec": {"selector": {"a": "b"}, "ports": [WEB]}},
+        ),
+        (
+            admin,
+            "POST",
+            network,
+            {"metadata": {"name": "plain"}, "spec": {"podSelector": {}, "ingress": [own]}},
+        ),
+    ):
+        api.call(method, path, change, content_type=MERGE if method == "PATCH" else JSON).ok()
+    before = admin.get(kinds.SECURE_TENANT, "harmless")["status"]["isolation"]["verifiedAt"]
+
+    def verified_again() -> Any:
+        found = admin.get(kinds.SECURE_TENANT, "harmless")["status"]["isolation"]
+        return found if found["verifiedAt"] > before else None
+
+    found = wait_for(verified_again, what="another verification", seconds=40)
+    assert found["admitted"] == 0
+    wait_until(admin, "harmless", "True", "nothing flows but what is declared")
+    assert [
+        each["note"]
+        for each in admin.list(kinds.EVENT, "default")
+        if each["regarding"].get("name") == "harmless" and each["type"] == "Warning"
+    ] == []
+
+
 def versions(admin: Api, tenant: str) -> list[str]:
     bodies = [
         admin.get(kinds.SECURE_TENANT, tenant),
@@ -221,6 +287,21 @@ def test_nothing_is_said_where_nothing_is_verified(admin: Api, operator: Operato
     verify(admin, 0)
     admin.create(kinds.SECURE_TENANT, factory.tenant("untried")).ok()
     assert "IsolationVerified" not in conditions(settled(admin, "untried"))
+
+
+def test_it_queues_behind_itself(plane: Instance, admin: Api, sabotaged: "Sabotaged") -> None:
+    path = kinds.FLOW_SCHEMA.path("", "securetenant-verification")
+    flow = admin.call("GET", path).ok()["metadata"]["uid"]
+    canary = Api(kubeconfigs.for_user(plane, names.CANARY_USER, ()))
+    assert canary.create_pod("proof-a", factory.pod(), dryRun="All").flow == flow
+    verifier = Api(kubeconfigs.for_service_account(plane, names.OPERATOR_NAMESPACE, names.VERIFIER))
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": "x", "resourceAttributes": {"verb": "get", "resource": "pods"}},
+    }
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    assert verifier.call("POST", path, review).flow == flow
 
 
 # --- who can reach whom ---------------------------------------------------------------------
@@ -334,6 +415,7 @@ class Sabotaged(NamedTuple):
 
     case: Case
     login: Path
+    runner: asyncio.Runner
 
     def run(self) -> Trial:
         """Try everything once, as the operator would."""
@@ -347,11 +429,19 @@ class Sabotaged(NamedTuple):
                 finally:
                     await prober.close()
 
-        return asyncio.run(body())
+        return self.runner.run(body())
 
 
 @pytest.fixture(scope="module")
-def sabotaged(plane: Instance, admin: Api, operator: Operator) -> Sabotaged:
+def runner() -> Iterator[asyncio.Runner]:
+    """One loop for all: a connection takes a moment to close, and more than one is closing."""
+    with asyncio.Runner() as running:
+        yield running
+        running.run(asyncio.sleep(0.2))
+
+
+@pytest.fixture(scope="module")
+def sabotaged(plane: Instance, admin: Api, operator: Operator, runner: asyncio.Runner) -> Sabotaged:
     verify(admin, 0)
     body = factory.tenant("proof", namespaces=[{"name": "proof-a"}], access=ACCESS)
     admin.create(kinds.SECURE_TENANT, body).ok()
@@ -366,7 +456,7 @@ def sabotaged(plane: Instance, admin: Api, operator: Operator) -> Sabotaged:
         other=Other("rival", "rival-a"),
         turn=0,
     )
-    return Sabotaged(case, kubeconfigs.for_service_account(plane, *OPERATOR))
+    return Sabotaged(case, kubeconfigs.for_service_account(plane, *OPERATOR), runner)
 
 
 @contextlib.contextmanager

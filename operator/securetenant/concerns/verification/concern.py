@@ -38,6 +38,10 @@ _SETTLE_SECONDS = 1.0
 """How long a change is left alone: more of it may follow, and every API server has to see it."""
 _RETRY_SECONDS = 3.0
 """When a namespace is tried again of which not everything is known."""
+_BUSY = 16
+"""How much other work may wait: with more of it, namespaces are tried later."""
+_LATER_SECONDS, _PUT_OFF = 2.0, 60
+"""For how long, and how often: two minutes at most."""
 _WORKERS = 2
 """How many namespaces are tried at a time: nobody has to feel it."""
 _MOST_ASKED = 20
@@ -65,6 +69,8 @@ class _Space:
     """What it was like when it was queued last."""
     turn: int = 0
     """How often it was verified."""
+    put_off: int = 0
+    """How often it had to wait since then, for work on tenants."""
     trial: Trial | None = None
 
 
@@ -238,12 +244,16 @@ class Verification(Concern):
             # It is queued again once it is ready.
             space.look = None
             return True
+        if len(self._machine.queue) > _BUSY and space.put_off < _PUT_OFF:
+            space.put_off += 1
+            self._queue.add_after(_key(tenant, namespace), _LATER_SECONDS)
+            return True
         found = await trials.run(
             self._case(tenant, record, unit, space), self._prober, self._machine.now()
         )
         if self._spaces.get(tenant, {}).get(namespace) is not space:
             return True
-        space.turn += 1
+        space.turn, space.put_off = space.turn + 1, 0
         space.trial = found
         counts = Counter(each.verdict for each in found.others)
         counts[Verdict.BLOCKED] = found.refused
