@@ -69,9 +69,7 @@ CASES: dict[str, dict[str, Any]] = {
         f"{_CONTEXT}.seccompProfile": None,
         "spec.securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
     },
-    "seccomp off for the pod": {
-        "spec.securityContext": {"seccompProfile": {"type": "Unconfined"}}
-    },
+    "seccomp off for the pod": {"spec.securityContext": {"seccompProfile": {"type": "Unconfined"}}},
     "procMount": {"spec.hostUsers": False, f"{_CONTEXT}.procMount": "Unmasked"},
     "a probe of another host": {f"{_CONTAINER}.livenessProbe": {"httpGet": HOST}},
     "a probe": {f"{_CONTAINER}.livenessProbe": {"tcpSocket": {"port": 80}}},
