@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import converge, fairness, guards, openings, reach
+from bench import converge, fairness, guards, openings, reach, standing
 from securetenant.sandbox import components
 
 ROOT = Path(__file__).parents[2]
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[], str]] = {
     "guards": lambda: guards.run(ROUNDS),
     "openings": lambda: openings.run((100, 1000)),
     "reach": lambda: reach.run((1000, 10_000)),
+    "standing": lambda: standing.run((100, 500)),
 }
 ROUNDS = 600
 """Of each request, with and without the guards, on either API server."""
