@@ -23,7 +23,7 @@ from securetenant.checks.standing import Rules, Violation
 from securetenant.concerns.standing import look
 from securetenant.concerns.standing.concern import Standing
 from securetenant.concerns.standing.look import Served
-from securetenant.reconcile.errors import MissingError, RefusedError
+from securetenant.reconcile.errors import MissingError, RefusedError, UnavailableError
 from securetenant.status.outcome import Finding
 
 NOW = datetime.datetime(2026, 11, 25, tzinfo=datetime.UTC)
@@ -622,10 +622,40 @@ def test_a_look_that_fails_takes_nothing_back_and_says_so() -> None:
                 raise RefusedError("services is forbidden")
 
         watched.cluster.fault = fault
+        # What may be read is judged all the same, and what was found there is not taken back.
+        for gone in (False, True):
+            if gone:
+                watched.cluster.remove(Ref("Pod", SPACE, "x"))
+            await watched.look()
+            finding, remark = watched.found("old")
+            assert [finding] == before
+            assert "services is forbidden" in remark.message
+        watched.heal()
         await watched.look()
-        finding, remark = watched.found("old")
-        assert [finding] == before
-        assert "services is forbidden" in remark.message
+        assert watched.found("old") == []
+
+    fleet(test)
+
+
+def test_an_outage_takes_nothing_back_and_is_tried_again() -> None:
+    async def test(watched: Watched) -> None:
+        watched.cluster.put(ROOT)
+        await watched.look()
+        before = watched.found("old")
+
+        def fault(verb: str, ref: Ref, sent: Any) -> None:
+            if verb == "list":
+                raise UnavailableError("no answer")
+
+        watched.cluster.fault = fault
+        with pytest.raises(UnavailableError):
+            await watched.look()
+        assert watched.found("old") == before
+        watched.standing._spaces["old"][SPACE].found = None
+        with pytest.raises(UnavailableError):
+            await watched.look()
+        (remark,) = watched.found("old")
+        assert "no answer" in remark.message
 
     fleet(test)
 

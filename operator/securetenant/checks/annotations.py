@@ -213,7 +213,7 @@ BY_NODES = (
     "vpc.amazonaws.com/pod-eni",
     "vpc.amazonaws.com/pod-ips",
 )
-"""What network plugins write down on pods that run: results, which they do not read back as orders.
+"""What network plugins write down on pods that run. On a pod that is there it is their result.
 (Sources: Calico, libcalico-go/lib/backend/k8s/conversion/constants.go; Multus, "Quickstart Guide";
 OVN-Kubernetes, go-controller/pkg/util/pod_annotation.go; amazon-vpc-resource-controller-k8s,
 pkg/config/type.go.)"""

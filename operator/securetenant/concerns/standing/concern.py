@@ -26,9 +26,9 @@ from securetenant.status.statements import Remark, Statement
 _DEFAULT_SECONDS = 3600
 _SETTLE_SECONDS = 1.0
 """How long a change is left alone: more of it may follow."""
-_WRONG_SECONDS = 300.0
-"""How long at most until another look at a namespace in which something is wrong: somebody may
-have put it right."""
+_AGAIN_SECONDS = 300.0
+"""How long at most until another look at a namespace in which something is wrong, or was not read:
+somebody may have put it right."""
 _ABSENT_SECONDS = 600.0
 """How long a kind that is not served is not asked for."""
 
@@ -127,9 +127,12 @@ class Standing(Concern):
         while (key := await self._queue.take()) is not None:
             failed, retry_after = True, 0.0
             try:
-                failed = not await self._look(key.line, key.name)
+                await self._look(key.line, key.name)
+                failed = False
             except UnavailableError as error:
                 retry_after = error.retry_after
+            except ClusterError as error:
+                _log.warning("%s is tried again: %s", key, error)
             except Exception:  # noqa: BLE001 - see below.
                 # One namespace's surprise must not stop the work on all others.
                 _log.exception("%s failed unexpectedly and is tried again", key)
@@ -140,34 +143,34 @@ class Standing(Concern):
         """Begin nothing more."""
         self._queue.close()
 
-    async def _look(self, tenant: str, namespace: str) -> bool:
-        """Look through one namespace; tell whether that came to its end."""
+    async def _look(self, tenant: str, namespace: str) -> None:
+        """Look through one namespace. Raises a :class:`ClusterError`."""
         record = self._machine.tenants.get(tenant)
         space = self._spaces.get(tenant, {}).get(namespace)
         unit = record.units.get(namespace) if record else None
         if record is None or unit is None or space is None or not self._interval:
-            return True
+            return
         if record.is_deleted or not unit.outcome.ready:
             # It is queued again once it is ready.
             space.asked = None
-            return True
+            return
         try:
             found = await look.through(
                 self._machine.cluster, self._rules(unit), self._is_ours, self._served
             )
-        except UnavailableError as error:
-            self._take(tenant, namespace, space, look.failed(space.found, error))
-            raise
         except ClusterError as error:
-            self._take(tenant, namespace, space, look.failed(space.found, error))
-            return False
+            if space.found is None:
+                self._take(tenant, namespace, space, Found(problem=str(error)))
+            # Else what the last look came to stands: it is tried again in a moment.
+            raise
         self._take(tenant, namespace, space, found)
-        longest = min(self._interval, _WRONG_SECONDS) if found.total else self._interval
+        is_good = not found.total and not found.problem
+        longest = self._interval if is_good else min(self._interval, _AGAIN_SECONDS)
         wait = longest * random.uniform(0.8, 1.0)  # noqa: S311 - jitter.
         self._queue.add_after(_key(tenant, namespace), wait)
-        return True
 
-    def _take(self, tenant: str, namespace: str, space: _Space, found: Found) -> None:
+    def _take(self, tenant: str, namespace: str, space: _Space, now: Found) -> None:
+        found = look.together(space.found, now)
         if self._spaces.get(tenant, {}).get(namespace) is space and space.found != found:
             space.found = found
             self._machine.tell((tenant,))

@@ -15,7 +15,7 @@ from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Page, Ref
 from securetenant.checks import standing
 from securetenant.checks.standing import Rules, Violation
-from securetenant.reconcile.errors import ClusterError, MissingError
+from securetenant.reconcile.errors import MissingError, RefusedError
 from securetenant.reconcile.ports import Cluster
 
 KEPT = 3
@@ -66,15 +66,20 @@ class Served:
 async def through(
     cluster: Cluster, rules: Rules, is_ours: Callable[[Ref], bool], served: Served
 ) -> Found:
-    """Judge everything in a namespace. Raises a :class:`ClusterError`."""
+    """Judge everything in a namespace that may be read. Raises a :class:`ClusterError`."""
     total, worst, problem = 0, list[Wrong](), ""
     for kind in standing.KINDS:
         take = functools.partial(_take, kind, rules, is_ours)
-        async for page in _pages(cluster, kind, rules.namespace, take, served):
-            wrong = [each for each in page.items if isinstance(each, Wrong)]
-            problem = problem or next((each for each in page.items if isinstance(each, str)), "")
-            total += len(wrong)
-            worst = heapq.nsmallest(KEPT, (*worst, *wrong), key=order)
+        try:
+            async for page in _pages(cluster, kind, rules.namespace, take, served):
+                wrong = [each for each in page.items if isinstance(each, Wrong)]
+                lost = (each for each in page.items if isinstance(each, str))
+                problem = problem or next(lost, "")
+                total += len(wrong)
+                worst = heapq.nsmallest(KEPT, (*worst, *wrong), key=order)
+        except RefusedError as error:
+            # A right is missing. That hides nothing of the other kinds.
+            problem = problem or str(error)
     return Found(total, tuple(worst), problem)
 
 
@@ -121,6 +126,8 @@ def order(wrong: Wrong) -> tuple[bool, int, str, str]:
     return (is_other, _PLACES[first.kind], first.namespace, first.name)
 
 
-def failed(before: Found | None, error: ClusterError) -> Found:
-    """Return what is known after a look that failed: what was found before is not taken back."""
-    return (before or Found())._replace(problem=str(error))
+def together(before: Found | None, now: Found) -> Found:
+    """Return what is known after a look: while something is not read, nothing is taken back."""
+    if before is None or not now.problem or now.total >= before.total:
+        return now
+    return before._replace(problem=now.problem)
