@@ -125,6 +125,26 @@ CASES: dict[str, tuple[Kind, Any, Rules, list[tuple[str, str]]]] = {
         rules(**BASELINE),
         [("Pod Security baseline", "privileged")],
     ),
+    "group root in an ephemeral container": (
+        kinds.POD,
+        mutate(
+            running(),
+            "spec.ephemeralContainers",
+            [{"name": "e", "image": "a:1", "securityContext": {"runAsGroup": 0}}],
+        ),
+        rules(**BASELINE),
+        [("securetenant-pods-hardening", "root group")],
+    ),
+    "devices, in the order of their names": (
+        kinds.POD,
+        mutate(
+            running(),
+            "spec.containers.0.resources",
+            {"limits": {f"{each}.test/gpu": "1" for each in "fbdaec"}},
+        ),
+        rules(),
+        [("securetenant-pods", f"{each}.test/gpu") for each in "abcdef"],
+    ),
     "every taint": (
         kinds.POD,
         toleration(""),
