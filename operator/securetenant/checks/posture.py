@@ -5,7 +5,7 @@ comes from and what it protects from (STRIDE): sections of the CIS Kubernetes Be
 of the NSA/CISA Kubernetes Hardening Guide by the numbers of k8s-nsa-1.0, without one its text. CIS
 calls the checks of section 5 manual, so a verdict here is ours.
 
-Readings are plain values: whoever asks has read them. Nothing is read here.
+Readings are plain values that the caller has read. Nothing is read here.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -752,7 +752,7 @@ def _platform() -> Iterator[Check]:
         ),
         (
             "policy-engine",
-            "A policy engine besides ours",
+            "A policy engine in addition to ours",
             "CIS 5.2.1",
             "E",
             ("clusterpolicies.kyverno.io", "constrainttemplates.templates.gatekeeper.sh"),

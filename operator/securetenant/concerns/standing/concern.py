@@ -25,7 +25,7 @@ from securetenant.status.statements import Remark, Statement
 
 _DEFAULT_SECONDS = 3600
 _SETTLE_SECONDS = 1.0
-"""How long a change is left alone: more of it may follow."""
+"""How long a change waits for more of it."""
 _AGAIN_SECONDS = 300.0
 """How long at most until another look at a namespace in which something is wrong, or was not read:
 somebody may have put it right."""
@@ -46,7 +46,7 @@ class _Space:
 
 
 class Standing(Concern):
-    """Judges what is already there, one namespace at a time, beside the queue that all share."""
+    """Judges what is already there, one namespace at a time, in a queue of its own."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine

@@ -33,7 +33,7 @@ class Wrong(NamedTuple):
 
     first: Violation
     more: int
-    """How many rules it breaks besides."""
+    """How many other rules it breaks."""
 
 
 class Found(NamedTuple):
