@@ -410,6 +410,11 @@ def test_an_object_with_very_much_in_it_is_not_looked_into() -> None:
     assert broken(kinds.POD, running(annotations=carried), rules()) == [
         ("securetenant-pods", "more than 100 annotations")
     ]
+    paths = [{"path": f"/{'x' * 100}", "backend": {}} for _ in range(301)]
+    ingress = there(kinds.INGRESS, spec={"rules": [{"http": {"paths": paths}}]})
+    assert broken(kinds.INGRESS, ingress, rules()) == [
+        ("securetenant-ingress", "more than 1000 paths, or 30000 characters of them")
+    ]
     subjects = [{"kind": "User", "name": str(n)} for n in range(201)]
     binding = there(kinds.ROLE_BINDING, roleRef=ROLE, subjects=subjects)
     assert broken(kinds.ROLE_BINDING, binding, rules()) == [

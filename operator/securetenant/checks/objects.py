@@ -22,16 +22,14 @@ _OWN_SOURCES = (("PersistentVolumeClaim", ""), ("VolumeSnapshot", "snapshot.stor
 _NOT_IN_VALUES = re.compile(r"[\x00-\x1f{};`#\x7f]")
 _NOT_IN_PLAIN_VALUES = re.compile(r"[\"'\\]|(^|[^, ]) |[$]([^1-9]|\Z)")
 _NOT_IN_PATHS = re.compile(r"[\x00-\x20\"'{};`#\\\x7f]")
-_QUANTIFIER = "([*+?][?]?)?"
-_OPTIONAL = "([?][?]?)?"
-_ITEM = (
-    # Each text is matched in one way at most, so that no text takes more than time in proportion.
-    r"[|^$]|([^\]\[()*+?|^$]|\[\^?-?([0-9]-9|0-[0-8]|[a-z]-z|a-[a-y]|[A-Z]-Z|A-[A-Y]|[^\]\[^:=-])+-?\])"
-    + _QUANTIFIER
-)
-_GROUP = f"[(]([?][:=!])?({_ITEM})*[)]{_OPTIONAL}|{_ITEM}"
-_GROUPS = f"[(]([?][:=!])?({_GROUP})*[)]{_OPTIONAL}|{_ITEM}"
-_PATTERN = re.compile(f"([(][?]i[)]|[(]([?][:=!])?({_GROUPS})*[)]{_OPTIONAL}|{_ITEM})*")
+_QUANTIFIER = "(?:[*+?][?]?)?+"
+_OPTIONAL = "(?:[?][?]?)?+"
+_CLASS = r"\[\^?-?(?:[0-9]-9|0-[0-8]|[a-z]-z|a-[a-y]|[A-Z]-Z|A-[A-Y]|[^\]\[^:=-])++-?\]"
+# Nothing is tried twice (possessive, and no text has two ways to match): tenants write the texts.
+_ITEM = rf"[|^$]|(?:[^\]\[()*+?|^$]++|{_CLASS}){_QUANTIFIER}"
+_GROUP = f"[(](?:[?][:=!])?+(?:{_ITEM})*+[)]{_OPTIONAL}|{_ITEM}"
+_GROUPS = f"[(](?:[?][:=!])?+(?:{_GROUP})*+[)]{_OPTIONAL}|{_ITEM}"
+_PATTERN = re.compile(f"(?:[(][?]i[)]|[(](?:[?][:=!])?+(?:{_GROUPS})*+[)]{_OPTIONAL}|{_ITEM})*+")
 _COLLATING = re.compile(r"\[\^?[.][^\]]*[.]\]")
 _LONGEST_PATTERN = 1024
 _MOST_REPEATS = 4

@@ -36,6 +36,8 @@ _SHOWN = 120
 """How much is shown of what an object says: its author decides how long that is."""
 _LONGEST = 100
 """How many entries a list may have: of an object with a longer one nothing else is looked at."""
+_MOST_PATHS, _LONGEST_PATHS = 1000, 30_000
+"""How many paths of Ingresses there may be, and how many characters of them together."""
 _LONGER = {"rules": 200, "tls": 200, "subjects": 200, "ports": 250}
 _LISTS = {
     kinds.POD.name: (
@@ -161,6 +163,14 @@ def _bounded(kind: Kind, body: Body, rules: Rules) -> Iterator[tuple[str, str]]:
         for field in _LISTS.get(kind.name, ())
         if len(spec.get(field) or ()) > _LONGER.get(field, _LONGEST)
     ]
+    if kind == kinds.INGRESS and not long:
+        paths = [
+            each.get("path", "")
+            for rule in spec.get("rules") or ()
+            for each in (rule.get("http") or {}).get("paths") or ()
+        ]
+        if len(paths) > _MOST_PATHS or sum(map(len, paths)) > _LONGEST_PATHS:
+            long.append(f"more than {_MOST_PATHS} paths, or {_LONGEST_PATHS} characters of them")
     if len(carried) > annotations.MOST:
         long.append(f"more than {annotations.MOST} annotations")
     if long:
