@@ -7,15 +7,19 @@ refuses alone.
 import re
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import factory
 import validating_half
-from harness import Answer, Api
+from harness import Answer, Api, wait_for
 from securetenant.api.tenantpolicy import PolicySpec
-from securetenant.checks import objects, pods
+from securetenant.checks import annotations as keys
+from securetenant.checks import bindings, objects, pods
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
 
 POLICIES = validating_half.policies()
 DIGEST = "@sha256:" + "a" * 64
@@ -541,3 +545,75 @@ def test_both_judges_agree_about_what_stalls(half_member: Api, namespace: str, b
     path = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
     answer = half_member.call("POST", path, body, dryRun="All")
     assert (refusing(answer) == "finalizers") == any(True for _ in objects.stalls(body))
+
+
+RBAC = "rbac.authorization.k8s.io"
+
+
+@pytest.fixture(scope="module")
+def binder(half: Instance, half_server: Api) -> Api:
+    """Somebody who may bind any role, and only in namespaces: the policy judges nobody else."""
+    rules = [
+        {"apiGroups": [RBAC], "resources": ["rolebindings"], "verbs": ["create"]},
+        {"apiGroups": [RBAC], "resources": ["clusterroles", "roles"], "verbs": ["bind"]},
+    ]
+    root = f"/apis/{RBAC}/v1"
+    role = {"metadata": {"name": "binder"}, "rules": rules}
+    half_server.call("POST", f"{root}/clusterroles", role).ok()
+    user = {"kind": "User", "apiGroup": RBAC, "name": "binder"}
+    binding = {
+        "metadata": {"name": "binder"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "binder"},
+        "subjects": [user],
+    }
+    half_server.call("POST", f"{root}/clusterrolebindings", binding).ok()
+    api = Api(kubeconfigs.for_user(half, "binder", ()))
+    # RBAC knows of it a moment later.
+    body = {**factory.binding(), "metadata": {"generateName": "b-"}}
+    path = f"{root}/namespaces/plain-a/rolebindings"
+    wait_for(lambda: api.call("POST", path, body, dryRun="All").status == 201, what="the right")
+    return api
+
+
+subjects = st.lists(
+    st.one_of(
+        st.builds(
+            lambda kind, name: {"kind": kind, "name": name, "apiGroup": RBAC},
+            st.sampled_from(["User", "Group"]),
+            st.sampled_from(["friend", "system:serviceaccount:plain-a:robot"]),
+        ),
+        st.builds(
+            lambda home: {"kind": "ServiceAccount", "name": "robot", "namespace": home},
+            st.sampled_from(["plain-a", "tight-a", "kube-system"]),
+        ),
+    ),
+    max_size=2,
+)
+
+
+@agreement
+@given(
+    namespaces,
+    subjects,
+    st.sampled_from(["", "view", "securetenant:viewer", "securetenant:other"]),
+    st.dictionaries(
+        st.sampled_from(["note", "helm.sh/hook", "reflector.v1.k8s.emberstack.com/x"]),
+        st.just("x"),
+        max_size=1,
+    ),
+)
+def test_both_judges_agree_about_bindings(
+    binder: Api, namespace: str, subjects: Any, role: str, carried: dict[str, str]
+) -> None:
+    body = factory.binding(*subjects, role=role)
+    body["metadata"] = {"generateName": "b-", "annotations": carried}
+    path = f"/apis/{RBAC}/v1/namespaces/{namespace}/rolebindings"
+    answer = binder.call("POST", path, body, dryRun="All")
+    policy = POLICIES[namespace]
+    expected = set()
+    if [*bindings.grants_beyond(body, namespace, policy)]:
+        expected.add("access")
+    if [*keys.on_others(carried, policy.workloads.annotations)]:
+        expected.add("annotations")
+    refused = refusing(answer)
+    assert refused in expected if expected else refused == ""

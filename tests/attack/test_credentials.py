@@ -467,9 +467,10 @@ ABOUT = {
     NOBODY.title: "Whoever reaches the API server.",
     EVERYBODY.title: "Discovery, and questions about oneself.",
     OPERATOR.title: (
-        "ServiceAccount `securetenant-operator`. No Secret, no policy, of pods and DaemonSets"
-        " lists, of nodes our own marks; `bind` for our own roles alone, tokens of the node reader"
-        " alone. Within these bounds a stolen token opens and deletes tenants, see the"
+        "ServiceAccount `securetenant-operator`. No Secret, no policy, of pods, Services,"
+        " claims, DaemonSets, and routes of Gateway API where they are served, lists, of nodes our"
+        " own marks; `bind` for our own roles alone, tokens of the node reader alone. Within these"
+        " bounds a stolen token opens and deletes tenants, see the"
         " [threat model](threat-model.md). Where ClusterNetworkPolicies are served, which is"
         " not the case here, it may create, delete, get, list, patch and watch them; the fence"
         " leaves its own, whose rules only deny. Of FlowSchemas the fence leaves its own too, about"

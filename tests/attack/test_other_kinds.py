@@ -4,6 +4,7 @@ And the rule about pull policies, which the mutating half mends before it is ask
 plane without that half.
 """
 
+import datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import validating_half
 from attack_harness import Policy, verdict
 from harness import ROOT, Api, wait_for
 from securetenant.api.kinds import Kind
+from securetenant.checks import standing
 
 GATEWAY = "gateway.networking.k8s.io"
 KINDS = tuple(
@@ -91,7 +93,14 @@ def attempt(server: Api, kind: str, spec: Any, annotations: dict[str, str] | Non
         answer = server.call("POST", found.path("tight-a"), body, dryRun="All")
         return answer if answer.status not in (404, 503) else None
 
-    return wait_for(answered, what=f"{kind} to be known", seconds=30)
+    answer = wait_for(answered, what=f"{kind} to be known", seconds=30)
+    if kind.endswith("Route"):
+        # The second opinion, by which what is already there is judged, says the same.
+        policy = validating_half.policies()["tight-a"]
+        now = datetime.datetime.now(datetime.UTC)
+        said = standing.judge(found, body, standing.today("tight-a", policy, now))
+        assert bool(said) == (answer.status == 403), (said, answer.message)
+    return answer
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import converge, fairness, guards, openings, reach, verify
+from bench import converge, fairness, guards, openings, reach, standing, verify
 from securetenant.sandbox import components
 
 ROOT = Path(__file__).parents[2]
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[], str]] = {
     "openings": lambda: openings.run((100, 1000)),
     "reach": lambda: reach.run((1000, 10_000)),
     "verify": lambda: verify.run(50),
+    "standing": lambda: standing.run((100, 500)),
 }
 ROUNDS = 600
 """Of each request, with and without the guards, on either API server."""

@@ -3,6 +3,7 @@
 In a namespace with restricted Pod Security alone none of their pods is made: the difference.
 """
 
+import datetime
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,7 +29,9 @@ from harness import (
     wait_for_account,
 )
 from ordinary import APPLICATIONS, FOLDER, Application, Outcome, Refusal, collection, pod_of, table
-from securetenant.api import kinds
+from securetenant.api import kinds, names
+from securetenant.api.tenantpolicy import PolicySpec
+from securetenant.checks import standing
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 
@@ -361,6 +364,27 @@ def test_what_must_change_is_refused_whatever_the_tenant_is_given(
 ) -> None:
     at_first = {each.what for each in outcomes(app).refusals[0]}
     assert Trial(app, admin, Api(login), GIVEN).refused() == at_first
+
+
+@pytest.mark.parametrize("app", [each for each in APPLICATIONS if each.runs], ids=str)
+def test_nothing_of_a_running_application_would_be_refused_today(
+    app: Application, outcomes: Outcomes, admin: Api
+) -> None:
+    """Whatever the cluster wrote into it since; what is there already is judged by this."""
+    outcomes(app)
+    policy = admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, app.namespace)
+    spec = PolicySpec.model_validate(policy["spec"])
+    rules = standing.today(app.namespace, spec, datetime.datetime.now(datetime.UTC))
+    seen = 0
+    for kind in standing.KINDS:
+        if kind == kinds.TLS_ROUTE:
+            continue  # Its CRD is not among those of this file.
+        for body in admin.call("GET", kind.path(app.namespace)).ok()["items"]:
+            labels = body["metadata"].get("labels") or {}
+            if labels.get(names.MANAGED_BY_LABEL) != names.MANAGED_BY:
+                seen += 1
+                assert standing.judge(kind, body, rules) == ()
+    assert seen
 
 
 def test_an_account_from_before_keeps_what_was_set_for_it(

@@ -12,6 +12,7 @@ import pytest
 
 import documents
 from harness import ROOT
+from securetenant.checks import annotations
 
 KINDS = ("pods", "services", "ingresses", "routes", "others")
 
@@ -91,6 +92,31 @@ def test_a_key_passes_on_the_kinds_on_which_nothing_acts_by_it(
     key: str, value: str, kinds: str
 ) -> None:
     assert " ".join(each for each in KINDS if PASSES[each](key, value)) == kinds
+
+
+JUDGES: dict[str, Callable[[dict[str, str]], Iterator[str]]] = {
+    "pods": annotations.on_pods,
+    "routes": annotations.on_routes,
+    "others": annotations.on_others,
+}
+
+
+@pytest.mark.parametrize("kind", JUDGES)
+def test_the_second_opinion_has_the_same_lists(kind: str) -> None:
+    """What is there already is judged by these; the policies judge what is new."""
+    for key, value, _ in ROWS:
+        for each in (key, f"x{key}", f"{key}x"):
+            refused = [*JUDGES[kind]({each: value})]
+            assert (refused == []) == PASSES[kind](each, value), (each, value)
+
+
+def test_the_lists_of_the_second_opinion_hold_nothing_else() -> None:
+    assert sorted(variable("pods", "harmless")) == sorted(annotations.POD_PREFIXES)
+    assert sorted(variable("pods", "harmlessKeys")) == sorted(annotations.POD_KEYS)
+    narrow = dict(variable("pods", "narrow"))
+    assert narrow == dict(annotations.POD_VALUES)
+    assert sorted(variable("routes", "unlisted")) == sorted(annotations.ON_ROUTES)
+    assert sorted(variable("annotations", "harmless")) == sorted(annotations.ON_OTHERS)
 
 
 def test_there_are_a_few_hundred_keys_and_none_twice() -> None:

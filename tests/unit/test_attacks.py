@@ -275,6 +275,16 @@ def test_what_else_was_found_makes_it_false() -> None:
     assert (found.status, found.reason, found.message) == ("False", "Found", "a pod")
 
 
+def test_what_is_not_known_does_not_hide_what_was_found() -> None:
+    reasons = (status.FLOWS_UNCLEAR, status.STANDING_VIOLATIONS)
+    findings = [
+        Finding(type=status.ISOLATION_VERIFIED, reason=each, message="", informs=True)
+        for each in reasons
+    ]
+    found = isolation.proved(VERIFIED, (), findings)
+    assert (found.status, found.reason) == ("False", status.STANDING_VIOLATIONS)
+
+
 def test_what_is_open_is_said_before_all_else() -> None:
     open_ = isolation.judge((trial("a-1", seen(Verdict.OPEN)),), ())
     others = (other(status.POLICIES_IN_FORCE, "False"),)

@@ -150,6 +150,39 @@ CLAIM = Kind(
 DAEMON_SET = Kind(
     name="DaemonSet", group="apps", version="v1", plural="daemonsets", namespaced=True
 )
+HTTP_ROUTE = Kind(
+    name="HTTPRoute",
+    group="gateway.networking.k8s.io",
+    version="v1",
+    plural="httproutes",
+    namespaced=True,
+)
+GRPC_ROUTE = Kind(
+    name="GRPCRoute",
+    group="gateway.networking.k8s.io",
+    version="v1",
+    plural="grpcroutes",
+    namespaced=True,
+)
+TLS_ROUTE = Kind(
+    name="TLSRoute",
+    group="gateway.networking.k8s.io",
+    version="v1",
+    plural="tlsroutes",
+    namespaced=True,
+)
+"""Since v1.5 of Gateway API; its channel experimental has :data:`TLS_ROUTES` before."""
+TLS_ROUTES = tuple(
+    Kind(
+        name=TLS_ROUTE.name,
+        group=TLS_ROUTE.group,
+        version=version,
+        plural=TLS_ROUTE.plural,
+        namespaced=True,
+    )
+    for version in ("v1", "v1alpha3", "v1alpha2")
+)
+"""The versions at which TLSRoutes may be served, the newest first."""
 FLOW_SCHEMA = Kind(
     name="FlowSchema",
     group="flowcontrol.apiserver.k8s.io",

@@ -271,6 +271,9 @@ names both ends and the rule that opens each."""
 FLOWS_UNCLEAR = "FlowsUnclear"
 """On IsolationVerified: network policies of a kind that is not evaluated select the tenant's pods,
 or could not be read; the message names them."""
+STANDING_VIOLATIONS = "StandingViolations"
+"""On IsolationVerified: objects that are there already would be refused if they were new; the
+message names them, the rule, who made them, and for how long they have been there."""
 NOT_VERIFIED = "NotVerifiedYet"
 """On IsolationVerified: not all namespaces were tried yet, or the API server did not answer."""
 REPORTED_BY_KUBELET = "ReportedByKubelet"

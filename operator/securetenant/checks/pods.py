@@ -89,7 +89,7 @@ def misplaced(spec: Body, policy: PolicySpec) -> Iterator[str]:
         for part in ("limits", "requests"):
             yield from (
                 name
-                for name in (resources.get(part) or {}).keys() - _COMPUTE
+                for name in sorted((resources.get(part) or {}).keys() - _COMPUTE)
                 if f"requests.{name}" not in policy.quota
             )
 

@@ -15,6 +15,7 @@ from securetenant.concerns.nodes.concern import DedicatedNodes
 from securetenant.concerns.pids.concern import ProcessLimits
 from securetenant.concerns.policies.concern import Policies
 from securetenant.concerns.reach.concern import Reachability
+from securetenant.concerns.standing.concern import Standing
 from securetenant.concerns.traffic.concern import ForeignPolicies
 from securetenant.concerns.unkept.concern import Restrictions
 from securetenant.concerns.verification.concern import Verification
@@ -38,6 +39,7 @@ def build(
         ForeignIngresses(machine),
         Policies(machine),
         Reachability(machine),
+        Standing(machine),
         Verification(machine, prober),
         Beating(heartbeat),
     )

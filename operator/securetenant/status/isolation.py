@@ -122,10 +122,11 @@ def proved(
     """
     if verdict.status == "False":
         return verdict
-    for finding in findings:
-        if finding.type == verdict.type:
-            answer = "Unknown" if finding.reason == status.FLOWS_UNCLEAR else "False"
-            return Condition(verdict.type, answer, finding.reason, finding.message)
+    found = [each for each in findings if each.type == verdict.type]
+    # What is not known must not hide what is.
+    for finding in sorted(found, key=lambda each: each.reason == status.FLOWS_UNCLEAR):
+        answer = "Unknown" if finding.reason == status.FLOWS_UNCLEAR else "False"
+        return Condition(verdict.type, answer, finding.reason, finding.message)
     for answer in ("False", "Unknown"):
         for each in others:
             if each.type in _PARTS and each.status == answer:

@@ -1,0 +1,1 @@
+"""What is already in tenants' namespaces, judged again by the rules of today."""

@@ -1,0 +1,247 @@
+"""What is already there: how it joins the work of the machine."""
+
+import logging
+import random
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from securetenant.api import names, status
+from securetenant.api.objects import Ref
+from securetenant.api.tenantpolicy import PolicySpec
+from securetenant.checks import standing
+from securetenant.checks.standing import Rules
+from securetenant.concerns.standing import look
+from securetenant.concerns.standing.look import Found, Served, Wrong
+from securetenant.desired import policy
+from securetenant.reconcile.concern import Concern
+from securetenant.reconcile.errors import ClusterError, UnavailableError
+from securetenant.reconcile.keys import Key
+from securetenant.reconcile.machine import Machine
+from securetenant.reconcile.queue import Queue
+from securetenant.reconcile.tenants import Record, Unit
+from securetenant.status.outcome import Finding
+from securetenant.status.statements import Remark, Statement
+
+_DEFAULT_SECONDS = 3600
+_SETTLE_SECONDS = 1.0
+"""How long a change waits for more of it."""
+_AGAIN_SECONDS = 300.0
+"""How long at most until another look at a namespace in which something is wrong, or was not read:
+somebody may have put it right."""
+_ABSENT_SECONDS = 600.0
+"""How long a kind that is not served is not asked for."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Space:
+    """A namespace of a tenant."""
+
+    asked: int | None = None
+    """What was asked for when it was queued last."""
+    found: Found | None = None
+    """What the last look came to."""
+
+
+class Standing(Concern):
+    """Judges what is already there, one namespace at a time, in a queue of its own."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._queue = Queue[Key](clock=time.monotonic, chance=random.Random())  # noqa: S311 - jitter.
+        self._served = Served(time.monotonic, _ABSENT_SECONDS)
+        self._spaces: dict[str, dict[str, _Space]] = {}
+        """By tenant and name."""
+
+    # --- what happens -----------------------------------------------------------------------
+
+    def namespace_changed(self, namespace: str) -> None:
+        """Look at a namespace again that somebody changed."""
+        tenant = self._machine.store.owner_of(namespace)
+        if namespace in self._spaces.get(tenant, ()):
+            self._queue.add_after(_key(tenant, namespace), _SETTLE_SECONDS)
+
+    def tenant_read(self, name: str, record: Record) -> None:
+        """Forget the namespaces that the tenant does not name any more."""
+        spaces = self._spaces.get(name, {})
+        for namespace in spaces.keys() - record.units.keys():
+            self._queue.forget(_key(name, namespace))
+            del spaces[namespace]
+
+    def tenant_gone(self, name: str) -> None:
+        """Forget a tenant."""
+        for namespace in self._spaces.pop(name, ()):
+            self._queue.forget(_key(name, namespace))
+
+    # --- what is said -----------------------------------------------------------------------
+
+    @property
+    def _interval(self) -> int:
+        """Return after how many seconds a namespace is looked at again; 0: never."""
+        settings = self._machine.settings
+        if settings is None:
+            return 0
+        asked = settings.verify_every_seconds
+        return _DEFAULT_SECONDS if asked is None else asked
+
+    def statements(self, name: str, record: Record) -> Iterable[Statement]:
+        """Say what was found; queue what is ready and was not looked at as it is now."""
+        if not self._interval or record.is_deleted:
+            self.tenant_gone(name)
+            return
+        spaces = self._spaces.setdefault(name, {})
+        for namespace, unit in record.units.items():
+            space = spaces.setdefault(namespace, _Space())
+            asked = _asked(record, unit)
+            if unit.outcome.ready and space.asked != asked:
+                wait = self._rest(record) if space.asked is None else 0.0
+                space.asked = asked
+                self._queue.add_after(_key(name, namespace), max(wait, _SETTLE_SECONDS))
+        known = [each.found for each in spaces.values() if each.found is not None]
+        is_open = any(each.asked is not None and each.found is None for each in spaces.values())
+        before = _before(record) if is_open else ()
+        if before:
+            # A restart takes nothing back; what an earlier process found is looked for first.
+            yield _finding(before[0])
+        elif message := _told(known):
+            yield _finding(message)
+        if problem := next((each.problem for each in known if each.problem), ""):
+            text = f"not everything that is already there could be read: {problem}"
+            yield Remark(type=status.ISOLATION_VERIFIED, message=text)
+
+    def _rest(self, record: Record) -> float:
+        """Return how long what an earlier process saw of the same spec counts, spread evenly."""
+        generation = record.body["metadata"].get("generation")
+        for each in record.status.get("conditions") or ():
+            if (each["type"], each["status"]) == (status.ISOLATION_VERIFIED, "True"):
+                same = each["observedGeneration"] == generation
+                return random.uniform(0, self._interval) if same else 0.0  # noqa: S311 - jitter.
+        return 0.0
+
+    # --- work -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Look through what is due until cancelled, or until :meth:`stop`."""
+        while (key := await self._queue.take()) is not None:
+            failed, retry_after = True, 0.0
+            try:
+                await self._look(key.line, key.name)
+                failed = False
+            except UnavailableError as error:
+                retry_after = error.retry_after
+            except ClusterError as error:
+                _log.warning("%s is tried again: %s", key, error)
+            except Exception:  # noqa: BLE001 - see below.
+                # One namespace's surprise must not stop the work on all others.
+                _log.exception("%s failed unexpectedly and is tried again", key)
+            finally:
+                self._queue.done(key, failed=failed, retry_after=retry_after)
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._queue.close()
+
+    async def _look(self, tenant: str, namespace: str) -> None:
+        """Look through one namespace. Raises a :class:`ClusterError`."""
+        record = self._machine.tenants.get(tenant)
+        space = self._spaces.get(tenant, {}).get(namespace)
+        unit = record.units.get(namespace) if record else None
+        if record is None or unit is None or space is None or not self._interval:
+            return
+        if record.is_deleted or not unit.outcome.ready:
+            # It is queued again once it is ready.
+            space.asked = None
+            return
+        try:
+            found = await look.through(
+                self._machine.cluster, self._rules(unit), self._is_ours, self._served
+            )
+        except ClusterError as error:
+            if space.found is None:
+                self._take(tenant, namespace, space, Found(problem=str(error)))
+            # Else what the last look came to stands: it is tried again in a moment.
+            raise
+        self._take(tenant, namespace, space, found)
+        is_good = not found.total and not found.problem
+        longest = self._interval if is_good else min(self._interval, _AGAIN_SECONDS)
+        wait = longest * random.uniform(0.8, 1.0)  # noqa: S311 - jitter.
+        self._queue.add_after(_key(tenant, namespace), wait)
+
+    def _take(self, tenant: str, namespace: str, space: _Space, now: Found) -> None:
+        found = look.together(space.found, now)
+        if self._spaces.get(tenant, {}).get(namespace) is space and space.found != found:
+            space.found = found
+            self._machine.tell((tenant,))
+
+    def _rules(self, unit: Unit) -> Rules:
+        settings = self._machine.settings
+        listed = settings.subject_namespaces if settings else None
+        return standing.today(
+            unit.scope.namespace.name,
+            PolicySpec.model_validate(policy.build(unit.scope).body["spec"]),
+            self._machine.now(),
+            listed or (),
+        )
+
+    def _is_ours(self, ref: Ref) -> bool:
+        """Tell whether the operator keeps an object, or deletes it as drift in a moment."""
+        return self._machine.store.get(ref) is not None
+
+
+def _asked(record: Record, unit: Unit) -> int:
+    annotations = record.body["metadata"].get("annotations") or {}
+    requested = annotations.get(names.REQUESTED_ANNOTATION)
+    return hash((requested, frozenset(unit.wanted.digests.items())))
+
+
+def _before(record: Record) -> tuple[str, ...]:
+    """Return what an earlier process, or this one, said last."""
+    return tuple(
+        each["message"]
+        for each in record.status.get("conditions") or ()
+        if (each["type"], each["reason"]) == (status.ISOLATION_VERIFIED, status.STANDING_VIOLATIONS)
+    )
+
+
+def _finding(message: str) -> Finding:
+    return Finding(
+        type=status.ISOLATION_VERIFIED,
+        reason=status.STANDING_VIOLATIONS,
+        message=message,
+        informs=True,
+    )
+
+
+def _told(known: Iterable[Found]) -> str:
+    """Say what would be refused today, and what to do about it; nothing: there is none."""
+    known = list(known)
+    count = sum(each.total for each in known)
+    if not count:
+        return ""
+    worst = sorted((wrong for each in known for wrong in each.worst), key=look.order)
+    named = worst[: look.KEPT]
+    more = f"; and {count - len(named)} more" if count > len(named) else ""
+    is_are = "object that is already there" if count == 1 else "objects that are already there"
+    return (
+        f"{count} {is_are} would be refused today: {'; '.join(map(_named, named))}{more}. The"
+        " operator deletes nothing. Delete them, or change them or the SecureTenant; what a"
+        " program of the platform wrote, allow to it in spec.agents of TenancySettings"
+    )
+
+
+def _named(wrong: Wrong) -> str:
+    first = wrong.first
+    by = f"by {first.owner}, " if first.owner else ""
+    days = "1 day" if first.days == 1 else f"{first.days} days"
+    rules = "rule" if wrong.more == 1 else "rules"
+    more = f" and {wrong.more} more {rules}" if wrong.more else ""
+    return (
+        f"{first.kind} {first.namespace}/{first.name} ({by}{days} old) violates {first.rule}"
+        f" ({first.what}){more}"
+    )
+
+
+def _key(tenant: str, namespace: str) -> Key:
+    return Key("Standing", tenant, namespace)
