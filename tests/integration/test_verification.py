@@ -290,7 +290,7 @@ def test_nothing_is_said_where_nothing_is_verified(admin: Api, operator: Operato
 
 
 def test_it_queues_behind_itself(plane: Instance, admin: Api, sabotaged: "Sabotaged") -> None:
-    path = kinds.FLOW_SCHEMA.path("", "securetenant-verification")
+    path = kinds.FLOW_SCHEMA.path("", "verification-of-securetenant")
     flow = admin.call("GET", path).ok()["metadata"]["uid"]
     canary = Api(kubeconfigs.for_user(plane, names.CANARY_USER, ()))
     assert canary.create_pod("proof-a", factory.pod(), dryRun="All").flow == flow

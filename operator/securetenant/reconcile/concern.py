@@ -143,6 +143,10 @@ class Concern:
         """Say what was seen of the isolation of one namespace, for its TenantPolicy."""
         return None
 
+    def doubts(self, tenant: str, namespace: str) -> Iterable[Finding]:
+        """Say what else was found in one namespace: its isolation is not verified then."""
+        return ()
+
     def statements(self, name: str, record: Record) -> Iterable[Statement]:
         """Say how a tenant stands: the one way into its conditions."""
         return ()

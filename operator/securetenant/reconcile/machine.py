@@ -21,6 +21,9 @@ from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
 from securetenant.reconcile.unit import Writer
 
+_VERIFY_SECONDS = 3600
+"""After how many seconds everything is verified again, where TenancySettings say nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
@@ -43,6 +46,14 @@ class Machine:
     def settings(self) -> SettingsSpec | None:
         """Return the TenancySettings; without them nothing is changed."""
         return self.platform.settings
+
+    @property
+    def verify_seconds(self) -> int:
+        """Return after how many seconds everything is verified again; 0: never."""
+        if self.settings is None:
+            return 0
+        asked = self.settings.verify_every_seconds
+        return _VERIFY_SECONDS if asked is None else asked
 
     def tell(self, tenants: Iterable[str]) -> None:
         """Have the status of tenants looked at again; those that are not known have none."""

@@ -15,7 +15,7 @@ from securetenant.reconcile.machine import Machine
 from securetenant.reconcile.tenants import Record, Unit
 from securetenant.reconcile.unit import Task
 from securetenant.status import conditions
-from securetenant.status.outcome import Outcome
+from securetenant.status.outcome import Finding, Outcome
 
 
 class Spaces:
@@ -103,10 +103,13 @@ class Spaces:
             await machine.writer.tell(task, outcome, prove)
         return not outcome.ready
 
-    def _prove(self, namespace: str, facts: PolicyFacts) -> Proof | None:
-        """Return what the first concern says that says anything."""
+    def _prove(
+        self, namespace: str, facts: PolicyFacts
+    ) -> tuple[Proof | None, tuple[Finding, ...]]:
+        """Return what the first concern says that says anything, and what any has found."""
         said = (concern.proof(namespace, facts) for concern in self._concerns)
-        return next(filter(None, said), None)
+        found = (concern.doubts(facts.tenant, namespace) for concern in self._concerns)
+        return next(filter(None, said), None), tuple(each for some in found for each in some)
 
     def _look(self, key: Key, unit: Unit) -> None:
         """Judge a namespace to which nothing is written now."""

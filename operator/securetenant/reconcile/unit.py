@@ -26,7 +26,7 @@ from securetenant.reconcile.failures import Failures
 from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
 from securetenant.reconcile.store import Store
 from securetenant.status import conditions, namespace
-from securetenant.status.outcome import Outcome
+from securetenant.status.outcome import Finding, Outcome
 
 _REASONS = {
     Claim.FOREIGN: status.CONFLICT,
@@ -36,8 +36,9 @@ _REASONS = {
 }
 
 
-Prove = Callable[[PolicyFacts], Proof | None]
-"""Says what was seen of the isolation of the namespace with this TenantPolicy."""
+Prove = Callable[[PolicyFacts], tuple[Proof | None, tuple[Finding, ...]]]
+"""Says what was seen of the isolation of the namespace with this TenantPolicy, and what else was
+found there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +162,7 @@ class Writer:
         facts = expected.policy_facts(task.wanted, self._inside(task.wanted))
         if facts is None or self._claim(task.scope, task.wanted).claim is not Claim.OWN:
             return
-        document = namespace.summarize(outcome, facts, self.now(), proof(facts))
+        document = namespace.summarize(outcome, facts, self.now(), *proof(facts))
         if ownership.status_digest(document) == facts.status:
             return
         self._remember(await self.cluster.apply_status(task.wanted.policy, document))

@@ -10,8 +10,6 @@ from securetenant.status import conditions
 from securetenant.status.conditions import Condition
 from securetenant.status.outcome import Finding
 
-DEFAULT_SECONDS = 3600
-"""After how many seconds everything is verified again, where TenancySettings say nothing."""
 _TOLD = 3
 """How many of what is wrong a message names."""
 _SEVERITY = (Verdict.OPEN, Verdict.BLOCKED_BY_OTHER, Verdict.INCONCLUSIVE)

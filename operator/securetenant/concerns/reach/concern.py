@@ -19,11 +19,11 @@ from securetenant.checks.judgement import Judge
 from securetenant.checks.population import Namespace
 from securetenant.checks.reachability import World
 from securetenant.plan.ownership import NamespaceFacts
+from securetenant.reconcile import keys
 from securetenant.reconcile.concern import Concern, Presence, Watch
 from securetenant.reconcile.errors import ClusterError, MissingError
 from securetenant.reconcile.machine import Machine
 from securetenant.reconcile.tenants import Record
-from securetenant.status.isolation import DEFAULT_SECONDS
 from securetenant.status.outcome import Finding
 from securetenant.status.statements import Remark, Statement
 
@@ -133,17 +133,9 @@ class Reachability(Concern):
 
     # --- what is said -----------------------------------------------------------------------
 
-    @property
-    def _interval(self) -> int:
-        settings = self._machine.settings
-        if settings is None:
-            return 0
-        asked = settings.verify_every_seconds
-        return DEFAULT_SECONDS if asked is None else asked
-
     def statements(self, name: str, record: Record) -> Iterable[Statement]:
         """Say what flows that nobody declared, or that nothing does."""
-        if not self._interval:
+        if not self._machine.verify_seconds:
             return
         verdict = self._verdicts.get(name)
         if verdict is None:
@@ -159,18 +151,34 @@ class Reachability(Concern):
             case "Inconclusive":
                 yield _finding(status.FLOWS_UNCLEAR, verdict.reasons, _EVALUATE)
 
+    def doubts(self, tenant: str, namespace: str) -> Iterable[Finding]:
+        """Say what flows into or out of one namespace, or what is unclear there."""
+        verdict = self._verdicts.get(tenant)
+        if verdict is None or not self._machine.verify_seconds:
+            return
+        here = [
+            str(each)
+            for each in verdict.openings
+            if namespace in {end.namespace for end in (each.source, each.target) if end}
+        ]
+        unclear = [each for each in verdict.reasons if each.startswith(f"{namespace}: ")]
+        if here:
+            yield _finding(status.FLOWS_OPEN, here, _DECLARE)
+        elif unclear:
+            yield _finding(status.FLOWS_UNCLEAR, unclear, _EVALUATE)
+
     # --- work -------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Look after changes, and now and then, until :meth:`stop`."""
         while not self._end.is_set():
-            wait = self._interval or None
+            wait = self._machine.verify_seconds or None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
             await self._pause(_SETTLE_SECONDS)
             self._wake.clear()
-            if self._end.is_set() or not self._interval:
+            if self._end.is_set() or not self._machine.verify_seconds:
                 continue
             began = time.monotonic()
             try:
@@ -206,6 +214,10 @@ class Reachability(Concern):
             if found.get(name) != self._verdicts.get(name)
         ]
         self._verdicts = found
+        for name in changed:
+            record = self._machine.tenants.get(name)
+            for namespace in record.units if record else ():
+                self._machine.queue.add(keys.unit(name, namespace))
         self._machine.tell(changed)
 
     async def _gather(self, settings: SettingsSpec) -> _Look:

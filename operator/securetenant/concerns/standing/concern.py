@@ -14,6 +14,7 @@ from securetenant.checks.standing import Rules
 from securetenant.concerns.standing import look
 from securetenant.concerns.standing.look import Found, Served, Wrong
 from securetenant.desired import policy
+from securetenant.reconcile import keys
 from securetenant.reconcile.concern import Concern
 from securetenant.reconcile.errors import ClusterError, UnavailableError
 from securetenant.reconcile.keys import Key
@@ -23,7 +24,6 @@ from securetenant.reconcile.tenants import Record, Unit
 from securetenant.status.outcome import Finding
 from securetenant.status.statements import Remark, Statement
 
-_DEFAULT_SECONDS = 3600
 _SETTLE_SECONDS = 1.0
 """How long a change waits for more of it."""
 _AGAIN_SECONDS = 300.0
@@ -77,18 +77,9 @@ class Standing(Concern):
 
     # --- what is said -----------------------------------------------------------------------
 
-    @property
-    def _interval(self) -> int:
-        """Return after how many seconds a namespace is looked at again; 0: never."""
-        settings = self._machine.settings
-        if settings is None:
-            return 0
-        asked = settings.verify_every_seconds
-        return _DEFAULT_SECONDS if asked is None else asked
-
     def statements(self, name: str, record: Record) -> Iterable[Statement]:
         """Say what was found; queue what is ready and was not looked at as it is now."""
-        if not self._interval or record.is_deleted:
+        if not self._machine.verify_seconds or record.is_deleted:
             self.tenant_gone(name)
             return
         spaces = self._spaces.setdefault(name, {})
@@ -111,13 +102,19 @@ class Standing(Concern):
             text = f"not everything that is already there could be read: {problem}"
             yield Remark(type=status.ISOLATION_VERIFIED, message=text)
 
+    def doubts(self, tenant: str, namespace: str) -> Iterable[Finding]:
+        """Say what was found in one namespace."""
+        space = self._spaces.get(tenant, {}).get(namespace)
+        if space is not None and space.found is not None and (message := _told([space.found])):
+            yield _finding(message)
+
     def _rest(self, record: Record) -> float:
         """Return how long what an earlier process saw of the same spec counts, spread evenly."""
         generation = record.body["metadata"].get("generation")
         for each in record.status.get("conditions") or ():
             if (each["type"], each["status"]) == (status.ISOLATION_VERIFIED, "True"):
                 same = each["observedGeneration"] == generation
-                return random.uniform(0, self._interval) if same else 0.0  # noqa: S311 - jitter.
+                return random.uniform(0, self._machine.verify_seconds) if same else 0.0  # noqa: S311 - jitter.
         return 0.0
 
     # --- work -------------------------------------------------------------------------------
@@ -148,7 +145,7 @@ class Standing(Concern):
         record = self._machine.tenants.get(tenant)
         space = self._spaces.get(tenant, {}).get(namespace)
         unit = record.units.get(namespace) if record else None
-        if record is None or unit is None or space is None or not self._interval:
+        if record is None or unit is None or space is None or not self._machine.verify_seconds:
             return
         if record.is_deleted or not unit.outcome.ready:
             # It is queued again once it is ready.
@@ -165,7 +162,11 @@ class Standing(Concern):
             raise
         self._take(tenant, namespace, space, found)
         is_good = not found.total and not found.problem
-        longest = self._interval if is_good else min(self._interval, _AGAIN_SECONDS)
+        longest = (
+            self._machine.verify_seconds
+            if is_good
+            else min(self._machine.verify_seconds, _AGAIN_SECONDS)
+        )
         wait = longest * random.uniform(0.8, 1.0)  # noqa: S311 - jitter.
         self._queue.add_after(_key(tenant, namespace), wait)
 
@@ -173,6 +174,7 @@ class Standing(Concern):
         found = look.together(space.found, now)
         if self._spaces.get(tenant, {}).get(namespace) is space and space.found != found:
             space.found = found
+            self._machine.queue.add(keys.unit(tenant, namespace))
             self._machine.tell((tenant,))
 
     def _rules(self, unit: Unit) -> Rules:

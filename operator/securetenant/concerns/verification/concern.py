@@ -138,18 +138,9 @@ class Verification(Concern):
 
     # --- what is said -----------------------------------------------------------------------
 
-    @property
-    def _interval(self) -> int:
-        """Return after how many seconds a namespace is verified again; 0: never."""
-        settings = self._machine.settings
-        if settings is None:
-            return 0
-        asked = settings.verify_every_seconds
-        return isolation.DEFAULT_SECONDS if asked is None else asked
-
     def statements(self, name: str, record: Record) -> Iterable[Statement]:
         """Say what came of it; queue what is ready and was not tried as it is now."""
-        if not self._interval:
+        if not self._machine.verify_seconds:
             return
         spaces = self._spaces.setdefault(name, {})
         for namespace, unit in record.units.items():
@@ -170,7 +161,7 @@ class Verification(Concern):
 
     def proof(self, namespace: str, facts: PolicyFacts) -> Proof | None:
         """Say what was seen in one namespace; before that, what an earlier process saw."""
-        if not self._interval:
+        if not self._machine.verify_seconds:
             return None
         space = self._spaces.get(facts.tenant, {}).get(namespace)
         if space is None or space.trial is None:
@@ -206,7 +197,7 @@ class Verification(Concern):
         if not found or not _before(record):
             return 0.0
         age = (self._machine.now() - datetime.fromisoformat(found)).total_seconds()
-        rest = max(0.0, self._interval - age)
+        rest = max(0.0, self._machine.verify_seconds - age)
         return rest * random.uniform(0.2, 1.0)  # noqa: S311 - jitter.
 
     # --- work -------------------------------------------------------------------------------
@@ -238,7 +229,7 @@ class Verification(Concern):
         record = self._machine.tenants.get(tenant)
         space = self._spaces.get(tenant, {}).get(namespace)
         unit = record.units.get(namespace) if record else None
-        if record is None or unit is None or space is None or not self._interval:
+        if record is None or unit is None or space is None or not self._machine.verify_seconds:
             return True
         if record.is_deleted or not unit.outcome.ready:
             # It is queued again once it is ready.
@@ -264,7 +255,7 @@ class Verification(Concern):
         unknown = (found.problem or found.unanswered) or any(
             each.verdict is Verdict.INCONCLUSIVE for each in found.others
         )
-        wait = self._interval * random.uniform(0.8, 1.0)  # noqa: S311 - jitter.
+        wait = self._machine.verify_seconds * random.uniform(0.8, 1.0)  # noqa: S311 - jitter.
         self._queue.add_after(
             _key(tenant, namespace), min(wait, _RETRY_SECONDS) if unknown else wait
         )
