@@ -184,6 +184,7 @@ SLOWEST = (
     "test_killed.py",
     "test_bad_network.py",
     "test_image.py",
+    "test_verification.py",
     "test_memory.py",
     "test_installation.py",
     "test_life.py",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from attack_harness import Control, verdict
+from attack_harness import Control, Policy, verdict
 from harness import Api
 from securetenant.sandbox.instances import Instance
 
@@ -93,13 +93,22 @@ def test_a_replayed_token_opens_nothing(method: str, path: str, hostile: Api) ->
     "account",
     [
         ("securetenant-system", "securetenant-operator"),
-        ("securetenant-system", "securetenant-verifier"),
         ("kube-system", "default"),
         ("north-1", "default"),
         ("north-1", "securetenant-node-reader"),
+        ("north-1", "securetenant-verifier"),
     ],
 )
 def test_a_stolen_operator_token_buys_no_other(account: tuple[str, str], as_operator: Api) -> None:
-    """A role of its own namespace names the one account."""
+    """A role of its own namespace names the two accounts."""
     answer = as_operator.call("POST", ACCOUNTS.format(*account), MINUTES)
     assert verdict(answer, Control.RBAC) == "Blocked"
+
+
+def test_a_token_of_the_verifier_is_for_minutes(as_operator: Api) -> None:
+    """It may be the canary, which creates in dry-run alone (test_canary.py), and ask for rights."""
+    path = ACCOUNTS.format("securetenant-system", "securetenant-verifier")
+    assert as_operator.call("POST", path, MINUTES).status == 201
+    longer = {"spec": {"expirationSeconds": 86400}}
+    answer = as_operator.call("POST", path, longer)
+    assert verdict(answer, Policy("securetenant-operator-fence")) == "Blocked"

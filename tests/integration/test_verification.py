@@ -282,6 +282,19 @@ def test_where_nothing_may_be_created_nothing_is_known(admin: Api, proving: None
     assert found["reason"] == "TrialRefused"
     assert "securetenant-lockdown" in found["message"]
 
+    def refused(namespace: str) -> bool:
+        policy = admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, namespace)
+        found = conditions(policy).get("IsolationVerified", {})
+        return bool(found.get("reason") == "TrialRefused")
+
+    wait_for(lambda: refused("icebound-a") and refused("icebound-b"), what="both trials")
+    before = versions(admin, "icebound")
+    # It is tried again, and says the same.
+    other = factory.tenant("beside-icebound", namespaces=[{"name": "beside-icebound-a"}])
+    admin.create(kinds.SECURE_TENANT, other).ok()
+    wait_until(admin, "beside-icebound", "True")
+    assert versions(admin, "icebound") == before
+
 
 def test_nothing_is_said_where_nothing_is_verified(admin: Api, operator: Operator) -> None:
     verify(admin, 0)

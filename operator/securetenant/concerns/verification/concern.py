@@ -36,8 +36,8 @@ from securetenant.status.statements import Aspect, Statement
 
 _SETTLE_SECONDS = 1.0
 """How long a change is left alone: more of it may follow, and every API server has to see it."""
-_RETRY_SECONDS = 3.0
-"""When a namespace is tried again of which not everything is known."""
+_RETRY_SECONDS, _LONGEST_SECONDS = 1.5, 300.0
+"""When a namespace is tried again in which something is open or not known: later each time."""
 _BUSY = 16
 """How much other work may wait: with more of it, namespaces are tried later."""
 _LATER_SECONDS, _PUT_OFF = 2.0, 60
@@ -69,6 +69,8 @@ class _Space:
     """What it was like when it was queued last."""
     turn: int = 0
     """How often it was verified."""
+    failures: int = 0
+    """How often in a row not everything was refused as it has to be."""
     put_off: int = 0
     """How often it had to wait since then, for work on tenants."""
     trial: Trial | None = None
@@ -217,49 +219,53 @@ class Verification(Concern):
         while (key := await self._queue.take()) is not None:
             failed = True
             try:
-                failed = not await self._verify(key.line, key.name)
+                await self._verify(key.line, key.name)
+                failed = False
             except Exception:  # noqa: BLE001 - see below.
                 # One namespace's surprise must not stop the work on all others.
                 _log.exception("%s failed unexpectedly and is tried again", key)
             finally:
                 self._queue.done(key, failed=failed)
 
-    async def _verify(self, tenant: str, namespace: str) -> bool:
-        """Try everything in one namespace; tell whether that came to its end."""
+    async def _verify(self, tenant: str, namespace: str) -> None:
+        """Try everything in one namespace, and say when it is its turn again."""
         record = self._machine.tenants.get(tenant)
         space = self._spaces.get(tenant, {}).get(namespace)
         unit = record.units.get(namespace) if record else None
         if record is None or unit is None or space is None or not self._machine.verify_seconds:
-            return True
+            return
+        key = _key(tenant, namespace)
         if record.is_deleted or not unit.outcome.ready:
             # It is queued again once it is ready.
             space.look = None
-            return True
+            return
         if len(self._machine.queue) > _BUSY and space.put_off < _PUT_OFF:
             space.put_off += 1
-            self._queue.add_after(_key(tenant, namespace), _LATER_SECONDS)
-            return True
+            self._queue.add_after(key, _LATER_SECONDS)
+            return
         found = await trials.run(
             self._case(tenant, record, unit, space), self._prober, self._machine.now()
         )
         if self._spaces.get(tenant, {}).get(namespace) is not space:
-            return True
+            return
         space.turn, space.put_off = space.turn + 1, 0
-        space.trial = found
+        self._count(found)
+        # That nothing is known, for the same reason, was said: a frozen tenant stays as it is.
+        if found.tried or space.trial is None or space.trial._replace(at=found.at) != found:
+            space.trial = found
+            self._machine.queue.add(keys.unit(tenant, namespace))
+            self._machine.tell((tenant,))
+        is_good = found.tried and not found.others
+        space.failures = 0 if is_good else space.failures + 1
+        wait = self._machine.verify_seconds * random.uniform(0.8, 1.0)  # noqa: S311 - jitter.
+        soon = min(_RETRY_SECONDS * 2 ** min(space.failures, 10), _LONGEST_SECONDS)
+        self._queue.add_after(key, wait if is_good else min(wait, soon))
+
+    def _count(self, found: Trial) -> None:
         counts = Counter(each.verdict for each in found.others)
         counts[Verdict.BLOCKED] = found.refused
         for verdict, count in counts.items():
             self._machine.meter.tried(verdict, count)
-        self._machine.queue.add(keys.unit(tenant, namespace))
-        self._machine.tell((tenant,))
-        unknown = (found.problem or found.unanswered) or any(
-            each.verdict is Verdict.INCONCLUSIVE for each in found.others
-        )
-        wait = self._machine.verify_seconds * random.uniform(0.8, 1.0)  # noqa: S311 - jitter.
-        self._queue.add_after(
-            _key(tenant, namespace), min(wait, _RETRY_SECONDS) if unknown else wait
-        )
-        return True
 
     def _case(self, tenant: str, record: Record, unit: Unit, space: _Space) -> Case:
         return Case(
