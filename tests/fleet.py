@@ -45,6 +45,9 @@ class NoProber:
     async def ask(self, question: Question) -> bool | None:
         raise AssertionError(question)
 
+    async def close(self) -> None:
+        raise AssertionError
+
 
 class Fleet:
     """An operator at work in a cluster that outlives it."""
@@ -68,9 +71,7 @@ class Fleet:
 
     def _concerns(self, machine: Machine) -> tuple[Concern, ...]:
         heartbeat = Heartbeat(cluster=self.cluster, holder="", now=machine.now)
-        return concerns.build(
-            machine, kubelets=NoKubelets(), prober=NoProber(), heartbeat=heartbeat
-        )
+        return concerns.build(machine, kubelets=NoKubelets(), connect=NoProber, heartbeat=heartbeat)
 
     async def set(self, **spec: Any) -> None:
         """Change the TenancySettings and let the operator come to rest."""

@@ -30,9 +30,8 @@ from securetenant.checks.attacks.objects import Other
 from securetenant.checks.attacks.verdicts import Verdict
 from securetenant.concerns.verification import trials
 from securetenant.concerns.verification.trials import Case
-from securetenant.kube import credentials
+from securetenant.kube import credentials, verifier
 from securetenant.kube.client import Client
-from securetenant.kube.verifier import Verifier
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 from securetenant.status import isolation
@@ -436,7 +435,7 @@ class Sabotaged(NamedTuple):
         async def body() -> Trial:
             login = await credentials.load(self.login)
             async with Client(login) as client:
-                prober = Verifier(client, login)
+                prober = verifier.opener(client, login)()
                 try:
                     return await trials.run(self.case, prober, datetime.datetime.now(datetime.UTC))
                 finally:

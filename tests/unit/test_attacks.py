@@ -63,7 +63,7 @@ def test_one_namespace_costs_no_more_than_is_promised() -> None:
 
 
 def test_each_of_our_policies_is_tried_in_three_ways() -> None:
-    """Each on a connection of its own: K equal answers before a policy counts as in force."""
+    """Spread over new connections: K equal answers before a policy counts as in force."""
     counts: dict[str, int] = {}
     for each in attempts():
         counts[each.control.name] = counts.get(each.control.name, 0) + 1

@@ -23,17 +23,17 @@ from securetenant.app.specs_watch import Source, SpecsWatch
 from securetenant.concerns.heartbeat import heartbeat
 from securetenant.concerns.heartbeat.concern import BEAT
 from securetenant.concerns.heartbeat.heartbeat import Heartbeat
-from securetenant.kube import credentials
+from securetenant.kube import credentials, verifier
 from securetenant.kube.client import Client
 from securetenant.kube.events import Events
 from securetenant.kube.informer import Informer
 from securetenant.kube.kubelet import Kubelets
-from securetenant.kube.verifier import Verifier
 from securetenant.plan import schemas
 from securetenant.plan.brake import Brake
 from securetenant.plan.resting import Book
 from securetenant.reconcile.engine import Engine
 from securetenant.reconcile.errors import ClusterError, MissingError
+from securetenant.reconcile.ports import Opener
 from securetenant.reconcile.store import Store
 from securetenant.telemetry.metrics import Metrics
 
@@ -74,7 +74,7 @@ class Operator:
         metrics: Metrics,
         events: Events,
         kubelets: Kubelets,
-        prober: Verifier,
+        connect: Opener,
         book: Book,
         brake: Brake,
     ) -> None:
@@ -89,7 +89,7 @@ class Operator:
             now=_now,
             store=Store(),
             concerns=lambda machine: concerns.build(
-                machine, kubelets=kubelets, prober=prober, heartbeat=self._heartbeat
+                machine, kubelets=kubelets, connect=connect, heartbeat=self._heartbeat
             ),
             book=book,
             brake=brake,
@@ -283,11 +283,11 @@ async def run(options: RunOptions) -> None:
             await identity.check(client)
         events = Events(client)
         kubelets = Kubelets(client, server=login.server, authority=login.certificate_authority)
-        prober = Verifier(client, login)
+        connect = verifier.opener(client, login)
         book, brake = Book(), Brake()
 
         def begin() -> Operator:
-            return Operator(client, metrics, events, kubelets, prober, book, brake)
+            return Operator(client, metrics, events, kubelets, connect, book, brake)
 
         operator = begin()
 
@@ -328,5 +328,4 @@ async def run(options: RunOptions) -> None:
         finally:
             posting.cancel()
             await asyncio.gather(posting, return_exceptions=True)
-            await prober.close()
             await runner.cleanup()

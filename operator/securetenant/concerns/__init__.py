@@ -21,11 +21,11 @@ from securetenant.concerns.unkept.concern import Restrictions
 from securetenant.concerns.verification.concern import Verification
 from securetenant.reconcile.concern import Concern
 from securetenant.reconcile.machine import Machine
-from securetenant.reconcile.ports import Kubelets, Prober
+from securetenant.reconcile.ports import Kubelets, Opener
 
 
 def build(
-    machine: Machine, *, kubelets: Kubelets, prober: Prober, heartbeat: Heartbeat
+    machine: Machine, *, kubelets: Kubelets, connect: Opener, heartbeat: Heartbeat
 ) -> tuple[Concern, ...]:
     """Return every concern, in order."""
     return (
@@ -40,6 +40,6 @@ def build(
         Policies(machine),
         Reachability(machine),
         Standing(machine),
-        Verification(machine, prober),
+        Verification(machine, connect),
         Beating(heartbeat),
     )

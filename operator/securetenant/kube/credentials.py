@@ -165,15 +165,13 @@ def session(
     user_agent: str,
     limit: int,
     closes_in_distrust: bool = False,
-    connects_anew: bool = False,
 ) -> aiohttp.ClientSession:
     """Return an HTTP session that authenticates each request; the caller closes it.
 
     ``limit`` is how many connections it may hold; 0 means any number. ``closes_in_distrust``: it
     closes when the server's certificate is not trusted, since the authority may have been rotated
     and only a new session reads it again. kopf logs in again when its session is closed, and for no
-    other reason that has to do with certificates. ``connects_anew``: each request has a connection
-    of its own, so that it may reach any of several API servers.
+    other reason that has to do with certificates.
     """
 
     async def authorize(
@@ -193,9 +191,7 @@ def session(
         return response
 
     made = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=limit, ssl=credentials.tls(), force_close=connects_anew
-        ),
+        connector=aiohttp.TCPConnector(limit=limit, ssl=credentials.tls()),
         # Not compressed: a little of that may be very much, and is not known before.
         headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
         middlewares=(authorize,),

@@ -2,12 +2,15 @@
 
 With a token of the verifier, which may be the user ``securetenant:canary``, create access reviews,
 and nothing else; the operator's own identity may do neither. A policy holds the canary to dry-run.
-Each request opens a connection: where several API servers run, each is a few seconds behind in its
-own way, and equal answers over several connections say more than one.
+Each namespace has connections of its own, and its requests are spread over them: where several API
+servers run, each is a few seconds behind in its own way, and equal answers over several connections
+say more than one.
 """
 
 import dataclasses
+import functools
 import json
+from collections.abc import Callable
 from http import HTTPStatus
 
 import aiohttp
@@ -22,7 +25,8 @@ from securetenant.kube.tokens import Token
 from securetenant.reconcile.errors import ClusterError
 
 _USER_AGENT = "securetenant-verifier"
-_CONNECTIONS = 4
+_CONNECTIONS = 3
+"""As many as equal answers count."""
 _SECONDS = 10.0
 _ANSWER_BYTES = 1 << 20
 _MESSAGE_LENGTH = 500
@@ -30,12 +34,17 @@ _REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _AS_CANARY = {"Impersonate-User": names.CANARY_USER}
 
 
+def opener(client: Client, login: Credentials) -> Callable[[], "Verifier"]:
+    """Return what opens connections; all of them use one token."""
+    return functools.partial(Verifier, Token(client, names.VERIFIER), login)
+
+
 class Verifier:
     """Fulfils :class:`securetenant.reconcile.ports.Prober`."""
 
-    def __init__(self, client: Client, login: Credentials) -> None:
+    def __init__(self, token: Token, login: Credentials) -> None:
         """``login`` is the operator's: only where the API server is, and who signs it, is used."""
-        self._token = Token(client, names.VERIFIER)
+        self._token = token
         self._login = dataclasses.replace(
             login,
             client_certificate=None,
@@ -85,7 +94,7 @@ class Verifier:
     async def _post(self, path: str, body: Body, headers: dict[str, str]) -> Answer:
         if self._session is None:
             self._session = credentials.session(
-                self._login, user_agent=_USER_AGENT, limit=_CONNECTIONS, connects_anew=True
+                self._login, user_agent=_USER_AGENT, limit=_CONNECTIONS
             )
         session = self._session
         try:

@@ -65,7 +65,7 @@ class Kubelets(Protocol):
 class Prober(Protocol):
     """Tries what must be refused, as an identity that nothing is admitted of for good.
 
-    Each request has a connection of its own, and none fails: without an answer nothing is known.
+    Its connections are its own, and no request fails: without an answer nothing is known.
     """
 
     async def attempt(self, attempt: Attempt, namespace: str) -> Answer:
@@ -73,6 +73,13 @@ class Prober(Protocol):
 
     async def ask(self, question: Question) -> bool | None:
         """Ask whether somebody may do something; nothing: there was no answer."""
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+Opener = Callable[[], Prober]
+"""Opens connections that nobody had before."""
 
 
 class Meter(Protocol):

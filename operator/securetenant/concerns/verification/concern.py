@@ -2,6 +2,7 @@
 
 import asyncio
 import bisect
+import contextlib
 import logging
 import random
 import time
@@ -26,7 +27,7 @@ from securetenant.reconcile import keys
 from securetenant.reconcile.concern import Concern, Presence, Watch
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.machine import Machine
-from securetenant.reconcile.ports import Prober
+from securetenant.reconcile.ports import Opener
 from securetenant.reconcile.queue import Queue
 from securetenant.reconcile.tenants import Record, Unit
 from securetenant.status import isolation, statements
@@ -42,8 +43,9 @@ _BUSY = 16
 """How much other work may wait: with more of it, namespaces are tried later."""
 _LATER_SECONDS, _PUT_OFF = 2.0, 60
 """For how long, and how often: two minutes at most."""
-_WORKERS = 2
-"""How many namespaces are tried at a time: nobody has to feel it."""
+_REST = 2.0
+"""How long nothing is tried after a namespace, as a multiple of what that took: nobody has to feel
+it."""
 _MOST_ASKED = 20
 """How many tenants are looked at for one with other people."""
 _NOBODY = Other("another-tenant", "another-namespace")
@@ -79,14 +81,15 @@ class _Space:
 class Verification(Concern):
     """Tries to break the isolation, beside the queue that all share."""
 
-    def __init__(self, machine: Machine, prober: Prober) -> None:
+    def __init__(self, machine: Machine, connect: Opener) -> None:
         self._machine = machine
-        self._prober = prober
+        self._connect = connect
         self._queue = Queue[Key](clock=time.monotonic, chance=random.Random())  # noqa: S311 - jitter.
         self._spaces: dict[str, dict[str, _Space]] = {}
         """By tenant and name."""
         self._versions: dict[Ref, int] = {}
         self._is_running = False
+        self._end = asyncio.Event()
 
     # --- what happens -----------------------------------------------------------------------
 
@@ -207,17 +210,8 @@ class Verification(Concern):
     async def run(self) -> None:
         """Try what is due until cancelled, or until :meth:`stop`."""
         self._is_running = True
-        async with asyncio.TaskGroup() as group:
-            for number in range(_WORKERS):
-                group.create_task(self._work(), name=f"verifier {number}")
-
-    def stop(self) -> None:
-        """Begin nothing more."""
-        self._queue.close()
-
-    async def _work(self) -> None:
         while (key := await self._queue.take()) is not None:
-            failed = True
+            began, failed = time.monotonic(), True
             try:
                 await self._verify(key.line, key.name)
                 failed = False
@@ -226,6 +220,14 @@ class Verification(Concern):
                 _log.exception("%s failed unexpectedly and is tried again", key)
             finally:
                 self._queue.done(key, failed=failed)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout((time.monotonic() - began) * _REST):
+                    await self._end.wait()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._queue.close()
+        self._end.set()
 
     async def _verify(self, tenant: str, namespace: str) -> None:
         """Try everything in one namespace, and say when it is its turn again."""
@@ -243,9 +245,13 @@ class Verification(Concern):
             space.put_off += 1
             self._queue.add_after(key, _LATER_SECONDS)
             return
-        found = await trials.run(
-            self._case(tenant, record, unit, space), self._prober, self._machine.now()
-        )
+        prober = self._connect()
+        try:
+            found = await trials.run(
+                self._case(tenant, record, unit, space), prober, self._machine.now()
+            )
+        finally:
+            await prober.close()
         if self._spaces.get(tenant, {}).get(namespace) is not space:
             return
         space.turn, space.put_off = space.turn + 1, 0

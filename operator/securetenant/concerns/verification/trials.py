@@ -1,6 +1,7 @@
 """Carries out everything that is tried in one namespace."""
 
 import asyncio
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
@@ -23,8 +24,9 @@ from securetenant.status import isolation
 from securetenant.status.isolation import Trial
 
 _EQUAL = 3
-"""How many equal answers count: each has a connection of its own, and so perhaps another API
-server."""
+"""How many equal answers count: they come over several connections, and so perhaps from several API
+servers."""
+_NAME = re.compile(rf"{re.escape(trial.PREFIX)}[a-z0-9]+")
 _PATIENCE = 5
 """How often the pod that must be admitted is tried, while nothing is known by the answer."""
 _PAUSE_SECONDS = 0.5
@@ -51,7 +53,8 @@ async def run(case: Case, prober: Prober, now: datetime) -> Trial:
         control=LIMITS,
     )
     answer = await _first(first, case, prober)
-    said = answer.message or f"status {answer.status}"
+    # The name is another each time; what is said of it is not.
+    said = _NAME.sub(trial.PREFIX.rstrip("-"), answer.message) or f"status {answer.status}"
     if verdicts.is_void(answer):
         return Trial(case.namespace, now, 0, unanswered=said)
     if not verdicts.passes(answer):
