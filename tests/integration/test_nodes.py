@@ -353,7 +353,7 @@ def test_e2_a_node_that_karpenter_registers_is_its_tenants_at_once(
     body = registration("scaled", "scaled", "scaled")
     karpenter.call("PATCH", node, body, content_type=MERGE).ok()
     wait_for(lambda: taints(admin, "karpenter-1") == BOTH, what="both taints", seconds=TOLD_SECONDS)
-    assert label(admin, "karpenter-1") == "scaled"
+    wait_for(lambda: label(admin, "karpenter-1") == "scaled", what="the label")
     wait_for(lambda: "karpenter-1" in told(), what="the node to be named", seconds=TOLD_SECONDS)
     for name in ("karpenter-1", bystander):
         admin.delete(kinds.NODE, name).ok()
