@@ -58,13 +58,17 @@ class Kubelet:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one connection."""
-        with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            self.heads.append(head)
-            await self.respond(head, writer)
-        with contextlib.suppress(OSError):
-            writer.close()
-            await writer.wait_closed()
+        try:
+            with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError):
+                head = await reader.readuntil(b"\r\n\r\n")
+                self.heads.append(head)
+                await self.respond(head, writer)
+            with contextlib.suppress(OSError):
+                writer.close()
+                await writer.wait_closed()
+        finally:
+            # On a busy machine the farewell of TLS may come after the loop has ended.
+            writer.transport.abort()
 
 
 @contextlib.asynccontextmanager

@@ -200,6 +200,9 @@ class _Demo:
             log,
             _PROOF_SECONDS,
         )
+        self._wait(
+            lambda: "nothing flows" in self._call(_PROOF).stdout, "No flows", log, _PROOF_SECONDS
+        )
         self._show(_PROOF)
         _title("A sabotage: a policy only warns")
         warn = '{"spec":{"validationActions":["Warn"]}}'
@@ -223,6 +226,9 @@ class _Demo:
             "No proof",
             log,
             _PROOF_SECONDS,
+        )
+        self._wait(
+            lambda: "nothing flows" in self._call(_PROOF).stdout, "No flows", log, _PROOF_SECONDS
         )
 
     def _wait(
