@@ -206,6 +206,11 @@ def _without_nothing(value: Any) -> Any:
         ),
         pytest.param({"network": _opening(**{"from": [{"cidr": "0.0.0.0/0"}]})}, WIDE, id="all"),
         pytest.param({"network": {"sameTenant": "Deny"}}, "unknown field", id="a tenant's field"),
+        pytest.param(
+            {"verifyEverySeconds": 59},
+            "verifyEverySeconds is 60 or more, like 3600 for once an hour, or 0",
+            id="a verification all the time",
+        ),
         pytest.param({"bounds": {"cidrs": ["::ffff:1.2.3.0/120"]}}, NETWORK, id="bounds.cidrs"),
         pytest.param(
             {"bounds": {"peers": ["a*b"]}}, "an entry of peers is a name", id="bounds.peers"

@@ -96,7 +96,7 @@ def is_verified(admin: Api) -> bool:
     """Tell whether the isolation was tried, with a token of the verifier, and flows computed."""
     tenant = admin.get(kinds.SECURE_TENANT, "used")
     told = conditions(tenant).get("IsolationVerified", {"message": ""})["message"]
-    return "isolation" in tenant["status"] and "nothing flows but what is declared" in told
+    return "isolation" in tenant["status"] and "only declared traffic" in told
 
 
 def drift(admin: Api, breaker: Api) -> None:

@@ -131,7 +131,7 @@ def test_a_tenant_is_verified_once_it_is_ready(admin: Api, proving: None) -> Non
     seen = tenant["status"]["isolation"]
     assert (seen["admitted"], seen["refused"]) == (0, seen["tried"])
     assert 150 < seen["tried"] <= 2 * 120
-    assert found["message"].startswith(f"{seen['tried']} attacks and questions in 2 namespaces, ")
+    assert found["message"].startswith(f"{seen['tried']} attempts in 2 namespaces were ")
     uid = tenant["metadata"]["uid"]
 
     def announced() -> Any:
@@ -156,7 +156,7 @@ def test_a_binding_that_refuses_no_more_is_found(admin: Api, proving: None) -> N
     try:
         found = wait_until(admin, "weakened", "False", "an address of others, by externalIPs (E09)")
         assert found["reason"] == "IsolationOpen"
-        assert "securetenant-services has to refuse it" in found["message"]
+        assert "securetenant-services must refuse it" in found["message"]
         assert "kubectl apply -k manifests/policies" in found["message"]
     finally:
         deny = {"spec": {"validationActions": ["Deny"]}}
@@ -192,7 +192,7 @@ def test_changes_that_open_nothing_turn_nothing(
 ) -> None:
     body = factory.tenant("harmless", access=[{**ACCESS[0], "subjects": [HARMLESS]}])
     admin.create(kinds.SECURE_TENANT, body).ok()
-    wait_until(admin, "harmless", "True", "nothing flows but what is declared")
+    wait_until(admin, "harmless", "True", "only declared traffic")
     wait_for_account(admin, "harmless-a")
     member = Api(kubeconfigs.for_user(plane, "harmless-dev", (HARMLESS["name"],)))
     role = f"/apis/{RBAC}/v1/clusterroles"
@@ -242,7 +242,7 @@ def test_changes_that_open_nothing_turn_nothing(
 
     found = wait_for(verified_again, what="another verification", seconds=40)
     assert found["admitted"] == 0
-    wait_until(admin, "harmless", "True", "nothing flows but what is declared")
+    wait_until(admin, "harmless", "True", "only declared traffic")
     assert [
         each["note"]
         for each in admin.list(kinds.EVENT, "default")
@@ -263,7 +263,7 @@ def versions(admin: Api, tenant: str) -> list[str]:
 
 def test_a_restart_keeps_what_was_seen(admin: Api, operator: Operator, proving: None) -> None:
     admin.create(kinds.SECURE_TENANT, factory.tenant("kept")).ok()
-    wait_until(admin, "kept", "True", "nothing flows but what is declared")
+    wait_until(admin, "kept", "True", "only declared traffic")
     wait_for(lambda: proved(admin, "kept-a") and proved(admin, "kept-b"), what="both proofs")
     before = versions(admin, "kept")
     operator.stop()
@@ -333,7 +333,7 @@ def test_nothing_flows_but_what_is_declared(
     admin: Api, proving: None, pair: tuple[str, str]
 ) -> None:
     for name in pair:
-        wait_until(admin, name, "True", "nothing flows but what is declared")
+        wait_until(admin, name, "True", "only declared traffic")
 
 
 def test_a_policy_of_the_cluster_that_opens_a_tenant_to_another_is_found(

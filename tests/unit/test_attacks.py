@@ -205,7 +205,7 @@ def test_the_message_names_what_is_open_where_and_what_to_do() -> None:
     open_ = [seen(Verdict.OPEN, row) for row in ("E10", "E09", "E11", "E12")]
     message = isolation.judge((trial("a-1", *open_), trial("a-2", *open_)), ()).message
     assert message.startswith(
-        "what E09 is (E09): admitted in a-1, a-2, and securetenant-services has to refuse it; "
+        "what E09 is (E09): admitted in a-1, a-2, and securetenant-services must refuse it; "
     )
     assert message.endswith(
         "; and 1 more. Install the policies: kubectl apply -k manifests/policies"

@@ -298,6 +298,9 @@ _CONTROLLERS_ARE_KNOWN = tuple(
 )
 
 
+_LEAST_VERIFY_SECONDS = 60
+
+
 class SettingsSpec(Model):
     """What holds for every tenant."""
 
@@ -375,6 +378,16 @@ class SettingsSpec(Model):
     0: at once, also while a member of the former tenant still watches it."""
 
     rules = (
+        Rule(
+            cel="!has(self.verifyEverySeconds) || self.verifyEverySeconds == 0"
+            f" || self.verifyEverySeconds >= {_LEAST_VERIFY_SECONDS}",
+            holds=lambda self: (
+                (self.verify_every_seconds or _LEAST_VERIFY_SECONDS) >= _LEAST_VERIFY_SECONDS
+            ),
+            message=f"verifyEverySeconds is {_LEAST_VERIFY_SECONDS} or more, like 3600 for once an"
+            " hour, or 0 to verify nothing",
+            path=".verifyEverySeconds",
+        ),
         _networks_rule("metadataAddresses"),
         _networks_rule("nodeNetworks"),
         _networks_rule("podNetworks"),

@@ -201,7 +201,10 @@ class _Demo:
             _PROOF_SECONDS,
         )
         self._wait(
-            lambda: "nothing flows" in self._call(_PROOF).stdout, "No flows", log, _PROOF_SECONDS
+            lambda: "only declared traffic" in self._call(_PROOF).stdout,
+            "Nothing is said of traffic",
+            log,
+            _PROOF_SECONDS,
         )
         self._show(_PROOF)
         _title("A sabotage: a policy only warns")
@@ -228,7 +231,10 @@ class _Demo:
             _PROOF_SECONDS,
         )
         self._wait(
-            lambda: "nothing flows" in self._call(_PROOF).stdout, "No flows", log, _PROOF_SECONDS
+            lambda: "only declared traffic" in self._call(_PROOF).stdout,
+            "Nothing is said of traffic",
+            log,
+            _PROOF_SECONDS,
         )
 
     def _wait(

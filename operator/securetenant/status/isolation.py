@@ -50,7 +50,7 @@ _UNDER_WAY = frozenset(
     }
 )
 """Reasons that pass by themselves: nothing is wrong, and nothing is seen yet."""
-_NOT_TRIED = "Packets are not tried: what a NetworkPolicy says, the network plugin has to do"
+_NOT_TRIED = "Whether packets are filtered depends on the network plugin"
 
 
 class Trial(NamedTuple):
@@ -104,8 +104,8 @@ def judge(trials: Sequence[Trial], missing: Sequence[str]) -> Condition:
         return Condition(status.ISOLATION_VERIFIED, "Unknown", status.NOT_VERIFIED, told)
     count = sum(each.tried for each in trials)
     message = (
-        f"{count} attacks and questions in {conditions.count(len(trials))}, each refused by the"
-        f" control that is there for it. {_NOT_TRIED}"
+        f"{count} attempts in {conditions.count(len(trials))} were each refused by the"
+        f" control that must refuse them. {_NOT_TRIED}"
     )
     return Condition(status.ISOLATION_VERIFIED, "True", status.ATTACKS_REFUSED, message)
 
@@ -168,7 +168,7 @@ def _told(found: Sequence[tuple[str, Seen]], verdict: Verdict) -> str:
     shown = list(named.values())[:_TOLD]
     verb = "admitted in" if verdict is Verdict.OPEN else "refused by something else in"
     parts = [
-        f"{seen.what} ({seen.row}): {verb} {conditions.listed(spaces)}, and {seen.control} has to"
+        f"{seen.what} ({seen.row}): {verb} {conditions.listed(spaces)}, and {seen.control} must"
         f" refuse it{_said(seen, verdict)}"
         for seen, spaces in shown
     ]

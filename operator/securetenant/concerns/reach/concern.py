@@ -35,7 +35,7 @@ _TOLD = 3
 """How many flows, or reasons, a message names."""
 _MOST = 2000
 """How many peers and ports of a policy are looked at; one with more counts as open."""
-_CLOSED = "computed from all network policies, nothing flows but what is declared"
+_CLOSED = "the network policies allow only declared traffic"
 _CALICO = "crd.projectcalico.org"
 _OLDER = "policy.networking.k8s.io"
 _FOREIGN = tuple(
