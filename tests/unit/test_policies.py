@@ -221,3 +221,57 @@ def test_no_policy_with_a_parameter_looks_at_what_the_manifests_hold() -> None:
         if "paramKind" in body["spec"] and everywhere:
             matched = {each for rule in constraints["resourceRules"] for each in rule["resources"]}
             assert not matched & {*held, "*", "*/*"}, body["metadata"]["name"]
+
+
+AFTER_POLICIES = ("FlowSchema", "PriorityLevelConfiguration", "NetworkPolicy", "TenancySettings")
+"""The kinds of this repository that ``kubectl apply -k`` makes after the policies."""
+
+
+def test_nothing_that_is_installed_after_the_policies_needs_a_parameter() -> None:
+    """A policy refuses everything that it looks at until the kind of its parameter is found.
+
+    Policies about namespaces with a tenant are left out: nothing of ours is in one.
+    """
+    manifests = documents.within(ROOT / "manifests")
+    later = [each for each in manifests if each["kind"] in AFTER_POLICIES]
+    assert {each["kind"] for each in later} == set(AFTER_POLICIES)
+    refused = [
+        f"{policy['metadata']['name']} {body['kind']} {body['metadata']['name']}"
+        for policy in documents.within(POLICIES)
+        if policy["kind"].endswith("AdmissionPolicy") and "paramKind" in policy["spec"]
+        for body in later
+        if looks_at(policy["spec"]["matchConstraints"], body)
+    ]
+    assert refused == []
+
+
+def looks_at(constraints: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+    """Tell whether an object of this repository is judged by a policy with these constraints."""
+    selector = constraints.get("namespaceSelector", {})
+    of_tenants = any(
+        (each["key"], each["operator"]) == ("securetenant.io/tenant", "Exists")
+        for each in selector.get("matchExpressions", [])
+    )
+    in_a_namespace = "namespace" in body["metadata"]
+    if of_tenants and in_a_namespace:
+        return False
+
+    def named(rules: list[Any]) -> bool:
+        return any(
+            {body["apiVersion"].rpartition("/")[0], "*"} & set(rule["apiGroups"])
+            and {plural(body["kind"]), "*", "*/*"} & set(rule["resources"])
+            and (in_a_namespace or rule["scope"] != "Namespaced")
+            and body["metadata"]["name"] in rule.get("resourceNames", [body["metadata"]["name"]])
+            for rule in rules
+        )
+
+    return named(constraints["resourceRules"]) and not named(
+        constraints.get("excludeResourceRules", [])
+    )
+
+
+def plural(kind: str) -> str:
+    """Return the resource of a kind that ends without an s."""
+    return f"{kind.lower().removesuffix('y')}{'ies' if kind.endswith('y') else 's'}".replace(
+        "tenancysettingss", "tenancysettings"
+    )
