@@ -16,5 +16,12 @@ def escape(text: str) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Return the text in so many characters; an ellipsis stands for what is left out."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    """Return the text in so many bytes of UTF-8; an ellipsis stands for what is left out.
+
+    The API server counts the bytes of an Event's note, and a schema the characters of a message:
+    who counts bytes is within both.
+    """
+    encoded = text.encode()
+    if len(encoded) <= most:
+        return text
+    return f"{encoded[: most - len('…'.encode())].decode(errors='ignore')}…"
