@@ -116,6 +116,39 @@ def test_what_is_nobodys_does_not_wait_behind_another_kind(
     run(test)
 
 
+def test_what_is_preferred_does_not_wait_behind_everything_and_holds_up_nothing() -> None:
+    """10,000 namespaces take hours to verify: one that is new must not wait for that."""
+
+    async def test(queue: Queue[Key], clock: Clock) -> None:
+        for number in range(100):
+            queue.add(unit(f"t{number}", "x"))
+        queue.prefer("t90")
+        for number in range(3):
+            queue.prefer("new")
+            queue.add_after(unit("new", str(number)), 1)
+        clock.now = 2
+        order = [key.line for key in await drain(queue)]
+        assert order[:8] == ["t90", "t0", "new", "t1", "new", "t2", "new", "t3"]
+        assert len(order) == 103
+        # It was preferred once, and not for ever.
+        queue.add(unit("t1", "x"))
+        queue.add(unit("new", "0"))
+        assert [key.line for key in await drain(queue)] == ["t1", "new"]
+
+    run(test)
+
+
+def test_a_line_that_never_comes_is_not_preferred_later() -> None:
+    async def test(queue: Queue[Key], _: Clock) -> None:
+        queue.prefer("gone")
+        queue.forget(unit("gone", "x"))
+        queue.add(unit("a", "x"))
+        queue.add(unit("gone", "x"))
+        assert [key.line for key in await drain(queue)] == ["a", "gone"]
+
+    run(test)
+
+
 def test_no_tenant_can_have_the_name_of_a_line_that_is_nobodys() -> None:
     """S14: else its work would wait there, and the other way round."""
     for each in (keys.SETTINGS, keys.shared("DaemonSets"), keys.shared("Node", "n")):

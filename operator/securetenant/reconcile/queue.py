@@ -41,6 +41,11 @@ class Queue(Generic[K]):
         self._lines: dict[str, deque[K]] = {}
         self._turn: deque[str] = deque()
         """Lines that may be served; the others have as many keys at work as they may."""
+        self._first: deque[str] = deque()
+        """Those of them that are preferred."""
+        self._preferred: set[str] = set()
+        self._is_first_served = False
+        """Whether the last one was of the preferred."""
         self._at_work: Counter[str] = Counter()
         self._waiting: set[K] = set()
         self._active: set[K] = set()
@@ -77,10 +82,20 @@ class Queue(Generic[K]):
             heapq.heappush(self._heap, (due, key))
             self._wake.set()
 
+    def prefer(self, line: str) -> None:
+        """Serve a line soon, until it is empty: every other turn is for the preferred."""
+        if line not in self._preferred:
+            self._preferred.add(line)
+            if line in self._turn:
+                self._turn.remove(line)
+                self._first.append(line)
+
     def forget(self, key: K) -> None:
         """Drop delays and failures of a key that no longer exists."""
         self._due.pop(key, None)
         self._failures.pop(key, None)
+        if key.line not in self._lines:
+            self._preferred.discard(key.line)
 
     def close(self) -> None:
         """Hand out no more keys."""
@@ -94,7 +109,7 @@ class Queue(Generic[K]):
         """
         while not self._closed:
             self._ripen()
-            if self._turn:
+            if self._turn or self._first:
                 return self._next()
             self._wake.clear()
             timeout = max(0.0, self._heap[0][0] - self._clock()) if self._heap else None
@@ -125,7 +140,8 @@ class Queue(Generic[K]):
             self.add_after(key, max(retry_after, delay * self._chance.uniform(0.8, 1.2)))
 
     def _next(self) -> K:
-        name = self._turn.popleft()
+        self._is_first_served = bool(self._first) and not (self._turn and self._is_first_served)
+        name = (self._first if self._is_first_served else self._turn).popleft()
         line = self._lines[name]
         key = line.popleft()
         self._at_work[name] += 1
@@ -133,6 +149,7 @@ class Queue(Generic[K]):
             self._line_up(name)
         else:
             del self._lines[name]
+            self._preferred.discard(name)
         self._waiting.discard(key)
         self._active.add(key)
         return key
@@ -140,7 +157,7 @@ class Queue(Generic[K]):
     def _line_up(self, name: str) -> None:
         """Let a line be served, unless as many of its keys are at work as may be."""
         if self._at_work[name] < self._most:
-            self._turn.append(name)
+            (self._first if name in self._preferred else self._turn).append(name)
             self._wake.set()
 
     def _ripen(self) -> None:

@@ -145,10 +145,10 @@ class Standing(Concern):
         record = self._machine.tenants.get(tenant)
         space = self._spaces.get(tenant, {}).get(namespace)
         unit = record.units.get(namespace) if record else None
-        if record is None or unit is None or space is None or not self._machine.verify_seconds:
+        if record is None or unit is None or space is None:
             return
-        if record.is_deleted or not unit.outcome.ready:
-            # It is queued again once it is ready.
+        if record.is_deleted or not unit.outcome.ready or not self._machine.verify_seconds:
+            # It is queued again once it is ready, and once anything is verified at all.
             space.asked = None
             return
         try:

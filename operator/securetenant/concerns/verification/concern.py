@@ -127,7 +127,7 @@ class Verification(Concern):
         """Try a namespace again that somebody changed."""
         tenant = self._machine.store.owner_of(namespace)
         if namespace in self._spaces.get(tenant, ()):
-            self._queue.add_after(_key(tenant, namespace), _SETTLE_SECONDS)
+            self._add_soon(tenant, namespace)
 
     def tenant_read(self, name: str, record: Record) -> None:
         """Forget the namespaces that the tenant does not name any more."""
@@ -141,11 +141,17 @@ class Verification(Concern):
         for namespace in self._spaces.pop(name, ()):
             self._queue.forget(_key(name, namespace))
 
+    def _add_soon(self, tenant: str, namespace: str) -> None:
+        """What changed comes before what was seen as it is: that may be thousands of namespaces."""
+        self._queue.prefer(tenant)
+        self._queue.add_after(_key(tenant, namespace), _SETTLE_SECONDS)
+
     # --- what is said -----------------------------------------------------------------------
 
     def statements(self, name: str, record: Record) -> Iterable[Statement]:
         """Say what came of it; queue what is ready and was not tried as it is now."""
         if not self._machine.verify_seconds:
+            self.tenant_gone(name)
             return
         spaces = self._spaces.setdefault(name, {})
         for namespace, unit in record.units.items():
@@ -154,7 +160,10 @@ class Verification(Concern):
             if unit.outcome.ready and space.look != look:
                 wait = self._rest(record) if space.look is None else 0.0
                 space.look = look
-                self._queue.add_after(_key(name, namespace), max(wait, _SETTLE_SECONDS))
+                if wait > _SETTLE_SECONDS:
+                    self._queue.add_after(_key(name, namespace), wait)
+                else:
+                    self._add_soon(name, namespace)
         tried = [each.trial for each in spaces.values() if each.trial is not None]
         if tried:
             yield Aspect(verdict=self._judge(name), holds_ready=False)
@@ -234,11 +243,11 @@ class Verification(Concern):
         record = self._machine.tenants.get(tenant)
         space = self._spaces.get(tenant, {}).get(namespace)
         unit = record.units.get(namespace) if record else None
-        if record is None or unit is None or space is None or not self._machine.verify_seconds:
+        if record is None or unit is None or space is None:
             return
         key = _key(tenant, namespace)
-        if record.is_deleted or not unit.outcome.ready:
-            # It is queued again once it is ready.
+        if record.is_deleted or not unit.outcome.ready or not self._machine.verify_seconds:
+            # It is queued again once it is ready, and once anything is verified at all.
             space.look = None
             return
         if len(self._machine.queue) > _BUSY and space.put_off < _PUT_OFF:
