@@ -114,9 +114,11 @@ def wait_until(admin: Api, name: str, status: str, words: str = "") -> dict[str,
         seen = told(admin, name)
         return seen if seen["status"] == status and words in seen["message"] else None
 
-    return dict(
-        wait_for(found, what=f"IsolationVerified {status} with {words!r} of {name}", seconds=40)
-    )
+    try:
+        what = f"IsolationVerified {status} with {words!r} of {name}"
+        return dict(wait_for(found, what=what, seconds=40))
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it is {told(admin, name)}") from None
 
 
 # --- through the operator -------------------------------------------------------------------
@@ -299,6 +301,15 @@ def test_nothing_is_said_where_nothing_is_verified(admin: Api, operator: Operato
     verify(admin, 0)
     admin.create(kinds.SECURE_TENANT, factory.tenant("untried")).ok()
     assert "IsolationVerified" not in conditions(settled(admin, "untried"))
+    try:
+        verify(admin, 3600)
+        wait_until(admin, "untried", "True")
+        verify(admin, 0)
+        wait_for(lambda: told(admin, "untried")["status"] == "absent", what="nothing to be said")
+        verify(admin, 3600)
+        wait_until(admin, "untried", "True")
+    finally:
+        verify(admin, 0)
 
 
 def test_it_queues_behind_itself(plane: Instance, admin: Api, sabotaged: "Sabotaged") -> None:
