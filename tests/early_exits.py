@@ -107,7 +107,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ),
     **{
         (f"operator-fence-{part}", "the-operator"): _ONE_IDENTITY
-        for part in ("accounts", "flows", "namespaces", "nodes", "tiers", "walls")
+        for part in ("accounts", "flows", "namespaces", "nodes", "reports", "tiers", "walls")
     },
     ("owners", "names-such-an-owner"): Reason(
         _ANYBODY,

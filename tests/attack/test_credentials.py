@@ -473,7 +473,8 @@ ABOUT = {
         " bounds a stolen token opens and deletes tenants, see the"
         " [threat model](threat-model.md). Where ClusterNetworkPolicies are served, which is"
         " not the case here, it may create, delete, get, list, patch and watch them; the fence"
-        " leaves its own, whose rules only deny. Of FlowSchemas the fence leaves its own too, about"
+        " leaves its own, whose rules only deny. The same of ClusterReports, of which it leaves"
+        " those about tenants. Of FlowSchemas the fence leaves its own too, about"
         " tenants' ServiceAccounts and people within the bounds."
     ),
     "The verifier": "ServiceAccount `securetenant-verifier`: it may speak as one user, and ask.",

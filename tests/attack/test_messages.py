@@ -9,6 +9,7 @@ import pytest
 import denials_fairness
 import denials_guards
 import denials_nodes
+import denials_reports
 import denials_tier
 import denials_workloads
 import documents
@@ -30,7 +31,13 @@ pytestmark = pytest.mark.usefixtures("tenants", "bystander", "classes")
 
 def test_every_rule_of_every_policy_has_a_message_that_is_looked_at() -> None:
     assert sorted(
-        [*ROWS, *denials_tier.ROWS, *denials_nodes.ROWS, *denials_workloads.ELSEWHERE]
+        [
+            *ROWS,
+            *denials_tier.ROWS,
+            *denials_reports.ROWS,
+            *denials_nodes.ROWS,
+            *denials_workloads.ELSEWHERE,
+        ]
     ) == sorted(RULES)
 
 

@@ -549,8 +549,11 @@ def test_e10_what_the_platform_opens_for_all_is_in_each_namespace_and_stays(
         assert "securetenant-managed" in member.call("DELETE", path).message
         breaker.call("DELETE", path).ok()
         wait_for(lambda: _policy(admin, "everyone-a", "platform-scrape"), what="it to come back")
+    # In its turn: every tenant of the control plane follows the settings before or after it.
     wait_for(
-        lambda: _policy(admin, "everyone-a", "platform-proxy") is None, what="the proxy to close"
+        lambda: _policy(admin, "everyone-a", "platform-proxy") is None,
+        what="the proxy to close",
+        seconds=30,
     )
 
 

@@ -32,9 +32,10 @@ from securetenant.sandbox.instances import Instance
 from stolen_operator import flow
 
 USER = f"system:serviceaccount:{':'.join(OPERATOR)}"
-CRD = "tests/clusternetworkpolicies.yaml"
+CRDS = ("tests/clusternetworkpolicies.yaml", "tests/clusterreports.yaml")
 TIER = kinds.CLUSTER_NETWORK_POLICY
 FLOW = kinds.FLOW_SCHEMA
+REPORT = kinds.CLUSTER_REPORT
 TENANCY = "node-restriction.kubernetes.io/tenancy"
 LABELS = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
 SELECTOR = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
@@ -63,8 +64,9 @@ class Right(NamedTuple):
 def audited() -> Iterator[Instance]:
     """A control plane after a life in which every right was needed."""
     with control_plane(f"test-{os.getpid()}-rights", audit=True, nodes=1) as instance:
-        kubectl(instance, "apply", "-f", CRD)
-        kubectl(instance, "wait", "--for=condition=Established", "-f", CRD, "--timeout=30s")
+        for file in CRDS:
+            kubectl(instance, "apply", "-f", file)
+            kubectl(instance, "wait", "--for=condition=Established", "-f", file, "--timeout=30s")
         yield instance
 
 
@@ -124,6 +126,10 @@ def drift(admin: Api, breaker: Api) -> None:
     wanted = ownership.owned(admin.get(TIER, tier))
     breaker.patch(TIER, tier, {"spec": {"egress": []}}).ok()
     wait_to_return(admin, TIER, tier, wanted, "")
+    report = names.report("used")
+    before = ownership.owned(admin.get(REPORT, report))
+    admin.patch(REPORT, report, {"summary": {"fail": 7}}).ok()
+    wait_to_return(admin, REPORT, report, before, "")
     label = "pod-security.kubernetes.io/warn"
     before = ownership.owned(admin.get(kinds.NAMESPACE, "used-1"))
     breaker.patch(kinds.NAMESPACE, "used-1", {"metadata": {"labels": {label: None}}}).ok()

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import denials_reports
 import factory
+from attack_harness import Policy, judge_message, verdict
 from conftest import control_plane, operating, settled, verify
 from harness import (
     JSON_PATCH,
@@ -39,6 +41,7 @@ from securetenant.status.isolation import Trial
 
 RBAC = "rbac.authorization.k8s.io"
 POLICIES = kinds.VALIDATING_POLICY.path()
+REPORT = kinds.CLUSTER_REPORT
 BINDINGS = kinds.VALIDATING_BINDING.path()
 CILIUM = """
 apiVersion: apiextensions.k8s.io/v1
@@ -680,3 +683,60 @@ def _open(trial: Trial, row: str, control: str) -> bool:
         each.verdict is Verdict.OPEN and each.row == row and each.control.startswith(control)
         for each in trial.others
     )
+
+
+# --- as reports of openreports.io -----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def reported(plane: Instance, admin: Api) -> Api:
+    """The kind is served."""
+    kubectl(plane, "apply", "-f", denials_reports.CRD)
+    kubectl(
+        plane, "wait", "--for=condition=Established", "-f", denials_reports.CRD, "--timeout=30s"
+    )
+    wait_for(lambda: admin.call("GET", REPORT.path()).status == 200, what="the kind")
+    return admin
+
+
+def test_a_report_says_what_the_conditions_say(reported: Api, proving: None) -> None:
+    admin = reported
+    admin.create(kinds.SECURE_TENANT, factory.tenant("reported")).ok()
+    wait_until(admin, "reported", "True")
+    body = admin.get(kinds.SECURE_TENANT, "reported")
+    told = conditions(body)
+
+    def report() -> Any:
+        found = admin.get(REPORT, names.report("reported"))
+        rules = {each["policy"]: each["rule"] for each in (found or {}).get("results", [])}
+        return found if rules.get("IsolationVerified") == "AttacksRefused" else None
+
+    found = wait_for(report, what="the report")
+    assert found["source"] == "SecureTenant"
+    assert found["scope"]["uid"] == body["metadata"]["uid"]
+    said = {each["policy"]: each for each in found["results"]}
+    assert said.keys() == told.keys() - {"Ready", "Reconciling", "Stalled"}
+    assert {each["result"] for each in said.values()} == {"pass"}
+    assert found["summary"] == {"pass": len(said), "fail": 0, "warn": 0, "error": 0, "skip": 0}
+    for name, each in said.items():
+        assert (each["rule"], each["message"]) == (told[name]["reason"], told[name]["message"])
+
+    # Somebody whitewashes it.
+    admin.patch(REPORT, names.report("reported"), {"results": []}).ok()
+    wait_for(report, what="the report as it was")
+
+    admin.delete(kinds.SECURE_TENANT, "reported").ok()
+    wait_for(lambda: admin.get(REPORT, names.report("reported")) is None, what="its end")
+
+
+@pytest.mark.parametrize(
+    "rule", [pytest.param(each, id=f"{each[0]} {each[1]}") for each in denials_reports.ROWS]
+)
+def test_a_stolen_token_reports_nothing_in_the_name_of_others(
+    rule: tuple[str, int], plane: Instance, reported: Api, request: pytest.FixtureRequest
+) -> None:
+    thief = Api(kubeconfigs.for_service_account(plane, *OPERATOR))
+    answer = denials_reports.ROWS[rule].sent({"operator": thief})
+    assert verdict(answer, Policy(rule[0])) == "Blocked"
+    said = answer.message.partition("denied request: ")[2]
+    judge_message(said, rule, update=request.config.getoption("--update-golden"))

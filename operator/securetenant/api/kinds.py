@@ -130,6 +130,14 @@ CLUSTER_NETWORK_POLICY = Kind(
     namespaced=False,
 )
 """Where its CRD is installed (network-policy-api v0.2.0)."""
+CLUSTER_REPORT = Kind(
+    name="ClusterReport",
+    group="openreports.io",
+    version="v1alpha1",
+    plural="clusterreports",
+    namespaced=False,
+)
+"""Where its CRD is installed (OpenReports)."""
 INGRESS = Kind(
     name="Ingress",
     group="networking.k8s.io",
@@ -214,6 +222,7 @@ BY_NAME = {
     for kind in (
         CLAIM,
         CLUSTER_NETWORK_POLICY,
+        CLUSTER_REPORT,
         CLUSTER_ROLE,
         CLUSTER_ROLE_BINDING,
         CRD,

@@ -128,6 +128,16 @@ def tenant_of_tier(name: str) -> str:
     return name.removeprefix(MANAGED_PREFIX) if name.startswith(MANAGED_PREFIX) else ""
 
 
+def report(tenant: str) -> str:
+    """Return the name of a tenant's ClusterReport."""
+    return f"{MANAGED_PREFIX}{tenant}"
+
+
+def tenant_of_report(name: str) -> str:
+    """Return the tenant whose ClusterReport has this name; the name itself if it is not ours."""
+    return name.removeprefix(MANAGED_PREFIX)
+
+
 PIDS_PREFIX = f"{NODE_PREFIX}pids-at-most-"
 """Of the labels on nodes whose kubelet was read: which bounds of processes it keeps."""
 DECLARED_PIDS_LABEL = "node-restriction.kubernetes.io/pod-pids-limit"

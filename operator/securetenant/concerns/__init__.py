@@ -12,6 +12,7 @@ from securetenant.concerns.heartbeat.concern import Beating
 from securetenant.concerns.heartbeat.heartbeat import Heartbeat
 from securetenant.concerns.ingresses.concern import ForeignIngresses
 from securetenant.concerns.nodes.concern import DedicatedNodes
+from securetenant.concerns.openreports.concern import OpenReports
 from securetenant.concerns.pids.concern import ProcessLimits
 from securetenant.concerns.policies.concern import Policies
 from securetenant.concerns.reach.concern import Reachability
@@ -41,5 +42,6 @@ def build(
         Reachability(machine),
         Standing(machine),
         Verification(machine, connect),
+        OpenReports(machine),
         Beating(heartbeat),
     )

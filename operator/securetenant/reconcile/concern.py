@@ -92,6 +92,9 @@ class Concern:
     def tenant_read(self, name: str, record: Record) -> None:
         """Take what a tenant asks for, as it was just read."""
 
+    def tenant_told(self, name: str) -> None:
+        """Take that the status of a tenant says how it is."""
+
     def tenant_gone(self, name: str) -> None:
         """Take that a SecureTenant is gone; its namespaces may be there still."""
 

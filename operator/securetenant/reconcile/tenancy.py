@@ -237,6 +237,8 @@ class Tenancy:
         """Write the status if it says something else, and announce when Ready changed."""
         subject = statuses.subject(record, statements)
         await self._machine.statuses.write(name, record, subject)
+        for concern in self._concerns:
+            concern.tenant_told(name)
 
 
 def _deletion(reason: str, message: str) -> Finding:
