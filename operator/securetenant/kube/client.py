@@ -62,10 +62,15 @@ class Client:
     """The cluster, as :class:`securetenant.reconcile.ports.Cluster` wants it, and lists."""
 
     def __init__(
-        self, login: Credentials, *, requested: Callable[[str, int], object] | None = None
+        self,
+        login: Credentials,
+        *,
+        requested: Callable[[str, int], object] | None = None,
+        user_agent: str = USER_AGENT,
     ) -> None:
         """``requested`` is called with each request: method and status, 0 without an answer."""
         self._login = login
+        self._user_agent = user_agent
         self._requested = requested or (lambda _method, _status: None)
         self._session: aiohttp.ClientSession | None = None
         self._throttle = Throttle()
@@ -296,7 +301,7 @@ class Client:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             self._session = credentials.session(
-                self._login, user_agent=USER_AGENT, limit=_CONNECTIONS
+                self._login, user_agent=self._user_agent, limit=_CONNECTIONS
             )
         current = self._session
         try:

@@ -59,13 +59,18 @@ class Credentials:
         return context
 
 
-async def load(kubeconfig: Path | None = None) -> Credentials:
+async def load(
+    kubeconfig: Path | None = None, *, context: str | None = None, is_person: bool = False
+) -> Credentials:
     """Read ``kubeconfig``; without one, the pod's ServiceAccount, else the default kubeconfig.
 
-    Raises :class:`MissingLoginError` when there is none that can be read.
+    ``context`` is one of the kubeconfig, where not its current one is meant. A person's own
+    kubeconfig comes before the ServiceAccount of the pod where they work. Raises
+    :class:`MissingLoginError` when there is none that can be read.
     """
     configuration = Configuration()
-    if kubeconfig is None and in_cluster():
+    is_own = is_person and (context is not None or _default().expanduser().is_file())
+    if kubeconfig is None and in_cluster() and not is_own:
         try:
             InClusterConfigLoader(
                 token_filename=SERVICE_TOKEN_FILENAME, cert_filename=SERVICE_CERT_FILENAME
@@ -84,15 +89,28 @@ async def load(kubeconfig: Path | None = None) -> Credentials:
         )
     try:
         await kube_config.load_kube_config(
-            config_file=str(path), client_configuration=configuration
+            config_file=str(path), context=context, client_configuration=configuration
         )
-        token_file = _token_file_of(path)
+        token_file = _token_file_of(path, context)
     # What is no kubeconfig fails in any of these ways.
     except (ConfigException, OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
         raise MissingLoginError(
             f"Kubeconfig {path} cannot be used: {_line(error)}. Name another by --kubeconfig FILE"
         ) from error
     return _credentials(configuration, _TokenFile(token_file) if token_file else None)
+
+
+def namespace(kubeconfig: Path | None = None, *, context: str | None = None) -> str:
+    """Return the namespace of a kubeconfig's context, which kubectl takes where none is named."""
+    path = (kubeconfig or _default()).expanduser()
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        contexts = {each["name"]: each["context"] for each in document["contexts"]}
+        found = contexts[context or document["current-context"]].get("namespace")
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        # Whether it can be used at all is said by load().
+        found = None
+    return str(found or "default")
 
 
 def in_cluster() -> bool:
@@ -149,12 +167,12 @@ def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
 
-def _token_file_of(path: Path) -> Path | None:
-    """Return the token file of the current context's user: the package reads it only once."""
+def _token_file_of(path: Path, context: str | None) -> Path | None:
+    """Return the token file of the context's user: the package reads it only once."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     contexts = {each["name"]: each["context"] for each in document["contexts"]}
     users = {each["name"]: each for each in document["users"]}
-    user = users[contexts[document["current-context"]]["user"]]
+    user = users[contexts[context or document["current-context"]]["user"]]
     name = (user.get("user") or {}).get("tokenFile")
     return path.parent / name if name else None
 

@@ -1,0 +1,71 @@
+"""What of a cluster an answer is made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from securetenant.api import names
+from securetenant.api.objects import Body
+from securetenant.api.securetenant import TenantSpec
+from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.checks import foreign, live
+from securetenant.checks.declared import Declared
+from securetenant.checks.reachability import World
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """Objects as the API server gave them, each with apiVersion and kind; none: not asked for."""
+
+    tenants: Mapping[str, Body]
+    settings: SettingsSpec | None = None
+    namespaces: tuple[Body, ...] = ()
+    network_policies: tuple[Body, ...] = ()
+    cluster_policies: tuple[Body, ...] = ()
+    foreign_policies: tuple[Body, ...] = ()
+    """Of kinds that are not evaluated."""
+    pods: tuple[Body, ...] = ()
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """Return whose each namespace is; of nobody's, an empty text."""
+        return {
+            each["metadata"]["name"]: (each["metadata"].get("labels") or {}).get(
+                names.TENANT_LABEL, ""
+            )
+            for each in self.namespaces
+        }
+
+    def of_tenant(self, tenant: str) -> tuple[str, ...]:
+        """Return the namespaces of a tenant, sorted."""
+        return tuple(sorted(name for name, owner in self.owners.items() if owner == tenant))
+
+    def specs(self) -> dict[str, TenantSpec]:
+        """Return every spec that can be read."""
+        found = {}
+        for name, body in self.tenants.items():
+            try:
+                found[name] = TenantSpec.model_validate(body.get("spec"))
+            except ValidationError:
+                continue
+        return found
+
+    def world(self, *, with_pods: bool = True) -> World:
+        """Return who can reach whom."""
+        return World(
+            map(live.namespace, self.namespaces),
+            live.pods(self.pods) if with_pods else (),
+            self.network_policies,
+            self.cluster_policies,
+        )
+
+    def declared(self) -> Declared:
+        """Return which flows the specs mean."""
+        return Declared(self.specs(), self.settings)
+
+    def unclear(self) -> dict[str, list[str]]:
+        """Return what, by namespace, makes it unclear who can reach whom."""
+        spaces = list(map(live.namespace, self.namespaces))
+        found = foreign.selecting(self.foreign_policies, spaces)
+        return {name: list(reasons) for name, reasons in found.items()}

@@ -1,0 +1,182 @@
+"""How tenants stand: conditions, namespaces, and how much of each quota is used."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from securetenant.answers.answer import FINE, FOUND, Answer, Section, Table
+from securetenant.api import names, quantities, status
+from securetenant.api.objects import Body
+
+_SHOWN = ("requests.cpu", "requests.memory", "pods")
+_NEVER = "-"
+
+
+def tenants(bodies: Mapping[str, Body]) -> Answer:
+    """Answer how all tenants stand; one that is not ready, or not verified, is :data:`FOUND`."""
+    rows, data = [], []
+    for name, body in sorted(bodies.items()):
+        found = _conditions(body)
+        ready = found.get(status.READY, {})
+        verified = found.get(status.ISOLATION_VERIFIED, {})
+        summary = (_status(body).get("namespaces") or {}).get("summary", _NEVER)
+        rows.append(
+            (
+                name,
+                str(ready.get("status", "Unknown")),
+                str(ready.get("reason", "NotReadYet")),
+                str(summary),
+                str(verified.get("status", _NEVER)),
+                _short(str(ready.get("message", "no status yet: is the operator running?"))),
+            )
+        )
+        data.append({"name": name, "conditions": list(found.values()), "namespaces": summary})
+    return Answer(
+        kind="TenantList",
+        data={"tenants": data},
+        sections=(
+            Table(
+                columns=("Name", "Ready", "Reason", "Namespaces", "Verified", "Message"),
+                rows=tuple(rows),
+                empty="There is no SecureTenant. Make one: kubectl apply -f examples/beta.yaml",
+            ),
+        ),
+        code=FOUND if any("False" in (row[1], row[4]) for row in rows) else FINE,
+    )
+
+
+def tenant(name: str, body: Body, policies: Sequence[Body], quotas: Sequence[Body]) -> Answer:
+    """Answer how one tenant stands; ``policies`` and ``quotas`` are those of its namespaces."""
+    found = _conditions(body)
+    ready = found.get(status.READY, {})
+    sections: list[Section] = [
+        f"SecureTenant {name}: Ready is {ready.get('status', 'Unknown')}",
+        Table(
+            title="Conditions",
+            columns=("Condition", "Status", "Reason", "Message"),
+            rows=tuple(
+                (type, each["status"], each["reason"], each["message"])
+                for type, each in found.items()
+            ),
+            empty="The operator has not said anything yet: is it running?",
+        ),
+        _spaces(policies, quotas),
+    ]
+    return Answer(
+        kind="Tenant",
+        data={
+            "name": name,
+            "conditions": list(found.values()),
+            "isolation": _status(body).get("isolation"),
+            "namespaces": [_space(each, quotas) for each in policies],
+        },
+        sections=tuple(sections),
+        code=FOUND if "False" in (ready.get("status"), _verified(found)) else FINE,
+    )
+
+
+def namespace(policy: Body, quotas: Sequence[Body]) -> Answer:
+    """Answer how one namespace stands, for its members: from its TenantPolicy."""
+    spec, found = policy["spec"], _conditions(policy)
+    where = policy["metadata"]["namespace"]
+    return Answer(
+        kind="Namespace",
+        data={
+            "name": where,
+            "tenant": spec["tenant"],
+            "conditions": list(found.values()),
+            **_space(policy, quotas),
+        },
+        sections=(
+            f"Namespace {where} of tenant {spec['tenant']}",
+            Table(
+                title="Conditions",
+                columns=("Condition", "Status", "Reason", "Message"),
+                rows=tuple(
+                    (type, each["status"], each["reason"], each["message"])
+                    for type, each in found.items()
+                ),
+            ),
+            _quota(policy, quotas),
+        ),
+        code=FOUND if any(each["status"] == "False" for each in found.values()) else FINE,
+    )
+
+
+def _spaces(policies: Sequence[Body], quotas: Sequence[Body]) -> Table:
+    rows = []
+    for policy in policies:
+        found = _conditions(policy)
+        used = _used(policy["metadata"]["namespace"], quotas)
+        rows.append(
+            (
+                policy["metadata"]["namespace"],
+                str(found.get(status.READY, {}).get("status", "Unknown")),
+                str(found.get(status.ISOLATION_VERIFIED, {}).get("status", _NEVER)),
+                *(_share(used, key) for key in _SHOWN),
+            )
+        )
+    return Table(
+        title="Namespaces (used of the quota)",
+        columns=("Namespace", "Ready", "Verified", *_SHOWN),
+        rows=tuple(sorted(rows)),
+    )
+
+
+def _quota(policy: Body, quotas: Sequence[Body]) -> Table:
+    used = _used(policy["metadata"]["namespace"], quotas)
+    return Table(
+        title="Quota",
+        columns=("Resource", "Used", "Of", "Part"),
+        rows=tuple(
+            (key, str(found), str(hard), _percent(key, found, hard))
+            for key, (found, hard) in sorted(used.items())
+        ),
+    )
+
+
+def _space(policy: Body, quotas: Sequence[Body]) -> dict[str, Any]:
+    where = policy["metadata"]["namespace"]
+    used = _used(where, quotas)
+    return {
+        "name": where,
+        "conditions": list(_conditions(policy).values()),
+        "quota": {key: {"used": found, "hard": hard} for key, (found, hard) in used.items()},
+    }
+
+
+def _used(namespace: str, quotas: Sequence[Body]) -> dict[str, tuple[str, str]]:
+    """Return what the quota counts, as the API server says it: what is used, and the limit."""
+    for each in quotas:
+        metadata = each["metadata"]
+        if (metadata["namespace"], metadata["name"]) == (namespace, names.QUOTA):
+            found = each.get("status") or {}
+            hard, used = found.get("hard") or {}, found.get("used") or {}
+            return {key: (str(used.get(key, "0")), str(hard[key])) for key in hard}
+    return {}
+
+
+def _share(used: Mapping[str, tuple[str, str]], key: str) -> str:
+    found = used.get(key)
+    return f"{found[0]}/{found[1]}" if found else _NEVER
+
+
+def _percent(key: str, used: str, hard: str) -> str:
+    limit = quantities.units(key, hard)
+    return f"{100 * quantities.units(key, used) // limit} %" if limit else _NEVER
+
+
+def _verified(found: Mapping[str, Mapping[str, Any]]) -> str:
+    return str(found.get(status.ISOLATION_VERIFIED, {}).get("status", ""))
+
+
+def _conditions(body: Body) -> dict[str, dict[str, Any]]:
+    return {each["type"]: dict(each) for each in _status(body).get("conditions") or ()}
+
+
+def _status(body: Body) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = body.get("status") or {}
+    return found
+
+
+def _short(message: str, most: int = 100) -> str:
+    return message if len(message) <= most else f"{message[: most - 1]}…"

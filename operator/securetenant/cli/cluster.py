@@ -1,0 +1,128 @@
+"""A cluster as far as the caller may see it: what may not be read is noted, and left out."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from securetenant.answers.snapshot import Snapshot
+from securetenant.api import kinds, names
+from securetenant.api.kinds import Kind
+from securetenant.api.objects import Body, Ref
+from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.kube.client import Client
+from securetenant.reconcile.errors import MissingError, RefusedError
+
+FOREIGN = tuple(
+    Kind(name=name, group=group, version=version, plural=plural, namespaced=namespaced)
+    for name, group, version, plural, namespaced in (
+        ("CiliumNetworkPolicy", "cilium.io", "v2", "ciliumnetworkpolicies", True),
+        (
+            "CiliumClusterwideNetworkPolicy",
+            "cilium.io",
+            "v2",
+            "ciliumclusterwidenetworkpolicies",
+            False,
+        ),
+        ("NetworkPolicy", "crd.projectcalico.org", "v1", "networkpolicies", True),
+        ("GlobalNetworkPolicy", "crd.projectcalico.org", "v1", "globalnetworkpolicies", False),
+    )
+)
+"""Kinds that change who reaches whom, and are not evaluated."""
+
+
+class Cluster:
+    """Reads what an answer needs."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self.client = client
+        self.namespace = namespace
+        """That of the kubeconfig's context."""
+        self._unseen: dict[str, None] = {}
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Return what could not be seen, in the order of asking."""
+        return tuple(self._unseen)
+
+    def miss(self, what: str) -> None:
+        """Note something that could not be seen."""
+        self._unseen.setdefault(what)
+
+    async def listed(
+        self, kind: Kind, namespace: str = "", *, may_lack: bool = False
+    ) -> tuple[Body, ...]:
+        """Return all objects of a kind; none where the caller may not list them.
+
+        ``may_lack``: the kind need not be served. Raises a :class:`ClusterError`.
+        """
+        found: list[Body] = []
+        where = f" in {namespace}" if namespace else ""
+        try:
+            async for page in self.client.pages(
+                kind, take=lambda body: _whole(kind, body), namespace=namespace
+            ):
+                found += page.items
+        except RefusedError:
+            self.miss(f"{kind.plural}{where}: you may not list them")
+        except MissingError:
+            if not may_lack:
+                raise
+        return tuple(found)
+
+    async def read(self, kind: Kind, name: str, namespace: str = "") -> Body | None:
+        """Return an object, or nothing; what may not be read is noted."""
+        try:
+            return await self.client.read(Ref(kind.name, namespace, name))
+        except RefusedError:
+            where = f" in {namespace}" if namespace else ""
+            self.miss(f"{kind.name} {name}{where}: you may not read it")
+            return None
+
+    async def settings(self) -> SettingsSpec | None:
+        """Return the TenancySettings; what cannot be understood is noted."""
+        body = await self.read(kinds.TENANCY_SETTINGS, names.SETTINGS_NAME)
+        if body is None:
+            return None
+        try:
+            return SettingsSpec.model_validate(body["spec"])
+        except ValidationError:
+            self.miss("TenancySettings default: this program is of another version")
+            return None
+
+    async def tenants(self) -> dict[str, Body]:
+        """Return every SecureTenant by name."""
+        return {each["metadata"]["name"]: each for each in await self.listed(kinds.SECURE_TENANT)}
+
+    async def network(self) -> Snapshot:
+        """Return what says who reaches whom, without pods."""
+        namespaces = await self.listed(kinds.NAMESPACE)
+        foreign: list[Body] = []
+        for kind in FOREIGN:
+            foreign += await self.listed(kind, may_lack=True)
+        return Snapshot(
+            tenants=await self.tenants(),
+            settings=await self.settings(),
+            namespaces=namespaces or await self._own_namespaces(),
+            network_policies=await self.listed(kinds.NETWORK_POLICY),
+            cluster_policies=await self.listed(kinds.CLUSTER_NETWORK_POLICY, may_lack=True),
+            foreign_policies=tuple(foreign),
+        )
+
+    async def with_pods(self, snapshot: Snapshot, namespaces: Iterable[str]) -> Snapshot:
+        """Return the same with the pods of some namespaces."""
+        pods: list[Body] = []
+        for each in dict.fromkeys(namespaces):
+            pods += await self.listed(kinds.POD, each)
+        return dataclasses.replace(snapshot, pods=tuple(pods))
+
+    async def _own_namespaces(self) -> tuple[Body, ...]:
+        """Return the one namespace of the context, for who may list none."""
+        body = await self.read(kinds.NAMESPACE, self.namespace)
+        return (body,) if body is not None else ()
+
+
+def _whole(kind: Kind, body: dict[str, Any]) -> Mapping[str, Any]:
+    """Return an item of a list with what lists leave out."""
+    return {"apiVersion": kind.api_version, "kind": kind.name, **body}
