@@ -138,7 +138,7 @@ def between(
 
 def about(snapshot: Snapshot, place: Place, direction: Direction) -> Answer:
     """Answer who reaches a place, or whom it reaches, from everywhere."""
-    rows = sorted(set(_about(snapshot.world(with_pods=bool(place.pod)), place, direction)))
+    rows = sorted(set(rows_about(snapshot.world(with_pods=bool(place.pod)), place, direction)))
     inward = direction == "Ingress"
     headline = (
         f"{'Who reaches' if inward else 'What is reached from'} {place.text}, of other tenants, the"
@@ -255,7 +255,8 @@ def _outside(world: World, place: Place, direction: Direction) -> Iterator[tuple
                 yield Row(where, end, box.ports, "", opener, "", tenant), box.addresses
 
 
-def _about(world: World, place: Place, direction: Direction) -> Iterator[Row]:
+def rows_about(world: World, place: Place, direction: Direction) -> Iterator[Row]:
+    """Yield what a place exchanges with other tenants, the platform and addresses."""
     own = set(place.namespaces)
     tenants = {world.tenant(each) for each in own} - {""}
     position = world.population.position

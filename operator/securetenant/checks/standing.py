@@ -30,8 +30,8 @@ KINDS = (
     kinds.TLS_ROUTE,
 )
 """What is judged."""
-_MOST = 8
-"""How many rules that one object breaks are returned."""
+MOST = 8
+"""How many rules that one object breaks are returned, unless somebody wants more."""
 _SHOWN = 120
 """How much is shown of what an object says: its author decides how long that is."""
 _LONGEST = 100
@@ -134,10 +134,10 @@ def today(
     )
 
 
-def judge(kind: Kind, body: Body, rules: Rules) -> tuple[Violation, ...]:
+def judge(kind: Kind, body: Body, rules: Rules, *, most: int = MOST) -> tuple[Violation, ...]:
     """Return what would be refused of an object if it were new, in the order of the rules."""
     metadata = body["metadata"]
-    found = dict.fromkeys((rule, _cut(what)) for rule, what in _bounded(kind, body, rules))
+    found = dict.fromkeys((rule, _cut(what)) for rule, what in _bounded(kind, body, rules, most))
     if not found:
         return ()
     return tuple(
@@ -154,7 +154,7 @@ def judge(kind: Kind, body: Body, rules: Rules) -> tuple[Violation, ...]:
     )
 
 
-def _bounded(kind: Kind, body: Body, rules: Rules) -> Iterator[tuple[str, str]]:
+def _bounded(kind: Kind, body: Body, rules: Rules, most: int) -> Iterator[tuple[str, str]]:
     """Yield the first few of what is violated."""
     carried = body["metadata"].get("annotations") or {}
     spec = body.get("spec") or {}
@@ -179,7 +179,7 @@ def _bounded(kind: Kind, body: Body, rules: Rules) -> Iterator[tuple[str, str]]:
     # What agents write is the agents' own, its values too.
     kept = {k: v for k, v in carried.items() if not annotations.is_listed(k, rules.agents)}
     seen = {**body, "metadata": {**body["metadata"], "annotations": kept}}
-    yield from itertools.islice(_JUDGES[kind.name](seen, rules), _MOST)
+    yield from itertools.islice(_JUDGES[kind.name](seen, rules), most)
 
 
 def _pod(body: Body, rules: Rules) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ import importlib
 
 import click
 
-_COMMANDS = ("crds", "demo", "pack", "reach", "run", "sandbox", "status")
+_COMMANDS = ("crds", "demo", "pack", "plan", "reach", "run", "sandbox", "status", "why")
 """Each is a module of this package that holds a command of the same name."""
 
 

@@ -1,0 +1,115 @@
+"""What the operator would make of specs and settings, tenant by tenant."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from securetenant.api import kinds, status
+from securetenant.api.objects import Body, Ref
+from securetenant.api.securetenant import TenantSpec
+from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.api.tenantpolicy import PolicySpec
+from securetenant.desired import unit
+from securetenant.plan import ownership
+from securetenant.reconcile.store import Store
+from securetenant.reconcile.tenants import RefusedSpecError, Tenants, validate
+
+_PLANNED_UID = "planned"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """Specs and settings, as they are or as they would be."""
+
+    settings: SettingsSpec | None
+    tenants: Mapping[str, Body]
+    settings_problem: str = ""
+    """Why the settings cannot be followed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """What becomes of one tenant."""
+
+    spec: TenantSpec | None = None
+    refusal: str = ""
+    """Why the spec is refused; then nothing of it is in force."""
+    remarks: tuple[str, ...] = ()
+    """What would be said of it although it is accepted."""
+    manifests: Mapping[str, Mapping[Ref, Body]] = field(default_factory=dict)
+    """By namespace: the Namespace, and everything in it."""
+    tier: Body | None = None
+    """The ClusterNetworkPolicy, where that kind is served."""
+
+    def policy(self, namespace: str) -> PolicySpec | None:
+        """Return what holds in a namespace."""
+        for ref, body in self.manifests.get(namespace, {}).items():
+            if ref.kind == kinds.TENANT_POLICY.name:
+                return PolicySpec.model_validate(body["spec"])
+        return None
+
+
+def settings(body: Body | None) -> tuple[SettingsSpec | None, str]:
+    """Return TenancySettings of a manifest, or why they are refused."""
+    if body is None:
+        return None, ""
+    try:
+        return validate(SettingsSpec, body.get("spec")), ""
+    except RefusedSpecError as error:
+        return None, str(error)
+
+
+def build(state: State, there: Iterable[Body], names: Iterable[str]) -> dict[str, Built]:
+    """Return what becomes of some tenants; ``there`` are Namespaces and TenantPolicies.
+
+    Without settings nothing becomes of anybody.
+    """
+    if state.settings is None:
+        why = state.settings_problem or "there are no TenancySettings"
+        return {name: Built(refusal=why) for name in names if name in state.tenants}
+    store = Store()
+    for body in there:
+        store.put(ownership.ref_of(body), ownership.observe(body))
+    known = Tenants()
+    for name, body in state.tenants.items():
+        known.see(name, _whole(name, body))
+    return {
+        name: _built(known, name, state.settings, store) for name in names if name in state.tenants
+    }
+
+
+def _built(known: Tenants, name: str, found: SettingsSpec, store: Store) -> Built:
+    known.read(name, found, store)
+    record = known.records[name]
+    if record.is_refused:
+        told = ". ".join(each.message for each in record.findings)
+        return Built(refusal=told)
+    refused = [
+        each.message
+        for each in record.findings
+        if each.type == status.READY and each.reason in (status.CONSENT_NEEDED, status.BOUND_PASSED)
+    ]
+    return Built(
+        spec=record.spec,
+        refusal=". ".join(refused),
+        remarks=tuple(each.message for each in record.findings if each.message not in refused),
+        manifests={
+            namespace: dict(unit.build(each.scope))
+            for namespace, each in sorted(record.units.items())
+            if namespace in record.own
+        },
+        tier=record.tier.manifest.body if record.tier else None,
+    )
+
+
+def _whole(name: str, body: Body) -> Body:
+    """Return a SecureTenant with what a manifest in a file does not have."""
+    metadata = body["metadata"]
+    return {
+        **body,
+        "metadata": {
+            "resourceVersion": "1",
+            "uid": f"{_PLANNED_UID}-{name}",
+            "generation": 1,
+            **{key: each for key, each in metadata.items() if key != "deletionTimestamp"},
+        },
+    }

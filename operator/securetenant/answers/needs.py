@@ -1,0 +1,110 @@
+"""What one pod takes of a quota, and what is left of it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from securetenant.api import quantities
+from securetenant.api.objects import Body
+from securetenant.api.tenantpolicy import PolicySpec
+
+_COMPUTE = ("cpu", "memory", "ephemeral-storage")
+
+
+class Lack(NamedTuple):
+    """What does not fit."""
+
+    resource: str
+    need: str
+    left: str
+    hard: str
+
+
+class OutOfBounds(NamedTuple):
+    """A container that asks for less or more than it may."""
+
+    container: str
+    field: str
+    found: str
+    bound: str
+
+
+def lacks(spec: Body, policy: PolicySpec, quota: Body | None) -> Iterator[Lack]:
+    """Yield of what a quota has less left than one pod takes; without its status, of nothing."""
+    found = (quota or {}).get("status") or {}
+    hard, used = found.get("hard") or {}, found.get("used") or {}
+    for key, need in sorted(_needs(spec, policy).items()):
+        if key not in hard:
+            continue
+        left = quantities.units(key, hard[key]) - quantities.units(key, used.get(key, "0"))
+        if need > left:
+            yield Lack(
+                key,
+                quantities.canonical(key, need),
+                quantities.canonical(key, max(left, 0)),
+                str(hard[key]),
+            )
+
+
+def out_of_bounds(spec: Body, policy: PolicySpec) -> Iterator[OutOfBounds]:
+    """Yield what containers ask for beyond what the LimitRange lets one have."""
+    limits = policy.container_limits
+    for container in _containers(spec):
+        asked = container.get("resources") or {}
+        for resource in _COMPUTE:
+            most = limits.max.get(resource)
+            value = (asked.get("limits") or {}).get(resource)
+            if most is not None and value is not None and _is_more(value, most):
+                yield OutOfBounds(
+                    str(container.get("name", "")), f"limits.{resource}", str(value), str(most)
+                )
+            least = limits.min.get(resource)
+            value = (asked.get("requests") or {}).get(resource)
+            if least is not None and value is not None and _is_more(least, value):
+                yield OutOfBounds(
+                    str(container.get("name", "")), f"requests.{resource}", str(value), str(least)
+                )
+
+
+def _is_more(value: Any, other: Any) -> bool:
+    try:
+        return quantities.parse(value) > quantities.parse(other)
+    except ValueError:
+        return False
+
+
+def _needs(spec: Body, policy: PolicySpec) -> dict[str, int]:
+    """Return what one pod takes, in units of each resource; defaults filled in.
+
+    Source: Kubernetes documentation, "Init Containers", resource sharing: the larger of what all
+    containers take together and what the largest init container takes.
+    """
+    found = {"pods": 1, "count/pods": 1}
+    for part, given in (
+        ("requests", policy.container_limits.default_request),
+        ("limits", policy.container_limits.default),
+    ):
+        for resource in _COMPUTE:
+            key = f"{part}.{resource}"
+            running = [_amount(each, part, resource, given) for each in spec["containers"]]
+            first = [
+                _amount(each, part, resource, given) for each in spec.get("initContainers") or ()
+            ]
+            found[key] = max([sum(running), *first])
+    return found
+
+
+def _amount(container: Body, part: str, resource: str, given: Mapping[str, Any]) -> int:
+    asked = container.get("resources") or {}
+    value = (asked.get(part) or {}).get(resource)
+    if value is None and part == "requests":
+        value = (asked.get("limits") or {}).get(resource)
+    if value is None:
+        value = given.get(resource, "0")
+    try:
+        return quantities.units(f"{part}.{resource}", value)
+    except ValueError:
+        return 0
+
+
+def _containers(spec: Body) -> list[Body]:
+    return [*spec["containers"], *(spec.get("initContainers") or ())]
