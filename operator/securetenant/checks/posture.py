@@ -261,7 +261,7 @@ def _versions(readings: Readings) -> Found:
 
 
 def _systems(readings: Readings) -> Found:
-    found = sorted({each.system for each in readings.nodes or ()})
+    found = sorted({each.system for each in readings.nodes or () if each.system})
     told = f"nodes run {_listed(found)}; " if found else ""
     return Found(Result.UNKNOWN, f"{told}a scanner of hosts would show whether they are hardened")
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from securetenant.answers.snapshot import Snapshot
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
-from securetenant.api.objects import Body, Ref
+from securetenant.api.objects import Body
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.kube.client import Client
 from securetenant.reconcile.errors import MissingError, RefusedError
@@ -71,13 +71,40 @@ class Cluster:
                 raise
         return tuple(found)
 
+    async def tried(self, kind: Kind, namespace: str = "") -> tuple[Body, ...] | None:
+        """Return all objects of a kind; nothing where that is not known."""
+        before = len(self._unseen)
+        found = await self.listed(kind, namespace, may_lack=True)
+        return found if len(self._unseen) == before else None
+
+    async def served(self, group: str, version: str) -> dict[str, Mapping[str, Any]]:
+        """Return what the API server serves of a group, by plural."""
+        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        try:
+            found = await self.client.request("GET", path)
+        except MissingError:
+            return {}
+        resources = found.get("resources") or ()
+        return {each["name"]: each for each in resources if "/" not in each["name"]}
+
+    async def serves(self, kind: Kind) -> bool:
+        """Tell whether the API server knows a kind."""
+        return kind.plural in await self.served(kind.group, kind.version)
+
     async def read(self, kind: Kind, name: str, namespace: str = "") -> Body | None:
         """Return an object, or nothing; what may not be read is noted."""
         try:
-            return await self.client.read(Ref(kind.name, namespace, name))
+            return await self._get(kind, name, namespace)
         except RefusedError:
             where = f" in {namespace}" if namespace else ""
             self.miss(f"{kind.name} {name}{where}: you may not read it")
+            return None
+
+    async def _get(self, kind: Kind, name: str, namespace: str) -> Body | None:
+        """Return an object of any kind, with what lists leave out."""
+        try:
+            return _whole(kind, await self.client.request("GET", kind.path(namespace, name)))
+        except MissingError:
             return None
 
     async def settings(self) -> SettingsSpec | None:

@@ -4,8 +4,24 @@ import importlib
 
 import click
 
-_COMMANDS = ("crds", "demo", "pack", "plan", "reach", "run", "sandbox", "status", "why")
-"""Each is a module of this package that holds a command of the same name."""
+_MODULES = {
+    "check": "check",
+    "crds": "crds",
+    "demo": "demo",
+    "freeze": "switches",
+    "pack": "pack",
+    "plan": "plan",
+    "reach": "reach",
+    "resume": "switches",
+    "run": "run",
+    "sandbox": "sandbox",
+    "status": "status",
+    "suspend": "switches",
+    "thaw": "switches",
+    "verify": "verify",
+    "why": "why",
+}
+"""Of each command, the module of this package that holds it by its name."""
 
 
 class _Commands(click.Group):
@@ -15,17 +31,17 @@ class _Commands(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature.
-        return list(_COMMANDS)
+        return sorted(_MODULES)
 
     def get_command(
         self,
         ctx: click.Context,  # noqa: ARG002 - click's signature.
         cmd_name: str,
     ) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in _MODULES:
             return None
         command: click.Command = getattr(
-            importlib.import_module(f"securetenant.cli.{cmd_name}"), cmd_name
+            importlib.import_module(f"securetenant.cli.{_MODULES[cmd_name]}"), cmd_name
         )
         return command
 

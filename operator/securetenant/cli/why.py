@@ -143,23 +143,9 @@ async def _place(cluster: Cluster, namespace: str) -> Place:
         spec,
         "" if ready.get("status") == "True" else str(ready.get("message") or "not ready yet"),
         await cluster.read(kinds.RESOURCE_QUOTA, names.QUOTA, namespace),
-        await _is_served(cluster, kinds.MUTATING_POLICY),
+        await cluster.serves(kinds.MUTATING_POLICY),
         datetime.now(UTC),
     )
-
-
-async def _is_served(cluster: Cluster, kind: Kind) -> bool:
-    return kind.plural in await _resources(cluster, kind.group, kind.version)
-
-
-async def _resources(cluster: Cluster, group: str, version: str) -> dict[str, dict[str, Any]]:
-    """Return what the API server serves of a group, by plural."""
-    path = f"/apis/{group}/{version}" if group else f"/api/{version}"
-    try:
-        found = await cluster.client.request("GET", path)
-    except MissingError:
-        return {}
-    return {each["name"]: each for each in found.get("resources") or () if "/" not in each["name"]}
 
 
 async def _try(cluster: Cluster, body: Body, namespace: str) -> Said:
@@ -174,7 +160,7 @@ async def _try(cluster: Cluster, body: Body, namespace: str) -> Said:
 
 async def _refused(cluster: Cluster, body: Body, namespace: str) -> list[str]:
     group, _, version = str(body["apiVersion"]).rpartition("/")
-    served = await _resources(cluster, group, version)
+    served = await cluster.served(group, version)
     found = next((each for each in served.values() if each["kind"] == body["kind"]), None)
     if found is None:
         return [f"{body['kind']} of {body['apiVersion']} is not served here"]
