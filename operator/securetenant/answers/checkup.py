@@ -80,7 +80,7 @@ class Seen:
 
 def check(seen: Seen, *, everything: bool, about: str = "") -> Answer:
     """Answer with every check; a failed one is FOUND. ``about`` is a tenant, or nothing."""
-    lines = [*(() if about else _installation(seen)), *_posture(seen.readings)]
+    lines = [*(() if about else _installation(seen)), *posture_of(seen.readings)]
     counts = Counter(each.result for each in lines)
     shown = [each for each in lines if everything or _is_news(each, bool(about))]
     shown.sort(key=lambda each: _ORDER.index(each.result))
@@ -363,7 +363,8 @@ def _tenants(seen: Seen) -> Line:
 # --- the posture ----------------------------------------------------------------------------
 
 
-def _posture(readings: Readings) -> Iterator[Line]:
+def posture_of(readings: Readings) -> Iterator[Line]:
+    """Yield the checks of the posture."""
     for check_, found in posture.assess(readings):
         yield Line(
             _POSTURE,

@@ -68,6 +68,11 @@ _DIVISIBLE = ("cpu", "memory", "storage")
 _IS_DIVISIBLE = " || ".join(f"k.endsWith('{each}')" for each in _DIVISIBLE)
 
 
+def may_be_limited(key: str) -> bool:
+    """Tell whether a quota of a spec may have the key."""
+    return _MATCH.fullmatch(key) is not None and key not in COUNTED_BESIDE
+
+
 def is_device(key: str) -> bool:
     """Tell whether pods get none of it where no quota counts it (manifests/policies/pods.yaml)."""
     return key.startswith("requests.") and ("/" in key or "hugepages-" in key)

@@ -88,7 +88,7 @@ async def _ask(login: Login, question: Callable[[Cluster], Awaitable[Answer]]) -
     found = await credentials.load(login.kubeconfig, context=login.context, is_person=True)
     namespace = credentials.namespace(login.kubeconfig, context=login.context)
     async with Client(found, user_agent=_USER_AGENT) as client:
-        cluster = Cluster(client, namespace)
+        cluster = Cluster(client, namespace, found.server)
         result = await question(cluster)
         unseen = tuple(dict.fromkeys((*result.unseen, *cluster.unseen)))
         return Answer(

@@ -110,6 +110,19 @@ def _pack(bodies: tuple[Body, ...]) -> list[Body]:
     return [each for each in bodies if (each["metadata"].get("labels") or {}).get(key) == value]
 
 
+async def readings(cluster: Cluster, tenants: dict[str, Body]) -> Readings:
+    """Return what the posture of the whole cluster is judged by."""
+    return await _readings(
+        cluster,
+        tenants,
+        str((await cluster.client.request("GET", "/version")).get("gitVersion", "")),
+        await cluster.tried(kinds.CLUSTER_ROLE),
+        await cluster.tried(kinds.CLUSTER_ROLE_BINDING),
+        await cluster.tried(kinds.CRD),
+        kubelets=False,
+    )
+
+
 async def _readings(
     cluster: Cluster,
     about: dict[str, Body],

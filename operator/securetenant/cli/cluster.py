@@ -35,8 +35,10 @@ FOREIGN = tuple(
 class Cluster:
     """Reads what an answer needs."""
 
-    def __init__(self, client: Client, namespace: str) -> None:
+    def __init__(self, client: Client, namespace: str, server: str = "") -> None:
         self.client = client
+        self.server = server
+        """The address of the API server."""
         self.namespace = namespace
         """That of the kubeconfig's context."""
         self._unseen: dict[str, None] = {}

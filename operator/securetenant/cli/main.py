@@ -5,13 +5,17 @@ import importlib
 import click
 
 _MODULES = {
+    "adopt": "adopt",
     "check": "check",
     "crds": "crds",
     "demo": "demo",
+    "discover": "discover",
     "freeze": "switches",
+    "import": "import_",
     "pack": "pack",
     "plan": "plan",
     "reach": "reach",
+    "report": "report",
     "resume": "switches",
     "run": "run",
     "sandbox": "sandbox",
@@ -40,9 +44,9 @@ class _Commands(click.Group):
     ) -> click.Command | None:
         if cmd_name not in _MODULES:
             return None
-        command: click.Command = getattr(
-            importlib.import_module(f"securetenant.cli.{_MODULES[cmd_name]}"), cmd_name
-        )
+        module = importlib.import_module(f"securetenant.cli.{_MODULES[cmd_name]}")
+        # One is a word of Python, too.
+        command: click.Command = getattr(module, "import_" if cmd_name == "import" else cmd_name)
         return command
 
 
