@@ -13,6 +13,7 @@ import factory
 from attack_harness import mutate
 from fleet import Fleet
 from memory_cluster import MemoryCluster
+from securetenant.answers import advice
 from securetenant.api import kinds, names, status
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Page, Ref
@@ -367,6 +368,18 @@ CASES: dict[str, tuple[Kind, Any, Rules, list[tuple[str, str]]]] = {
 def test_an_object_is_judged_by_the_rules_of_today(what: str) -> None:
     kind, body, found, expected = CASES[what]
     assert broken(kind, body, found) == expected
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_there_is_advice_for_everything_that_is_violated(what: str) -> None:
+    """A device that no quota counts has no name of its own: the advice is about the quota."""
+    kind, _, found, expected = CASES[what]
+    for _, violated in expected:
+        hint = advice.about(kind.name, violated, found.policy)
+        assert hint.word
+        is_device = "/" in violated and " " not in violated and kind is kinds.POD
+        assert (hint.field == "resources of a container") == is_device, violated
+        assert hint.field != "the manifest", violated
 
 
 def test_what_an_agent_may_write_is_allowed_whoever_wrote_it() -> None:

@@ -73,7 +73,7 @@ class Seen:
     endpoints: Sequence[Body] | None = None
     """EndpointSlices of the API server."""
     daemon_sets: Sequence[Body] | None = None
-    tenants: Mapping[str, Body]
+    tenants: Mapping[str, Body] | None = None
     readings: Readings
     now: datetime
 
@@ -339,6 +339,8 @@ def _heartbeat(seen: Seen) -> Line:
 
 
 def _tenants(seen: Seen) -> Line:
+    if seen.tenants is None:
+        return Line(_INSTALLED, "Tenants", Result.UNKNOWN, "every SecureTenant")
     broken = []
     for name, body in sorted(seen.tenants.items()):
         found = {

@@ -31,6 +31,7 @@ _CONTROLLERS = (
     "traefik",
 )
 """Values of app.kubernetes.io/name by which ingress controllers are known."""
+_TYPED = frozenset({"false", "n", "no", "null", "off", "on", "true", "y", "yes"})
 _NAME_LABEL = "app.kubernetes.io/name"
 _DEFAULTS = """\
   # What a tenant gets that asks for nothing.
@@ -286,21 +287,16 @@ def _named(namespace: str) -> Body:
 
 
 def _flow(labels: Body) -> str:
-    return "{" + ", ".join(f"{key}: {_scalar(labels[key])}" for key in sorted(labels)) + "}"
-
-
-def _scalar(value: str) -> str:
-    """Return a label's value as YAML: one that YAML takes for another type is quoted."""
-    is_plain = value.replace("-", "").replace(".", "").isalpha() and value.lower() not in (
-        "false",
-        "no",
-        "null",
-        "off",
-        "on",
-        "true",
-        "yes",
+    return (
+        "{" + ", ".join(f"{_scalar(key)}: {_scalar(labels[key])}" for key in sorted(labels)) + "}"
     )
-    return value if is_plain else f'"{value}"'
+
+
+def _scalar(words: str) -> str:
+    """Return a part of a label as YAML: what YAML takes for another type is quoted."""
+    letters = words.replace("-", "").replace(".", "").replace("/", "").replace("_", "")
+    is_plain = letters.isalpha() and words.lower() not in _TYPED
+    return words if is_plain else f'"{words}"'
 
 
 def _quoted(network: str) -> str:

@@ -132,8 +132,8 @@ def capsule(body: Body, namespaces: Sequence[str]) -> Found:
         (
             "namespaces that exist",
             (
-                "The operator creates namespaces and takes none that exists without consent: move the"
-                " workloads, or read docs/controls/namespaces.md"
+                "The operator creates namespaces and takes none that exists without consent: move"
+                " the workloads, or read docs/controls/namespaces.md"
             ),
         )
     )

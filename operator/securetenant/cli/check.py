@@ -56,21 +56,26 @@ def check(login: Login, form: str, tenant: str | None, *, everything: bool, kube
     """
 
     async def ask(cluster: Cluster) -> Answer:
-        tenants = await cluster.tenants()
+        listed = await cluster.tried(kinds.SECURE_TENANT)
+        tenants = {each["metadata"]["name"]: each for each in listed or ()}
         if tenant is not None and tenant not in tenants:
             asking.fail(
                 f"There is no SecureTenant {tenant}, or you may not read it. See: securetenant"
                 " status"
             )
         about = {tenant: tenants[tenant]} if tenant else tenants
-        seen = await _seen(cluster, tenants, about, kubelets=kubelets)
+        seen = await _seen(cluster, None if listed is None else tenants, about, kubelets=kubelets)
         return checkup.check(seen, everything=everything, about=tenant or "")
 
     asking.show(asking.answer(login, ask), form)
 
 
 async def _seen(
-    cluster: Cluster, tenants: dict[str, Body], about: dict[str, Body], *, kubelets: bool
+    cluster: Cluster,
+    tenants: dict[str, Body] | None,
+    about: dict[str, Body],
+    *,
+    kubelets: bool,
 ) -> Seen:
     roles = await cluster.tried(kinds.CLUSTER_ROLE)
     bindings = await cluster.tried(kinds.CLUSTER_ROLE_BINDING)

@@ -1,0 +1,531 @@
+"""The program's answers, where no cluster is needed: values in, values out."""
+
+import datetime
+import json
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+import factory
+from harness import ROOT
+from securetenant.answers import (
+    built,
+    discovered,
+    filled,
+    imported,
+    markdown,
+    needs,
+    places,
+    planned,
+    reach,
+    report,
+)
+from securetenant.answers.answer import FINE, FOUND, Answer, Block, Table
+from securetenant.answers.built import State
+from securetenant.answers.checkup import Line
+from securetenant.answers.planned import Change
+from securetenant.answers.snapshot import Snapshot
+from securetenant.api import kinds, names
+from securetenant.api.securetenant import TenantSpec
+from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.checks.posture import Result
+from securetenant.cli.main import main
+
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+SETTINGS = factory.settings_spec()
+WEB = [{"port": 443}]
+
+
+def peer(other: str, direction: str, ports: Any = WEB) -> dict[str, Any]:
+    return {
+        "tenant": other,
+        "direction": direction,
+        "namespaces": [f"{other}-a"],
+        "ports": ports,
+    }
+
+
+def tenants(*bodies: dict[str, Any]) -> dict[str, Any]:
+    return {each["metadata"]["name"]: each for each in bodies}
+
+
+def changed(before: dict[str, Any], after: dict[str, Any], **more: Any) -> Answer:
+    """Return what changes between two sets of tenants, without a cluster."""
+    return planned.plan(
+        Change(
+            before=State(settings=SETTINGS, tenants=before),
+            after=State(settings=more.pop("settings", SETTINGS), tenants=after),
+            snapshot=more.pop("snapshot", Snapshot(tenants=before, settings=SETTINGS)),
+            now=NOW,
+            **more,
+        )
+    )
+
+
+# --- plan -----------------------------------------------------------------------------------
+
+
+def test_nothing_changes_where_the_specs_are_the_same() -> None:
+    same = tenants(factory.tenant("red"), factory.tenant("blue"))
+    answer = changed(same, same)
+    assert answer.sections == ("Nothing changes.",)
+    assert answer.code == FINE
+
+
+def test_an_opening_between_tenants_is_found_when_the_second_of_them_declares_it() -> None:
+    red = factory.tenant("red", network={"peers": [peer("blue", "Egress")]})
+    before = tenants(red, factory.tenant("blue"))
+    alone = changed(tenants(factory.tenant("red"), factory.tenant("blue")), before)
+    assert alone.code == FINE
+    both = factory.tenant("blue", network={"peers": [peer("red", "Ingress")]})
+    answer = changed(before, tenants(red, both))
+    assert answer.code == FOUND
+    opened = [
+        (each["verb"], each["from"], each["to"])
+        for each in answer.data["flows"]
+        if each["fromTenant"] and each["toTenant"]
+    ]
+    assert opened == [("opens", "red-a/*", "blue-a/*")]
+    # And closing it again is nothing to stop a merge for.
+    assert changed(tenants(red, both), before).code == FINE
+
+
+def test_access_that_is_lost_or_gained_is_named() -> None:
+    def grant(group: str) -> list[Any]:
+        subjects = [{"kind": "Group", "name": group}]
+        return [{"name": "devs", "role": "Developer", "subjects": subjects}]
+
+    answer = changed(
+        tenants(factory.tenant("red", access=grant("old"))),
+        tenants(factory.tenant("red", access=grant("new"))),
+    )
+    assert {
+        (each["subject"], each["namespace"], each["verb"]) for each in answer.data["access"]
+    } == {
+        (f"Group {who}", f"red-{space}", verb)
+        for who, verb in (("old", "lost"), ("new", "gained"))
+        for space in "ab"
+    }
+
+
+@pytest.mark.parametrize(
+    ("policy", "verb"), [pytest.param("Delete", "delete"), pytest.param("Retain", "change")]
+)
+def test_what_becomes_of_namespaces_that_leave_depends_on_the_deletion_policy(
+    policy: str, verb: str
+) -> None:
+    red = factory.tenant("red", deletionPolicy=policy)
+    gone = changed(tenants(red), {})
+    assert {each["verb"] for each in gone.data["objects"]} == {verb}
+    fewer = factory.tenant("red", deletionPolicy=policy, namespaces=[{"name": "red-a"}])
+    left = [
+        each
+        for each in changed(tenants(red), tenants(fewer)).data["objects"]
+        if each["object"] == "Namespace red-b"
+    ]
+    assert [each["verb"] for each in left] == [verb]
+
+
+def test_a_spec_that_is_refused_says_so_and_nothing_else() -> None:
+    answer = changed(
+        tenants(factory.tenant("red")), tenants(factory.tenant("red", quota={"cpu": 1}))
+    )
+    assert answer.code == FOUND
+    assert list(answer.data) == ["refused"]
+    assert "ambiguous" in answer.data["refused"]["SecureTenant red"]
+
+
+def test_pods_that_the_new_rules_refuse_and_use_beyond_the_new_share_are_named() -> None:
+    before = tenants(factory.tenant("red", quota=factory.enough(2)))
+    stricter = {"registries": ["registry.example/red/"]}
+    after = tenants(
+        factory.tenant("red", workloads=stricter, quota={**factory.enough(2), "pods": 2})
+    )
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web", "namespace": "red-a"},
+        "spec": {"containers": [{"name": "c", "image": "docker.io/library/nginx:1"}]},
+    }
+    quota = {
+        "metadata": {"name": names.QUOTA, "namespace": "red-a"},
+        "status": {"used": {"pods": "7"}},
+    }
+    spaces = (factory.namespace("red-a", "red"), factory.namespace("red-b", "red"))
+    snapshot = Snapshot(tenants=before, settings=SETTINGS, namespaces=spaces, pods=(pod,))
+    answer = changed(before, after, snapshot=snapshot, quotas=[quota])
+    (harm,) = answer.data["pods"]
+    assert harm["pod"] == "red-a/web"
+    assert "from elsewhere" in harm["what"]
+    assert answer.data["overQuota"] == [
+        {"namespace": "red-a", "resource": "pods", "used": "7", "limit": "1"}
+    ]
+
+
+def test_changed_settings_concern_every_tenant_and_are_followed_in_waves() -> None:
+    body = {**SETTINGS.model_dump(by_alias=True, mode="json", exclude_none=True)}
+    opened = {"name": "proxy", "to": [{"cidr": "192.0.2.0/24"}], "ports": [{"port": 3128}]}
+    body["network"] = {"egress": [opened]}
+    fleet = tenants(*(factory.tenant(f"t{number}") for number in range(12)))
+    answer = changed(fleet, fleet, settings=SettingsSpec.model_validate(body))
+    assert answer.data["tenants"] == sorted(fleet)
+    assert sum(answer.data["rollOut"]) == 12
+    assert answer.data["rollOut"][:3] == [1, 2, 4]
+    assert {each["verb"] for each in answer.data["flows"]} == {"opens"}
+
+
+# --- reach ----------------------------------------------------------------------------------
+
+
+def world(*bodies: dict[str, Any]) -> Snapshot:
+    """Return a cluster in which everything is as the specs say."""
+    found = tenants(*bodies)
+    answer = built.build(State(settings=SETTINGS, tenants=found), (), found)
+    spaces = [_space("kube-system", "")]
+    policies = []
+    for each in answer.values():
+        for namespace, manifests in each.manifests.items():
+            (owner,) = {each for each in found if namespace.startswith(f"{each}-")}
+            spaces.append(_space(namespace, owner))
+            policies += [
+                body for ref, body in manifests.items() if ref.kind == kinds.NETWORK_POLICY.name
+            ]
+    return Snapshot(
+        tenants=found,
+        settings=SETTINGS,
+        namespaces=tuple(spaces),
+        network_policies=tuple(policies),
+    )
+
+
+def _space(name: str, owner: str) -> dict[str, Any]:
+    return factory.namespace(name, owner, labels={names.NAMESPACE_NAME_LABEL: name})
+
+
+def asked(snapshot: Snapshot, source: str, target: str, port: str | None = None) -> Answer:
+    one, other = (places.place(each, snapshot) for each in (source, target))
+    wanted = reach.port(port) if port else None
+    return reach.between(snapshot, one, other, wanted, expect=None)
+
+
+def test_what_is_missing_on_each_side_is_shown_as_a_spec_that_opens_it() -> None:
+    """Taken as it is shown, by both tenants, the answer is yes."""
+    red, blue = factory.tenant("red"), factory.tenant("blue")
+    answer = asked(world(red, blue), "red-a", "blue-b", "8000-8100")
+    assert answer.data["answer"] == "No"
+    declared = [each for each in answer.sections if isinstance(each, Block)]
+    assert [each.title for each in declared] == [
+        "In the spec of tenant red",
+        "In the spec of tenant blue",
+    ]
+    red, blue = (
+        factory.tenant(name, **yaml.safe_load(each.text))
+        for name, each in zip(("red", "blue"), declared, strict=True)
+    )
+    snapshot = world(red, blue)
+    assert asked(snapshot, "red-a", "blue-b", "8000-8100").data["answer"] == "Yes"
+    assert asked(snapshot, "red-b", "blue-b", "8000-8100").data["answer"] == "No"
+    assert asked(snapshot, "blue-b", "red-a", "8000-8100").data["answer"] == "No"
+
+
+@pytest.mark.parametrize("other", ["kube-system", "10.7.0.0/16", "192.0.2.7", "internet"])
+def test_so_is_what_opens_the_platform_and_addresses(other: str) -> None:
+    red = factory.tenant("red")
+    answer = asked(world(red), "red-a", other, "5432")
+    assert answer.data["answer"] == "No"
+    (block,) = (each for each in answer.sections if isinstance(each, Block))
+    spec = yaml.safe_load(block.text.replace("CHOOSE", "db"))
+    assert (
+        asked(world(factory.tenant("red", **spec)), "red-a", other, "5432").data["answer"] == "Yes"
+    )
+
+
+def test_addresses_that_are_open_in_part_are_no_yes_for_all_of_them() -> None:
+    opening = {"name": "db", "to": [{"cidr": "10.7.0.0/24"}], "ports": [{"port": 5432}]}
+    answer = asked(
+        world(factory.tenant("red", network={"egress": [opening]})), "red-a", "10.7.0.0/16"
+    )
+    assert str(answer.sections[0]).startswith("In part: red-a reaches some addresses")
+
+
+def test_an_expectation_that_is_not_met_has_an_exit_code_of_its_own() -> None:
+    snapshot = world(factory.tenant("red"), factory.tenant("blue"))
+    one, other = (places.place(each, snapshot) for each in ("red-a", "tenant:blue"))
+    assert reach.between(snapshot, one, other, None, expect=False).code == FINE
+    assert reach.between(snapshot, one, other, None, expect=True).code == FOUND
+
+
+def test_a_policy_that_is_not_evaluated_makes_a_no_unknown() -> None:
+    snapshot = world(factory.tenant("red"), factory.tenant("blue"))
+    open_all = {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumClusterwideNetworkPolicy",
+        "metadata": {"name": "open-all"},
+        "spec": {"endpointSelector": {}},
+    }
+    answer = asked(
+        Snapshot(
+            tenants=snapshot.tenants,
+            settings=SETTINGS,
+            namespaces=snapshot.namespaces,
+            network_policies=snapshot.network_policies,
+            foreign_policies=(open_all,),
+        ),
+        "red-a",
+        "blue-a",
+    )
+    assert answer.data["answer"] == "Unknown"
+    assert "open-all" in answer.data["unclear"][0]
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "9-8", "http", "tcp:", "1-2-3", "-1"])
+def test_a_port_that_is_none_is_refused_with_what_to_write(text: str) -> None:
+    with pytest.raises(reach.PortError, match=r"Write a number from 1 to 65535"):
+        reach.port(text)
+
+
+@given(st.text())
+def test_no_name_breaks_out_of_a_picture(name: str) -> None:
+    flow = {"from": name, "to": "b", "ports": [{"protocol": "TCP", "first": 1, "last": 2}]}
+    answer = Answer(kind="ReachList", data={"flows": [flow]}, sections=())
+    drawn = reach.mermaid(answer)
+    assert len(drawn.splitlines()) == 4
+    assert drawn.count('"') == 6
+    dot = reach.dot(answer)
+    assert len(dot.split("\n")) == 6
+
+
+# --- why ------------------------------------------------------------------------------------
+
+
+def test_what_one_pod_takes_is_the_larger_of_both_kinds_of_containers() -> None:
+    policy = factory.policy_spec(quota={"pods": 10})
+    spec = {
+        "containers": [
+            {"name": "a", "resources": {"requests": {"cpu": "1"}}},
+            {"name": "b", "resources": {"limits": {"cpu": "500m"}}},
+        ],
+        "initContainers": [{"name": "c", "resources": {"requests": {"cpu": "3"}}}],
+    }
+    quota = {
+        "status": {
+            "hard": {"requests.cpu": "4", "pods": "1"},
+            "used": {"requests.cpu": "2", "pods": "1"},
+        }
+    }
+    found = {each.resource: (each.need, each.left) for each in needs.lacks(spec, policy, quota)}
+    assert found == {"requests.cpu": ("3", "2"), "pods": ("1", "0")}
+
+
+def test_what_a_pod_says_is_kept_and_what_it_leaves_out_is_filled_in() -> None:
+    policy = factory.policy_spec()
+    says = {"runAsNonRoot": False, "seccompProfile": {"type": "Unconfined"}}
+    spec = {"securityContext": says, "containers": [{"name": "c", "image": "a.example/b:1"}]}
+    found = filled.fill({"spec": spec}, policy, mutates=True)["spec"]
+    assert found["securityContext"] == says
+    context = found["containers"][0]["securityContext"]
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert spec == {
+        "securityContext": says,
+        "containers": [{"name": "c", "image": "a.example/b:1"}],
+    }
+    bare = filled.fill({"spec": spec}, policy, mutates=False)["spec"]
+    assert "securityContext" not in bare["containers"][0]
+    assert bare["containers"][0]["imagePullPolicy"] == "IfNotPresent"
+
+
+# --- discover and import --------------------------------------------------------------------
+
+
+def test_settings_that_nothing_was_seen_for_are_those_that_are_shipped() -> None:
+    text = discovered.text(discovered.discover(discovered.Seen()))
+    found = yaml.safe_load(text)["spec"]
+    shipped = yaml.safe_load((ROOT / "manifests/settings/default.yaml").read_text())["spec"]
+    assert found == shipped
+    SettingsSpec.model_validate(found)
+
+
+def test_settings_name_what_was_seen() -> None:
+    def node(number: int) -> dict[str, Any]:
+        return {
+            "metadata": {"name": f"n{number}"},
+            "spec": {"providerID": "aws:///x", "podCIDRs": [f"10.244.{number}.0/24"]},
+            "status": {"addresses": [{"type": "InternalIP", "address": f"172.16.{number}.9"}]},
+        }
+
+    dns = {
+        "metadata": {"name": "dns-default", "namespace": "openshift-dns"},
+        "spec": {
+            "selector": {"dns.operator.openshift.io/daemonset-dns": "default", "on": "yes"},
+            "ports": [{"port": 53, "targetPort": 5353}],
+        },
+    }
+    kubernetes = {
+        "metadata": {"name": "kubernetes", "namespace": "default"},
+        "spec": {"clusterIPs": ["10.96.0.1", "fd00::1"], "ports": [{"port": 443}]},
+    }
+    traefik = {
+        "kind": "Deployment",
+        "metadata": {"name": "traefik", "namespace": "edge"},
+        "spec": {"template": {"metadata": {"labels": {"app.kubernetes.io/name": "traefik"}}}},
+    }
+    seen = discovered.Seen(
+        services=[dns, kubernetes],
+        nodes=[node(1), node(2)],
+        workloads=[traefik],
+        accounts=[{"metadata": {"namespace": "cert-manager", "name": "cert-manager"}}],
+    )
+    text = discovered.text(discovered.discover(seen))
+    found = yaml.safe_load(text)["spec"]
+    SettingsSpec.model_validate(found)
+    assert found["dns"]["pods"][0]["podLabels"]["on"] == "yes"
+    assert found["dns"]["ports"] == [53, 5353]
+    assert found["apiServer"]["addresses"] == ["10.96.0.1/32", "fd00::1/128"]
+    assert found["nodeNetworks"] == ["172.16.0.0/22"]
+    assert found["podNetworks"] == ["10.244.0.0/22"]
+    assert found["ingressControllers"][0]["name"] == "traefik"
+    assert found["metadataAddresses"] == ["169.254.169.254/32", "fd00:ec2::254/128"]
+    assert "manifests/settings/agents/cert-manager" in text
+
+
+def test_a_tenant_of_capsule_becomes_a_spec_and_says_what_it_lacks() -> None:
+    body = {
+        "metadata": {"name": "oil"},
+        "spec": {
+            "owners": [{"kind": "User", "name": "alice"}],
+            "containerRegistries": {"allowed": ["docker.io/oil"], "allowedRegex": "x.*"},
+            "resourceQuotas": {"items": [{"hard": {"cpu": 4, "pods": "10"}}]},
+            "serviceOptions": {"allowedServices": {"nodePort": False}},
+            "forceTenantPrefix": True,
+        },
+    }
+    found = imported.capsule(body, ("oil-prod",))
+    spec = TenantSpec.model_validate(found.body["spec"])
+    assert [each.role for each in spec.access or ()] == ["Admin"]
+    assert found.body["spec"]["quota"] == {"requests.cpu": 4, "pods": "10"}
+    assert found.body["spec"]["workloads"] == {
+        "registries": ["docker.io/oil/"],
+        "serviceTypes": ["ClusterIP", "LoadBalancer"],
+    }
+    left = [what for what, _ in found.left]
+    assert "forceTenantPrefix" in left
+    assert "containerRegistries.allowedRegex" in left
+    assert yaml.safe_load(imported.text_of(found)) == found.body
+
+
+# --- what is printed ------------------------------------------------------------------------
+
+
+@given(st.text())
+def test_no_name_formats_anything_in_markdown(name: str) -> None:
+    table = Table(columns=("What",), rows=((name,),))
+    lines = markdown.render(Answer(kind="X", data={}, sections=(table,))).splitlines()
+    assert len(lines) == 3
+    # Every bar but the outer two is escaped.
+    assert lines[2].replace("\\\\", "").replace("\\|", "").count("|") == 2
+
+
+def test_a_report_escapes_every_name_and_asks_nobody_for_anything() -> None:
+    evil = '<script src="https://evil.example/x">"\'&'
+    body = factory.tenant("red")
+    condition = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "SpecRefused",
+        "message": evil,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    body["status"] = {"conditions": [condition]}
+    line = Line("Posture", evil, Result.FAIL, evil, threats="S", sources=evil)
+    answer = report.report(
+        report.Seen(
+            title=evil,
+            now=NOW,
+            snapshot=Snapshot(tenants={"red": body}, settings=SETTINGS),
+            posture=(line,),
+        )
+    )
+    assert answer.code == FOUND
+    page = report.page(answer)
+    assert page.count("<script") == 1
+    assert "src=" not in page.replace("https://evil", "").replace("&lt;script src=", "")
+    assert "href" not in page
+    assert "default-src &#x27;none&#x27;" in page or "default-src 'none'" in page
+    assert json.dumps(answer.document())
+
+
+def test_a_report_says_what_changed_since_an_earlier_one() -> None:
+    def made(status: str, before: Any = None) -> Answer:
+        body = factory.tenant("red")
+        body["status"] = {
+            "conditions": [{"type": "Ready", "status": status, "reason": "X", "message": "y"}]
+        }
+        snapshot = Snapshot(tenants={"red": body}, settings=SETTINGS)
+        return report.report(
+            report.Seen(title="x", now=NOW, snapshot=snapshot, posture=(), before=before)
+        )
+
+    first = made("True").document()
+    assert made("True", first).data["changes"] == []
+    assert made("False", first).data["changes"] == ["red: Ready was True, is False"]
+
+
+def test_a_thousand_tenants_are_a_page_below_ten_megabytes() -> None:
+    found = {}
+    for number in range(1000):
+        body = factory.tenant(f"t{number}")
+        body["status"] = {
+            "conditions": [
+                {"type": type, "status": "True", "reason": "AsSpecified", "message": "x" * 300}
+                for type in report._CONDITIONS
+            ]
+        }
+        found[f"t{number}"] = body
+    answer = report.report(
+        report.Seen(
+            title="x", now=NOW, snapshot=Snapshot(tenants=found, settings=SETTINGS), posture=()
+        )
+    )
+    assert len(report.page(answer)) < 10_000_000
+
+
+# --- the commands ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", sorted(main.list_commands(None)))  # type: ignore[arg-type]  # It looks at none.
+def test_every_command_explains_itself(command: str) -> None:
+    done = CliRunner().invoke(main, [command, "--help"])
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("Usage: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["status", "--kubeconfig", "/nowhere"], "There is no kubeconfig", id="none"),
+        pytest.param(["reach", "a"], "Name two ends", id="one end"),
+        pytest.param(["reach", "a", "b", "--port", "x"], "is no port", id="no port"),
+        pytest.param(["why"], "Name a manifest", id="nothing"),
+        pytest.param(["why", "web"], "is no workload", id="no type"),
+        pytest.param(["why", "-f", "/nowhere"], "cannot be read", id="no file"),
+        pytest.param(["why", "-f", "-"], "is not YAML", id="no YAML"),
+        pytest.param(["plan", "-f", "README.md"], "is not YAML", id="no YAML either"),
+        pytest.param(["plan", "-f", "pyproject.toml"], "", id="another format"),
+        pytest.param(["plan", "-f", "crds"], "There is no SecureTenant", id="other kinds"),
+        pytest.param(["plan", "-f", "examples", "--offline"], "No TenancySettings", id="offline"),
+        pytest.param(["import"], "Say what to import", id="import"),
+        pytest.param(["report", "--since", "README.md"], "cannot be read", id="no report"),
+    ],
+)
+def test_bad_input_is_one_line_that_says_what_to_do(arguments: list[str], told: str) -> None:
+    done = CliRunner().invoke(main, arguments, input="a: [", catch_exceptions=False)
+    assert done.exit_code == 1
+    lines = [each for each in done.output.splitlines() if each]
+    assert len(lines) == 1, done.output
+    assert lines[0].startswith("Error: ")
+    assert told in lines[0]
