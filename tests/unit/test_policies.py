@@ -45,7 +45,7 @@ VARIANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "sources": ("pods-hardening", "volumes"),
         "strangers": ("access", "network", "operator-fence-flows"),
         "templates": ("finalizers", "owners"),
-        "tenant": ("operator-fence-reports", "operator-fence-tiers", "operator-fence-walls"),
+        "tenant": ("operator-fence-tiers", "operator-fence-walls"),
         "touched": ("namespaces", "nodes"),
     },
     "each policy looks only at lists of its own, and only at what it could find there": {

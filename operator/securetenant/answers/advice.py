@@ -1,4 +1,4 @@
-"""What to change where a rule refuses something: in the manifest, or by whom else.
+"""What to change where a rule refuses something: in the manifest, or by somebody else.
 
 Keyed by what :mod:`securetenant.checks.standing` says of an object, whose words these are.
 """

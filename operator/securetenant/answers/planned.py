@@ -18,7 +18,7 @@ from securetenant.checks import live, standing
 from securetenant.checks.reachability import World
 from securetenant.plan import drift, ownership, rollout
 
-_WAVES = 6
+_WAVES, _FIELDS = 6, 3
 _MOST = 200
 """How many rows of a kind are shown."""
 _SHOWN_SHARES = ("requests.cpu", "limits.cpu", "requests.memory", "limits.memory", "pods")
@@ -112,7 +112,7 @@ def plan(change: Change) -> Answer:
     waves = _waves(change)
     tables = (
         _table("Opens between tenants", _ENDS, [each.row.cells()[:3] for each in between]),
-        _table("Objects", ("Tenant", "Object", "Change", "What"), effects),
+        _table("Objects", ("Tenant", "Object", "Change", "What"), map(_shown, effects)),
         _table("Access", ("Who", "Role", "Namespace", "Change"), access),
         _table("Shares of the quota", _QUOTA, _first_shares(shares)),
         _table(_BEYOND, ("Namespace", "Resource", "Used", "Limit"), over),
@@ -326,7 +326,7 @@ def _rows(change: Change, side: Mapping[str, Built], affected: list[str]) -> Ite
 
 
 def _world(snapshot: Snapshot, side: Mapping[str, Built], affected: Iterable[str]) -> World:
-    """Return who reaches whom once everything of these tenants is as it should be."""
+    """Return who can reach what once everything of these tenants is as it should be."""
     owned = {
         namespace: manifests
         for name in affected
@@ -423,6 +423,13 @@ def _waves(change: Change) -> list[int]:
         waves.append(size)
         moved += size
     return waves
+
+
+def _shown(effect: Effect) -> Effect:
+    """Return it with the first few of its fields; programs get all."""
+    fields = effect.what.split(", ")
+    more = f" and {len(fields) - _FIELDS} more" if len(fields) > _FIELDS else ""
+    return effect._replace(what=", ".join(fields[:_FIELDS]) + more)
 
 
 def _headline(affected: Sequence[str], effects: Sequence[Effect], between: Sequence[Flow]) -> str:

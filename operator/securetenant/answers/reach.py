@@ -137,7 +137,7 @@ def between(
 
 
 def about(snapshot: Snapshot, place: Place, direction: Direction) -> Answer:
-    """Answer who reaches a place, or whom it reaches, from everywhere."""
+    """Answer who reaches a place, or what it reaches, from everywhere."""
     rows = sorted(set(rows_about(snapshot.world(with_pods=bool(place.pod)), place, direction)))
     inward = direction == "Ingress"
     headline = (

@@ -103,7 +103,7 @@ def _tenant(name: str, body: Body) -> dict[str, Any]:
 
 
 def _flows(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """Return who reaches whom, tenant by tenant: namespaces of one are one end."""
+    """Return who can reach what, tenant by tenant: namespaces of one are one end."""
     world = snapshot.world(with_pods=False)
     found: dict[tuple[str, str], set[str]] = {}
     for tenant in sorted(snapshot.tenants):
@@ -174,7 +174,7 @@ def _sections(data: Mapping[str, Any], faults: Sequence[Any]) -> Iterable[Sectio
         ),
     )
     yield Table(
-        title="Who reaches whom",
+        title="Who can reach what",
         columns=("From", "To", "On"),
         rows=tuple((each["from"], each["to"], ", ".join(each["on"])) for each in data["flows"]),
         empty="Nothing flows between tenants, or to and from anybody else.",
@@ -322,7 +322,7 @@ def _flow_table(flows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _picture(flows: Sequence[Mapping[str, Any]]) -> str:
-    """Draw who reaches whom in a circle, while there are few enough ends."""
+    """Draw who can reach what in a circle, while there are few enough ends."""
     ends = sorted({each[side] for each in flows for side in ("from", "to")})
     if not ends or len(ends) > _MOST_DRAWN:
         return ""
@@ -354,7 +354,7 @@ def _picture(flows: Sequence[Mapping[str, Any]]) -> str:
             f' text-anchor="{anchor}">{_text(name)}</text>'
         )
     return (
-        '<svg viewBox="-220 40 1160 640" role="img" aria-label="Who reaches whom: the table below'
+        '<svg viewBox="-220 40 1160 640" role="img" aria-label="Who can reach what: the table below'
         ' says the same"><defs><marker id="head" viewBox="0 0 10 10" refX="9" refY="5"'
         ' markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0 L10 5 L0 10'
         f'z"/></marker></defs>{"".join(lines)}{"".join(circles)}</svg>'

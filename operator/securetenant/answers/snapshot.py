@@ -52,7 +52,7 @@ class Snapshot:
         return found
 
     def world(self, *, with_pods: bool = True) -> World:
-        """Return who can reach whom."""
+        """Return who can reach what."""
         return World(
             map(live.namespace, self.namespaces),
             live.pods(self.pods) if with_pods else (),
@@ -65,7 +65,7 @@ class Snapshot:
         return Declared(self.specs(), self.settings)
 
     def unclear(self) -> dict[str, list[str]]:
-        """Return what, by namespace, makes it unclear who can reach whom."""
+        """Return what, by namespace, makes it unclear who can reach what."""
         spaces = list(map(live.namespace, self.namespaces))
         found = foreign.selecting(self.foreign_policies, spaces)
         return {name: list(reasons) for name, reasons in found.items()}

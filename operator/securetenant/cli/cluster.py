@@ -29,7 +29,7 @@ FOREIGN = tuple(
         ("GlobalNetworkPolicy", "crd.projectcalico.org", "v1", "globalnetworkpolicies", False),
     )
 )
-"""Kinds that change who reaches whom, and are not evaluated."""
+"""Kinds that change who can reach what, and are not evaluated."""
 
 
 class Cluster:
@@ -125,7 +125,7 @@ class Cluster:
         return {each["metadata"]["name"]: each for each in await self.listed(kinds.SECURE_TENANT)}
 
     async def network(self) -> Snapshot:
-        """Return what says who reaches whom, without pods."""
+        """Return what says who can reach what, without pods."""
         namespaces = await self.listed(kinds.NAMESPACE)
         foreign: list[Body] = []
         for kind in FOREIGN:

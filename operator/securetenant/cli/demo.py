@@ -1,5 +1,6 @@
 """``securetenant demo``: the whole product in a minute, on a real API server of its own."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -109,6 +110,11 @@ class _Demo:
         stolen = "create ingress web --class=nginx --rule=www.beta.example/=web:80 -n acme-prod"
         self._show(stolen, fails=True)
 
+        _title("Why a program is refused: everything at once, for its developers too")
+        self._ask(
+            "why -f examples/why/web.yaml -n acme-prod", code=2, keep=("web:", "found", "change")
+        )
+
         self._serve(log)
         self._repair(log)
         self._agree(log)
@@ -173,6 +179,9 @@ class _Demo:
         agreed = _TOLD.replace(".message", ".reason").replace("beta", "acme")
         self._wait(lambda: self._call(agreed).stdout == "AsSpecified", "acme is not told", log)
         self._show(f"{peer} -o name")
+        self._ask("reach acme-prod beta-web --port 443", keep=("Yes", "Policy"))
+        _title("What a pull request would do")
+        self._ask("plan -f examples/plan/acme.yaml", keep=("tenant:", "lost", "gained", "kept"))
 
     def _dedicate(self, log: Path) -> None:
         """Show nodes of a tenant's own: whom they wait for, whom they refuse, what they carry."""
@@ -274,6 +283,27 @@ class _Demo:
             lines = (done.stdout + done.stderr).rstrip().splitlines()
             kept = [line for line in lines if not keep or any(each in line for each in keep)]
             click.echo("\n".join(kept))
+
+    def _ask(self, arguments: str, *, code: int = 0, keep: tuple[str, ...] = ()) -> None:
+        """Run the program as a reader would."""
+        cut = f" | grep -e {' -e '.join(keep)}" if keep else ""
+        click.echo(f"$ securetenant {arguments}{cut}")
+        done = subprocess.run(
+            [sys.executable, "-m", "securetenant", *arguments.split()],
+            cwd=_ROOT,
+            env={**os.environ, "KUBECONFIG": str(self._instance.admin_kubeconfig)},
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if done.returncode != code:
+            raise SandboxError(
+                f"securetenant {arguments}: {done.stdout}{done.stderr}".strip(),
+                remedy=f"Remove the demo and try again: securetenant sandbox down --name {_NAME}",
+            )
+        lines = done.stdout.rstrip().splitlines()
+        click.echo("\n".join(line for line in lines if not keep or any(k in line for k in keep)))
 
     def _call(self, arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

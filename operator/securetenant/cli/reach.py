@@ -1,4 +1,4 @@
-"""``securetenant reach``: who can reach whom, and by which policy."""
+"""``securetenant reach``: who can reach what, and by which policy."""
 
 import click
 

@@ -35,7 +35,7 @@ _MOST_BYTES = 256 << 20
 def report(login: Login, form: str, since: Path | None) -> None:
     """Report the isolation of all tenants: for reviewers and auditors.
 
-    Tenants and controls, who reaches whom, STRIDE, CIS section 5 and the NSA guide, what is not
+    Tenants and controls, who can reach what, STRIDE, CIS section 5 and the NSA guide, what is not
     known here and what would show it, changes since an earlier report. With -o html it is one page
     that opens offline.
 
