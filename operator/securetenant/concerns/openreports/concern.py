@@ -20,8 +20,8 @@ class OpenReports(Concern):
         self._machine = machine
         self._store = machine.store
         self._are_served = False
-        self._stood: set[str] = set()
-        """Tenants whose was seen in place: what differs then is somebody else's doing."""
+        self._written: dict[str, bytes] = {}
+        """Digests by tenant: what is another one was changed by somebody else."""
 
     def watches(self) -> Sequence[Watch]:
         """Follow those with our label while the kind is served: its CRD is somebody else's."""
@@ -58,7 +58,7 @@ class OpenReports(Concern):
 
     def _unserved(self) -> None:
         self._are_served = False
-        self._stood.clear()
+        self._written.clear()
         for ref in list(self._store.refs(_KIND)):
             known = self._store.get(ref)
             if known is not None:
@@ -70,7 +70,7 @@ class OpenReports(Concern):
 
     def tenant_gone(self, name: str) -> None:
         """Delete its report."""
-        self._stood.discard(name)
+        self._written.pop(name, None)
         self._wake(_ref_of(name))
 
     def _wake(self, ref: Ref) -> None:
@@ -91,11 +91,12 @@ class OpenReports(Concern):
         if not record.status.get("conditions"):
             return False
         manifest = openreports.build(key.line, record.uid, record.status)
-        if known is None or known.digest != ownership.digest(manifest.body):
-            await self._machine.writer.apply(
-                manifest, key.line, record.uid, stood=key.line in self._stood
-            )
-        self._stood.add(key.line)
+        digest = ownership.digest(manifest.body)
+        if known is None or known.digest != digest:
+            before = self._written.get(key.line)
+            is_drift = before is not None and (known is None or known.digest != before)
+            await self._machine.writer.apply(manifest, key.line, record.uid, stood=is_drift)
+        self._written[key.line] = digest
         return False
 
 

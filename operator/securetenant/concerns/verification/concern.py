@@ -151,7 +151,6 @@ class Verification(Concern):
     def statements(self, name: str, record: Record) -> Iterable[Statement]:
         """Say what came of it; queue what is ready and was not tried as it is now."""
         if not self._machine.verify_seconds:
-            self.tenant_gone(name)
             return
         spaces = self._spaces.setdefault(name, {})
         for namespace, unit in record.units.items():
