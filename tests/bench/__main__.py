@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import converge, fairness, guards, openings, reach, standing, verify
+from bench import converge, fairness, guards, openings, reach, report, standing, verify
 from securetenant.sandbox import components
 
 ROOT = Path(__file__).parents[2]
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[], str]] = {
     "guards": lambda: guards.run(ROUNDS),
     "openings": lambda: openings.run((100, 1000)),
     "reach": lambda: reach.run((1000, 10_000)),
+    "report": lambda: report.run((10, 1000, 5000)),
     "verify": lambda: verify.run(50),
     "standing": lambda: standing.run((100, 500)),
 }

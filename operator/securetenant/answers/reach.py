@@ -16,6 +16,7 @@ from securetenant.checks.flows import End
 from securetenant.checks.policies import Direction, Opener
 from securetenant.checks.ports import Span, Spans
 from securetenant.checks.reachability import World
+from securetenant.checks.selectors import gathered, members
 
 _PORT = re.compile(r"(?:(?P<protocol>tcp|udp|sctp)[:/])?(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?")
 _LAST = 65535
@@ -257,15 +258,15 @@ def _outside(world: World, place: Place, direction: Direction) -> Iterator[tuple
 
 def rows_about(world: World, place: Place, direction: Direction) -> Iterator[Row]:
     """Yield what a place exchanges with other tenants, the platform and addresses."""
-    own = set(place.namespaces)
-    tenants = {world.tenant(each) for each in own} - {""}
-    position = world.population.position
+    people = world.population
+    own = gathered(people.position[each] for each in place.namespaces)
+    for tenant in {world.tenant(each) for each in place.namespaces} - {""}:
+        own |= people.of_tenant[tenant]
     for name in place.namespaces:
-        at = position[name]
+        at = people.position[name]
         bits = world.toward(at) if direction == "Ingress" else world.outward(at)
-        for other, there in position.items():
-            if other in own or not bits >> there & 1 or world.tenant(other) in tenants:
-                continue
+        for there in members(bits & people.index.everybody & ~own):
+            other = people.at(there).namespace.name
             ends = (other, name) if direction == "Ingress" else (name, other)
             for flow in world.flows(*ends):
                 inner = flow.target if direction == "Ingress" else flow.source

@@ -154,11 +154,9 @@ async def _readings(
         (body,) = about.values()
         found = (body.get("status") or {}).get("conditions") or ()
         conditions = {each["type"]: each["status"] for each in found}
-        pods: list[Body] = []
-        for space in spaces:
-            in_namespaces += await cluster.listed(kinds.ROLE_BINDING, space)
-            services += await cluster.listed(kinds.SERVICE, space)
-            pods += await cluster.listed(kinds.POD, space)
+        in_namespaces += await cluster.inside(kinds.ROLE_BINDING, spaces)
+        services += await cluster.inside(kinds.SERVICE, spaces)
+        pods = await cluster.inside(kinds.POD, spaces)
         secrets = sum(map(checkup.has_secrets_as_variables, pods))
         exposed = checkup.exposed(services)
     elif about:

@@ -1,5 +1,6 @@
 """An answer as it is printed: for people on a terminal, for programs in a pipe."""
 
+import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -65,23 +66,22 @@ def _print(section: Section) -> None:
 
 
 def _table(table: Table) -> None:
+    # In a pipe nothing is wrapped, so that a line is a row.
+    if not sys.stdout.isatty() or importlib.util.find_spec("rich") is None:
+        _columns(table)
+        return
     from rich import box  # noqa: PLC0415 - a part of the time that a command takes.
     from rich.console import Console  # noqa: PLC0415 - see above.
     from rich.table import Table as Rich  # noqa: PLC0415 - see above.
     from rich.text import Text  # noqa: PLC0415 - see above.
 
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     found = Rich(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for number, column in enumerate(table.columns):
         is_last = number == len(table.columns) - 1
         found.add_column(column.upper(), overflow="fold", ratio=1 if is_last else None)
     for row in table.rows:
         found.add_row(*(Text(text.escape(cell), style=_style(cell)) for cell in row))
-    if sys.stdout.isatty():
-        console.print(found)
-    else:
-        # In a pipe nothing is wrapped, so that a line is a row.
-        _columns(table)
+    Console(highlight=False).print(found)
 
 
 def _columns(table: Table) -> None:

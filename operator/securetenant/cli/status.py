@@ -43,13 +43,13 @@ async def _tenant(cluster: Cluster, name: str) -> Answer:
         seen = f" You see: {known}" if known else " You see none; members use -n NAMESPACE"
         asking.fail(f"There is no SecureTenant {name}, or you may not read it.{seen}")
     spec = body.get("spec") or {}
-    policies, quotas = [], []
-    for entry in spec.get("namespaces") or ():
-        space = str(entry["name"])
-        policy = await cluster.read(kinds.TENANT_POLICY, names.POLICY_NAME, space)
-        quota = await cluster.read(kinds.RESOURCE_QUOTA, names.QUOTA, space)
-        policies += [policy] if policy else []
-        quotas += [quota] if quota else []
+    spaces = [str(each["name"]) for each in spec.get("namespaces") or ()]
+    policies = [
+        each
+        for each in await cluster.inside(kinds.TENANT_POLICY, spaces)
+        if each["metadata"]["name"] == names.POLICY_NAME
+    ]
+    quotas = await cluster.inside(kinds.RESOURCE_QUOTA, spaces)
     return standing.tenant(name, body, policies, quotas)
 
 
