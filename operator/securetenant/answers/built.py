@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from securetenant.api import kinds, status
 from securetenant.api.objects import Body, Ref
@@ -14,6 +15,7 @@ from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import RefusedSpecError, Tenants, validate
 
 _PLANNED_UID = "planned"
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,10 +60,12 @@ def settings(body: Body | None) -> tuple[SettingsSpec | None, str]:
         return None, str(error)
 
 
-def build(state: State, there: Iterable[Body], names: Iterable[str]) -> dict[str, Built]:
+def build(
+    state: State, there: Iterable[Body], names: Iterable[str], now: datetime = _LONG_AGO
+) -> dict[str, Built]:
     """Return what becomes of some tenants; ``there`` are Namespaces and TenantPolicies.
 
-    Without settings nothing becomes of anybody.
+    Without settings nothing becomes of anybody. Grants that have ended by ``now`` give nothing.
     """
     if state.settings is None:
         why = state.settings_problem or "there are no TenancySettings"
@@ -69,7 +73,7 @@ def build(state: State, there: Iterable[Body], names: Iterable[str]) -> dict[str
     store = Store()
     for body in there:
         store.put(ownership.ref_of(body), ownership.observe(body))
-    known = Tenants()
+    known = Tenants(now=lambda: now)
     for name, body in state.tenants.items():
         known.see(name, _whole(name, body))
     return {

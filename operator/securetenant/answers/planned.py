@@ -85,8 +85,8 @@ class Flow(NamedTuple):
 def plan(change: Change) -> Answer:
     """Answer what a change would do; something new that opens between tenants is FOUND."""
     touched = _touched(change)
-    before = built.build(change.before, _there(change), touched)
-    after = built.build(change.after, _there(change), touched)
+    before = built.build(change.before, _there(change), touched, change.now)
+    after = built.build(change.after, _there(change), touched, change.now)
     refused = {
         f"SecureTenant {name}": found.refusal for name, found in after.items() if found.refusal
     }

@@ -1,10 +1,11 @@
 """Access: who may do what in a tenant's namespaces."""
 
+import datetime
 import re
 import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from securetenant.api.rules import Model, Rule, listed
 
@@ -16,6 +17,11 @@ _ACCOUNT = "[a-z0-9][-.a-z0-9]*"
 _NAMESPACE = "[a-z0-9][-a-z0-9]*"
 _LONGEST = 253
 _ACCOUNT_IN_SHORT = "[-a-z0-9]+/[-.a-z0-9]+"
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+"""RFC 3339, section 5.6."""
+_NO_TIME = "a time has a date, seconds and a zone, like 2026-12-01T18:00:00Z"
 _MALFORMED = r"^\pZ|\pZ$|[\pC*]"
 
 
@@ -93,6 +99,16 @@ class Subject(Model):
     )
 
 
+def _check_time(text: str) -> str:
+    if _TIME.fullmatch(text) is None:
+        raise ValueError(_NO_TIME)
+    try:
+        datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(_NO_TIME) from error
+    return text
+
+
 class Grant(Model):
     """One grant of access."""
 
@@ -114,3 +130,18 @@ class Grant(Model):
         | None
     ) = None
     """Where: names of the tenant's namespaces. Absent means all of them, [] means none."""
+    expires_at: (
+        Annotated[
+            str,
+            AfterValidator(_check_time),
+            Field(max_length=35, json_schema_extra={"format": "date-time"}),
+        ]
+        | None
+    ) = None
+    """When it ends, like 2026-12-01T18:00:00Z: from then on nobody has access by it, and the entry
+    may be removed. Absent: it does not end."""
+
+    @property
+    def expiry(self) -> datetime.datetime | None:
+        """Return when it ends; nothing: it does not."""
+        return None if self.expires_at is None else datetime.datetime.fromisoformat(self.expires_at)

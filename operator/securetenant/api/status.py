@@ -74,8 +74,18 @@ class PolicyStatus(ObservedStatus):
     """What came of the last attempts to break it; IsolationVerified says what that means."""
 
 
+class AccessStatus(Model):
+    """How access stands."""
+
+    next_expiry: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})]
+    """When a grant of spec.access ends next."""
+
+
 class TenantStatus(ObservedStatus):
     """What the operator has seen."""
+
+    access: AccessStatus | None = None
+    """How access stands; absent where nothing of it ends."""
 
     isolation: Isolation | None = None
     """What came of the last attempts to break it; IsolationVerified says what that means."""
@@ -168,6 +178,15 @@ deleted yet; the message names them, what they reach, and why they are still the
 one names is not created before."""
 UNKNOWN_NAMESPACE = "UnknownNamespace"
 """A grant names a namespace that is not the tenant's; the rest of it is in force."""
+EXPIRED = "Expired"
+"""A grant has ended: nobody has access by it, and its entry may be removed; the others are in
+force."""
+ACCESS_GRANTED = "AccessGranted"
+"""An event: access is given until a moment."""
+ACCESS_EXPIRING = "AccessExpiring"
+"""An event: access ends in a quarter of an hour."""
+ACCESS_EXPIRED = "AccessExpired"
+"""An event: access has ended."""
 NOT_IN_SETTINGS = "NotInSettings"
 """The spec needs what TenancySettings do not name: an ingress controller, the addresses of the API
 server, nodes that may be dedicated; everything else is in force."""

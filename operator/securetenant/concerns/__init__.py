@@ -7,6 +7,7 @@ another concern. Their pure halves are in ``desired``, ``plan`` and ``status``.
 
 from securetenant.concerns.admin_tier.concern import AdminTier
 from securetenant.concerns.bindings.concern import ForeignBindings
+from securetenant.concerns.expiry.concern import Expiry
 from securetenant.concerns.fairness.concern import Fairness
 from securetenant.concerns.heartbeat.concern import Beating
 from securetenant.concerns.heartbeat.heartbeat import Heartbeat
@@ -30,6 +31,7 @@ def build(
 ) -> tuple[Concern, ...]:
     """Return every concern, in order."""
     return (
+        Expiry(machine),
         Fairness(machine),
         ForeignBindings(machine),
         ForeignPolicies(machine),

@@ -102,7 +102,7 @@ def assemble(
         now=now,
         book=book,
     )
-    tenants = Tenants(resting.gives)
+    tenants = Tenants(resting.gives, now)
     writer = Writer(
         cluster=cluster,
         store=store,

@@ -1,8 +1,9 @@
 """The tenants that are known: their specs as last seen, and how their namespaces stand."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -17,8 +18,9 @@ from securetenant.desired import admin_tier, peers, scope, totals, unit
 from securetenant.desired.admin_tier import Tier
 from securetenant.desired.peers import Agreement, Declaration
 from securetenant.desired.scope import Scope
-from securetenant.plan import claim, expected, ledger, restrictions, shares
+from securetenant.plan import claim, expected, expiry, ledger, restrictions, shares
 from securetenant.plan.expected import Expected, Known
+from securetenant.plan.expiry import Ending
 from securetenant.plan.hostnames import Hostnames, NameRequest
 from securetenant.plan.ledger import Part
 from securetenant.plan.ownership import Observed, PolicyFacts, QuotaFacts
@@ -28,6 +30,7 @@ from securetenant.reconcile.store import Store
 from securetenant.status import conditions
 from securetenant.status.outcome import Finding, Outcome
 
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _TOLD = 3
 """How many of a kind a message names."""
 
@@ -112,6 +115,8 @@ class Record:
     findings: tuple[Finding, ...] = ()
     remark: str = ""
     """What is in force, and yet worth knowing."""
+    endings: tuple[Ending, ...] = ()
+    """Grants of the spec that end, or have ended, whether in force or not."""
     judged: tuple[Any, SettingsSpec, TenantSpec] | None = None
     """The last spec that was found good, for which generation and by which settings: its peers
     ask for it too, and a large one takes a while to read."""
@@ -198,8 +203,12 @@ class Record:
 class Tenants:
     """All tenants, and which of them claim a namespace."""
 
-    def __init__(self, gives: Gives = given) -> None:
+    def __init__(
+        self, gives: Gives = given, now: Callable[[], datetime] = lambda: _LONG_AGO
+    ) -> None:
+        """``now`` says which grants have ended; by default none."""
         self._gives = gives
+        self._now = now
         self._records: dict[str, Record] = {}
         self._claims: defaultdict[str, set[str]] = defaultdict(set)
         self._naming: defaultdict[str, set[str]] = defaultdict(set)
@@ -309,6 +318,9 @@ class Tenants:
                 return []
             spec = restrictions.reduce(record.good, asked, settings.bounds)
             followed = record.follows or followed
+        record.endings = expiry.endings(spec)
+        now = self._now()
+        spec = expiry.without_ended(spec, now)
         record.spec = spec
         record.own = owned(name, record.uid, spec, followed or settings, store, self._gives)
         agreements, lacking = self._agree(name, record, settings, store)
@@ -326,6 +338,7 @@ class Tenants:
             *_findings(spec, settings, book, platform),
             *_hostname_findings(taken),
             *_agent_findings(settings, store),
+            *_expiry_findings(each for each in record.endings if each.at <= now),
             *lacking,
         )
         found = {
@@ -938,6 +951,21 @@ def _agent_findings(settings: SettingsSpec, store: Store) -> tuple[Finding, ...]
             message=message,
             informs=True,
         ),
+    )
+
+
+def _expiry_findings(ended: Iterable[Ending]) -> tuple[Finding, ...]:
+    """Return which grants have ended."""
+    every = [f"{each.name} ({each.told})" for each in ended]
+    if not every:
+        return ()
+    more = f" and {len(every) - _TOLD} more" if len(every) > _TOLD else ""
+    message = (
+        f"Access has ended: {', '.join(every[:_TOLD])}{more}. Nobody has access by it; remove the"
+        " entry, or write a later expiresAt. The other grants are in force."
+    )
+    return (
+        Finding(type=status.ACCESS_SCOPED, reason=status.EXPIRED, message=message, informs=True),
     )
 
 
