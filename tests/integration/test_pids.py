@@ -318,8 +318,8 @@ def test_required_pods_land_where_the_limit_was_read(
     limited, unlimited = machine(300), machine(-1)
     body = dedicated(limited, unlimited, podPidsLimit=512, pids="Require")
     name = create(body)
-    message = wait_until(admin, name, "True", "ReportedByKubelet")
-    assert f"new pods land there alone, and not on {unlimited.name} (no limit)" in message
+    there = f"new pods land there alone, and not on {unlimited.name} (no limit)"
+    wait_until(admin, name, "True", "ReportedByKubelet", there)
     namespace = body["spec"]["namespaces"][0]["name"]
     wait_for_account(admin, namespace)
     wait_for(lambda: is_ready(admin, name), what="the tenant to be ready", seconds=30)

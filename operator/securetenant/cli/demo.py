@@ -19,8 +19,8 @@ from securetenant.sandbox.instances import Options
 _NAME = "demo"
 _ROOT = Path(securetenant.__file__).parents[2]
 _ACCOUNT = ("securetenant-system", "securetenant-operator")
-_REPAIR_SECONDS = 10.0
-_PROOF_SECONDS = 60.0
+_REPAIR_SECONDS = 60.0
+_PROOF_SECONDS = 300.0
 _WALL = "securetenant-default-deny"
 _WALLS = "tenantpolicies,networkpolicies,resourcequotas,limitranges"
 _TOLD = (

@@ -17,7 +17,7 @@ from securetenant.status import statements
 from securetenant.status.statements import Statement
 
 _BEFORE = timedelta(minutes=15)
-"""How long before its end a grant is told of once more."""
+"""How long before the end of a grant there is another event."""
 _LONGEST = 3600.0
 """Seconds. Clocks are set: what ends in a month is looked at again sooner."""
 
@@ -28,7 +28,7 @@ class Expiry(Concern):
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._known: dict[str, dict[Ending, str]] = {}
-        """By tenant: what was told last of each grant that ends."""
+        """By tenant: the last event about each grant that ends."""
 
     def works(self) -> Mapping[str, Work]:
         """Look at a tenant when something of its access ends."""

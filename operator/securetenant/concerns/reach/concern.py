@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from securetenant.api import kinds, names, status
@@ -206,8 +206,14 @@ class Reachability(Concern):
         settings = self._machine.settings
         if settings is None:
             return
+        unfinished = self._unfinished()
         look = await self._gather(settings)
-        found = await asyncio.to_thread(_compute, look)
+        computed = await asyncio.to_thread(_compute, look)
+        found = {
+            name: left
+            for name, each in computed.items()
+            if (left := _finished(each, unfinished)) is not None
+        }
         changed = [
             name
             for name in found.keys() | self._verdicts.keys()
@@ -219,6 +225,15 @@ class Reachability(Concern):
             for namespace in record.units if record else ():
                 self._machine.queue.add(keys.unit(name, namespace))
         self._machine.tell(changed)
+
+    def _unfinished(self) -> set[str]:
+        """Return the namespaces of tenants that are not as they should be."""
+        return {
+            namespace
+            for record in self._machine.tenants.records.values()
+            for namespace, unit in record.units.items()
+            if not unit.outcome.ready
+        }
 
     async def _gather(self, settings: SettingsSpec) -> _Look:
         unread: list[str] = []
@@ -268,6 +283,22 @@ _EVALUATE = (
     "What such a policy allows is not evaluated: look at it yourself, or keep it from selecting"
     " namespaces of tenants"
 )
+
+
+def _finished(verdict: Verdict, unfinished: Collection[str]) -> Verdict | None:
+    """Return a verdict without namespaces whose walls are being built; nothing if that is all.
+
+    What is missing there is said by other conditions, and once it stands the namespace changes, so
+    that it is looked at again.
+    """
+    openings = tuple(
+        each
+        for each in verdict.openings
+        if not any(end and end.namespace in unfinished for end in (each.source, each.target))
+    )
+    if verdict.state == "Open" and not openings:
+        return None
+    return verdict._replace(openings=openings)
 
 
 def _finding(reason: str, told: Iterable[str], advice: str) -> Finding:
