@@ -168,6 +168,13 @@ def impostors(admin: Api, breaker: Api) -> None:
         body["metadata"] = {"name": "sneaky", "labels": LABELS}
         breaker.create(kind, body, "used-1").ok()
         wait_to_go(admin, kind, "sneaky", "used-1")
+    report = {
+        "apiVersion": REPORT.api_version,
+        "kind": REPORT.name,
+        "metadata": {"name": "sneaky", "labels": LABELS},
+    }
+    admin.create(REPORT, report).ok()
+    wait_to_go(admin, REPORT, "sneaky", "")
     breaker.create(FLOW, flow(name="sneaky")).ok()
     wait_to_go(admin, FLOW, "sneaky", "")
 

@@ -76,6 +76,8 @@ class Reachability(Concern):
         self._wake = asyncio.Event()
         self._end = asyncio.Event()
         self._versions: dict[Ref, int] = {}
+        self._unfinished: set[str] = set()
+        """Namespaces whose walls were being built at the last look."""
 
     # --- what happens -----------------------------------------------------------------------
 
@@ -137,6 +139,12 @@ class Reachability(Concern):
         """Say what flows that nobody declared, or that nothing does."""
         if not self._machine.verify_seconds:
             return
+        if any(
+            unit.outcome.ready and namespace in self._unfinished
+            for namespace, unit in (record.units.items() if self._unfinished else ())
+        ):
+            # Its walls stand now.
+            self._wake.set()
         verdict = self._verdicts.get(name)
         if verdict is None:
             if _CLOSED in _said(record):
@@ -206,7 +214,7 @@ class Reachability(Concern):
         settings = self._machine.settings
         if settings is None:
             return
-        unfinished = self._unfinished()
+        self._unfinished = unfinished = self._being_built()
         look = await self._gather(settings)
         computed = await asyncio.to_thread(_compute, look)
         found = {
@@ -226,7 +234,7 @@ class Reachability(Concern):
                 self._machine.queue.add(keys.unit(name, namespace))
         self._machine.tell(changed)
 
-    def _unfinished(self) -> set[str]:
+    def _being_built(self) -> set[str]:
         """Return the namespaces of tenants that are not as they should be."""
         return {
             namespace
@@ -288,8 +296,7 @@ _EVALUATE = (
 def _finished(verdict: Verdict, unfinished: Collection[str]) -> Verdict | None:
     """Return a verdict without namespaces whose walls are being built; nothing if that is all.
 
-    What is missing there is said by other conditions, and once it stands the namespace changes, so
-    that it is looked at again.
+    What is missing there is said by other conditions; once it stands, it is looked at again.
     """
     openings = tuple(
         each
