@@ -11,6 +11,7 @@ from securetenant.answers.built import State
 from securetenant.answers.planned import Change
 from securetenant.answers.snapshot import Snapshot
 from securetenant.api import kinds
+from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body
 from securetenant.cli import asking, files
 from securetenant.cli.cluster import Cluster
@@ -22,7 +23,7 @@ _OURS = {
     kinds.TENANCY_SETTINGS.name: kinds.TENANCY_SETTINGS,
 }
 _KINDS = frozenset(_OURS)
-_APPLY = "application/apply-patch+yaml"
+_METADATA = ("name", "labels", "annotations")
 
 
 @click.command(
@@ -151,34 +152,22 @@ async def _live(cluster: Cluster, wanted: _Wanted, *, everything: bool) -> Chang
         snapshot=snapshot,
         policies=await cluster.listed(kinds.TENANT_POLICY),
         quotas=await cluster.listed(kinds.RESOURCE_QUOTA),
-        refusals=await _refusals(cluster, wanted),
+        refusals=await _refusals(cluster, wanted, there),
         now=datetime.now(UTC),
     )
 
 
-async def _refusals(cluster: Cluster, wanted: _Wanted) -> dict[str, str]:
+async def _refusals(cluster: Cluster, wanted: _Wanted, there: dict[str, Body]) -> dict[str, str]:
     """Return what the API server says to each manifest in dry-run, where it says no."""
-    bodies = [*wanted.tenants.values(), *([wanted.settings] if wanted.settings else [])]
     found = {}
-    for body in bodies:
+    for body in (*wanted.tenants.values(), *([wanted.settings] if wanted.settings else [])):
         kind, name = _OURS[body["kind"]], str(body["metadata"].get("name", ""))
-        asked = {key: body[key] for key in ("apiVersion", "kind", "spec") if key in body}
-        labels = {
-            key: body["metadata"][key]
-            for key in ("name", "labels", "annotations")
-            if key in body["metadata"]
-        }
+        live = there.get(name) if kind is kinds.SECURE_TENANT else await cluster.read(kind, name)
         try:
-            await cluster.client.request(
-                "PATCH",
-                kind.path("", name),
-                params={"dryRun": "All", "force": "true", "fieldManager": "securetenant-plan"},
-                body={**asked, "metadata": labels},
-                content_type=_APPLY,
-            )
+            await _dry_run(cluster, kind, name, body, live)
         except RefusedError as error:
             text = str(error)
-            if "cannot patch resource" in text or "cannot create resource" in text:
+            if "cannot update resource" in text or "cannot create resource" in text:
                 cluster.miss(f"{kind.name} {name}: what the API server says; you may not change it")
             else:
                 found[f"{kind.name} {name}"] = text.rpartition(" (")[0]
@@ -187,3 +176,22 @@ async def _refusals(cluster: Cluster, wanted: _Wanted) -> dict[str, str]:
         except ClusterError as error:
             cluster.miss(f"{kind.name} {name}: what the API server says ({error})")
     return found
+
+
+async def _dry_run(cluster: Cluster, kind: Kind, name: str, body: Body, live: Body | None) -> None:
+    """Have the API server judge the whole spec: an apply would keep entries of other managers."""
+    given = {key: body["metadata"][key] for key in _METADATA if key in body["metadata"]}
+    metadata = {**(live["metadata"] if live else {}), **given}
+    metadata.pop("managedFields", None)
+    await cluster.client.request(
+        "PUT" if live else "POST",
+        kind.path("", name if live else ""),
+        params={"dryRun": "All", "fieldManager": "securetenant-plan"},
+        body={
+            "apiVersion": kind.api_version,
+            "kind": kind.name,
+            "metadata": metadata,
+            "spec": body.get("spec"),
+        },
+        content_type="application/json",
+    )
