@@ -130,6 +130,7 @@ class _Demo:
 
         _title("Go on by yourself")
         click.echo(f"export KUBECONFIG={self._instance.admin_kubeconfig}")
+        click.echo("export PATH=$PWD/.venv/bin:$PATH    # for securetenant, as shown above")
         click.echo(f"The operator's log: {log}")
         click.echo(f"Stop everything:    .venv/bin/securetenant sandbox down --name {_NAME}")
 
