@@ -50,15 +50,7 @@ def tenant(name: str, body: Body, policies: Sequence[Body], quotas: Sequence[Bod
     ready = found.get(status.READY, {})
     sections: list[Section] = [
         f"SecureTenant {name}: Ready is {ready.get('status', 'Unknown')}",
-        Table(
-            title="Conditions",
-            columns=("Condition", "Status", "Reason", "Message"),
-            rows=tuple(
-                (type, each["status"], each["reason"], each["message"])
-                for type, each in found.items()
-            ),
-            empty="The operator has not said anything yet: is it running?",
-        ),
+        _said(found),
         _spaces(policies, quotas),
     ]
     return Answer(
@@ -88,17 +80,21 @@ def namespace(policy: Body, quotas: Sequence[Body]) -> Answer:
         },
         sections=(
             f"Namespace {where} of tenant {spec['tenant']}",
-            Table(
-                title="Conditions",
-                columns=("Condition", "Status", "Reason", "Message"),
-                rows=tuple(
-                    (type, each["status"], each["reason"], each["message"])
-                    for type, each in found.items()
-                ),
-            ),
+            _said(found),
             _quota(policy, quotas),
         ),
         code=FOUND if any(each["status"] == "False" for each in found.values()) else FINE,
+    )
+
+
+def _said(found: Mapping[str, Mapping[str, Any]]) -> Table:
+    return Table(
+        title="Conditions",
+        columns=("Condition", "Status", "Reason", "Message"),
+        rows=tuple(
+            (type, each["status"], each["reason"], each["message"]) for type, each in found.items()
+        ),
+        empty="The operator has not said anything yet: is it running?",
     )
 
 

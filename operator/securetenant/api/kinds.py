@@ -155,6 +155,16 @@ CLAIM = Kind(
     plural="persistentvolumeclaims",
     namespaced=True,
 )
+DEPLOYMENT = Kind(
+    name="Deployment", group="apps", version="v1", plural="deployments", namespaced=True
+)
+ENDPOINT_SLICE = Kind(
+    name="EndpointSlice",
+    group="discovery.k8s.io",
+    version="v1",
+    plural="endpointslices",
+    namespaced=True,
+)
 DAEMON_SET = Kind(
     name="DaemonSet", group="apps", version="v1", plural="daemonsets", namespaced=True
 )
@@ -217,6 +227,18 @@ LEASE = Kind(
 )
 EVENT = Kind(name="Event", group="events.k8s.io", version="v1", plural="events", namespaced=True)
 
+NOT_EVALUATED = tuple(
+    Kind(name=name, group=group, version=version, plural=f"{name.lower()[:-1]}ies", namespaced=own)
+    for name, group, version, own in (
+        ("CiliumNetworkPolicy", "cilium.io", "v2", True),
+        ("CiliumClusterwideNetworkPolicy", "cilium.io", "v2", False),
+        ("NetworkPolicy", "crd.projectcalico.org", "v1", True),
+        ("GlobalNetworkPolicy", "crd.projectcalico.org", "v1", False),
+        ("AdminNetworkPolicy", "policy.networking.k8s.io", "v1alpha1", False),
+        ("BaselineAdminNetworkPolicy", "policy.networking.k8s.io", "v1alpha1", False),
+    )
+)
+"""Policies of other kinds: they change what can be reached, and what they select is unclear."""
 BY_NAME = {
     kind.name: kind
     for kind in (

@@ -9,7 +9,6 @@ from securetenant.answers import built, checkup
 from securetenant.answers.answer import Answer
 from securetenant.answers.checkup import Seen
 from securetenant.api import kinds, names, status
-from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body
 from securetenant.api.securetenant import TenantSpec
 from securetenant.api.tenantpolicy import PolicySpec
@@ -21,16 +20,6 @@ from securetenant.cli.cluster import Cluster
 from securetenant.cli.login import Login
 from securetenant.reconcile.errors import ClusterError
 
-_DEPLOYMENT = Kind(
-    name="Deployment", group="apps", version="v1", plural="deployments", namespaced=True
-)
-_SLICE = Kind(
-    name="EndpointSlice",
-    group="discovery.k8s.io",
-    version="v1",
-    plural="endpointslices",
-    namespaced=True,
-)
 _MOST_KUBELETS = 50
 """How many are asked: each takes a request by way of the API server."""
 
@@ -99,10 +88,10 @@ async def _seen(
         roles=None if roles is None or bindings is None else (*roles, *bindings),
         settings=settings,
         settings_problem=problem,
-        deployment=await cluster.read(_DEPLOYMENT, names.OPERATOR, names.OPERATOR_NAMESPACE),
+        deployment=await cluster.read(kinds.DEPLOYMENT, names.OPERATOR, names.OPERATOR_NAMESPACE),
         lease=await cluster.read(kinds.LEASE, names.OPERATOR, names.OPERATOR_NAMESPACE),
         services=await cluster.tried(kinds.SERVICE, "kube-system"),
-        endpoints=await cluster.tried(_SLICE, "default"),
+        endpoints=await cluster.tried(kinds.ENDPOINT_SLICE, "default"),
         daemon_sets=await cluster.tried(kinds.DAEMON_SET),
         tenants=tenants,
         readings=await _readings(cluster, about, version, roles, bindings, crds, kubelets=kubelets),

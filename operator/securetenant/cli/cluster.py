@@ -14,22 +14,6 @@ from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.kube.client import Client
 from securetenant.reconcile.errors import MissingError, RefusedError
 
-FOREIGN = tuple(
-    Kind(name=name, group=group, version=version, plural=plural, namespaced=namespaced)
-    for name, group, version, plural, namespaced in (
-        ("CiliumNetworkPolicy", "cilium.io", "v2", "ciliumnetworkpolicies", True),
-        (
-            "CiliumClusterwideNetworkPolicy",
-            "cilium.io",
-            "v2",
-            "ciliumclusterwidenetworkpolicies",
-            False,
-        ),
-        ("NetworkPolicy", "crd.projectcalico.org", "v1", "networkpolicies", True),
-        ("GlobalNetworkPolicy", "crd.projectcalico.org", "v1", "globalnetworkpolicies", False),
-    )
-)
-"""Kinds that change who can reach what, and are not evaluated."""
 _ONE_BY_ONE = 20
 """As many namespaces are asked about each by itself, which takes less and needs fewer rights."""
 
@@ -130,7 +114,7 @@ class Cluster:
         """Return what says who can reach what, without pods."""
         namespaces = await self.listed(kinds.NAMESPACE)
         foreign: list[Body] = []
-        for kind in FOREIGN:
+        for kind in kinds.NOT_EVALUATED:
             foreign += await self.listed(kind, may_lack=True)
         return Snapshot(
             tenants=await self.tenants(),

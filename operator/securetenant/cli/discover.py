@@ -11,16 +11,6 @@ from securetenant.cli import asking
 from securetenant.cli.cluster import Cluster
 from securetenant.cli.login import Login
 
-_DEPLOYMENT = Kind(
-    name="Deployment", group="apps", version="v1", plural="deployments", namespaced=True
-)
-_SLICE = Kind(
-    name="EndpointSlice",
-    group="discovery.k8s.io",
-    version="v1",
-    plural="endpointslices",
-    namespaced=True,
-)
 _ACCOUNT = Kind(
     name="ServiceAccount", group="", version="v1", plural="serviceaccounts", namespaced=True
 )
@@ -45,13 +35,13 @@ def discover(login: Login, form: str) -> None:
     """
 
     async def ask(cluster: Cluster) -> Answer:
-        deployments = await cluster.tried(_DEPLOYMENT)
+        deployments = await cluster.tried(kinds.DEPLOYMENT)
         daemons = await cluster.tried(kinds.DAEMON_SET)
         networks = await cluster.tried(_SERVICE_NETWORK)
         return discovered.discover(
             Seen(
                 services=await cluster.tried(kinds.SERVICE),
-                endpoints=await cluster.tried(_SLICE, "default"),
+                endpoints=await cluster.tried(kinds.ENDPOINT_SLICE, "default"),
                 nodes=await cluster.tried(kinds.NODE),
                 service_networks=[
                     each for body in networks or () for each in body["spec"].get("cidrs") or ()

@@ -12,7 +12,7 @@ from securetenant.cli.login import Login
 _MERGE = "application/merge-patch+json"
 _MANAGER = "securetenant-cli"
 _GITOPS = ("argocd", "kustomize-controller", "helm-controller", "fleet")
-"""Field managers that write again what stands in a repository."""
+"""Field managers that write again what a repository says."""
 
 
 def _command(name: str, field: str, value: str, summary: str, effect: str) -> click.Command:

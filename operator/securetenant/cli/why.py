@@ -34,7 +34,7 @@ _WORKLOADS = {
     alias: kind
     for kind, aliases in (
         (kinds.POD, ("pod", "pods", "po")),
-        (_apps("Deployment", "deployments"), ("deployment", "deployments", "deploy")),
+        (kinds.DEPLOYMENT, ("deployment", "deployments", "deploy")),
         (_apps("StatefulSet", "statefulsets"), ("statefulset", "statefulsets", "sts")),
         (kinds.DAEMON_SET, ("daemonset", "daemonsets", "ds")),
         (_REPLICA_SET, ("replicaset", "replicasets", "rs")),

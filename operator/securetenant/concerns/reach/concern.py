@@ -36,21 +36,6 @@ _TOLD = 3
 _MOST = 2000
 """How many peers and ports of a policy are looked at; one with more counts as open."""
 _CLOSED = "the network policies allow only declared traffic"
-_CALICO = "crd.projectcalico.org"
-_OLDER = "policy.networking.k8s.io"
-_FOREIGN = tuple(
-    Kind(name=name, group=group, version=version, plural=f"{name.lower()[:-1]}ies", namespaced=own)
-    for name, group, version, own in (
-        ("CiliumNetworkPolicy", "cilium.io", "v2", True),
-        ("CiliumClusterwideNetworkPolicy", "cilium.io", "v2", False),
-        ("NetworkPolicy", _CALICO, "v1", True),
-        ("GlobalNetworkPolicy", _CALICO, "v1", False),
-        ("AdminNetworkPolicy", _OLDER, "v1alpha1", False),
-        ("BaselineAdminNetworkPolicy", _OLDER, "v1alpha1", False),
-    )
-)
-"""Kinds that are not evaluated: what they select is unclear."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -247,7 +232,7 @@ class Reachability(Concern):
         unread: list[str] = []
         policies = await self._listed(kinds.NETWORK_POLICY, unread)
         tiers = await self._listed(kinds.CLUSTER_NETWORK_POLICY, unread)
-        others = [body for kind in _FOREIGN for body in await self._listed(kind, unread)]
+        others = [body for kind in kinds.NOT_EVALUATED for body in await self._listed(kind, unread)]
         records = self._machine.tenants.records.items()
         return _Look(
             self._spaces(),
@@ -278,7 +263,7 @@ class Reachability(Concern):
         except MissingError:
             return []
         except ClusterError as error:
-            if kind not in _FOREIGN:
+            if kind not in kinds.NOT_EVALUATED:
                 raise
             unread.append(f"{kind.plural}.{kind.group} cannot be listed: {error}")
         return found
