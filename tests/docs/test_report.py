@@ -150,7 +150,7 @@ def test_a_browser_and_people_who_need_help_can_read_it(
 def test_the_picture_in_the_documentation_is_of_this_report(
     browser: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Pixels differ from browser to browser, so it is written anew only when that is asked for."""
+    """Pixels differ from browser to browser, so it is written only when that is asked for."""
     file = tmp_path / "report.html"
     file.write_text(page(), encoding="utf-8")
     shot = tmp_path / "shot.png"

@@ -1,4 +1,4 @@
-"""The program against a real API server, with the rights of whoever asks."""
+"""The program against a real API server, with the rights of different people."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Access that ends: nobody has it from that moment on, and it is told once."""
+"""Access that ends: nobody has it from that moment on, and there is one event about it."""
 
 import datetime
 from typing import Any

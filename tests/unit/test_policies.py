@@ -230,7 +230,7 @@ AFTER_POLICIES = ("FlowSchema", "PriorityLevelConfiguration", "NetworkPolicy", "
 def test_nothing_that_is_installed_after_the_policies_needs_a_parameter() -> None:
     """A policy refuses everything that it looks at until the kind of its parameter is found.
 
-    Policies about namespaces with a tenant are left out: nothing of ours is in one.
+    Policies about namespaces with a tenant are left out: none of our objects is in one.
     """
     manifests = documents.within(ROOT / "manifests")
     later = [each for each in manifests if each["kind"] in AFTER_POLICIES]
