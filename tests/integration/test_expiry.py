@@ -42,21 +42,21 @@ def test_access_ends_at_its_moment_and_is_told(
 ) -> None:
     ends = at(8)
     body = ready(
-        tenant("ending", namespaces=[{"name": "ending-a"}], access=[grant("x", ends), grant("y")])
+        tenant("lapsing", namespaces=[{"name": "lapsing-a"}], access=[grant("x", ends), grant("y")])
     )
-    assert holders(admin, "ending-a") == ["x-user", "y-user"]
+    assert holders(admin, "lapsing-a") == ["x-user", "y-user"]
     assert body["status"]["access"] == {"nextExpiry": ends}
-    wait_for(lambda: holders(admin, "ending-a") == ["y-user"], what="the access to end", seconds=15)
+    wait_for(lambda: holders(admin, "lapsing-a") == ["y-user"], what="the access to end", seconds=15)
     assert at(0) >= ends
 
     def told() -> Any:
-        found = conditions(admin.get(kinds.SECURE_TENANT, "ending"))["AccessScoped"]
+        found = conditions(admin.get(kinds.SECURE_TENANT, "lapsing"))["AccessScoped"]
         return found if found["reason"] == "Expired" else None
 
     found = wait_for(told, what="the condition")
     assert found["status"] == "True"
     assert f"x ({ends})" in found["message"]
-    status = admin.get(kinds.SECURE_TENANT, "ending")["status"]
+    status = admin.get(kinds.SECURE_TENANT, "lapsing")["status"]
     assert "access" not in status
     uid = body["metadata"]["uid"]
     wait_for(lambda: {"AccessExpiring", "AccessExpired"} <= events(admin, uid), what="both events")
