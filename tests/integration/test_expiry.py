@@ -46,7 +46,9 @@ def test_access_ends_at_its_moment_and_is_told(
     )
     assert holders(admin, "lapsing-a") == ["x-user", "y-user"]
     assert body["status"]["access"] == {"nextExpiry": ends}
-    wait_for(lambda: holders(admin, "lapsing-a") == ["y-user"], what="the access to end", seconds=15)
+    wait_for(
+        lambda: holders(admin, "lapsing-a") == ["y-user"], what="the access to end", seconds=15
+    )
     assert at(0) >= ends
 
     def told() -> Any:
