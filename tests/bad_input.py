@@ -105,7 +105,7 @@ good = st.fixed_dictionaries(
     },
     optional={
         "enforcement": st.sampled_from(["Enforce", "Audit"]),
-        "lockdown": st.sampled_from(["None", "Frozen"]),
+        "lockdown": st.sampled_from(["None", "Frozen", "Quarantined"]),
         "deletionPolicy": st.sampled_from(["Retain", "Delete"]),
         "access": grants,
         "podSecurity": st.just({"level": "baseline", "exceptionReason": "old"}),

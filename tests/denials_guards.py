@@ -138,6 +138,11 @@ ROWS: dict[tuple[str, int], Denial] = {
         path="/api/v1/namespaces/icy/configmaps",
         body={"metadata": {"name": "x"}},
     ),
+    ("securetenant-quarantine", 0): Denial(
+        method="POST",
+        path="/api/v1/namespaces/ill/serviceaccounts/default/token",
+        body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},
+    ),
     ("securetenant-managed", 0): Denial(
         method="DELETE", path=f"{NETPOL.format('north-1')}/{names.DEFAULT_DENY}"
     ),

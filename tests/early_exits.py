@@ -49,8 +49,9 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ),
     ("annotations", "changes-something"): _CHANGES,
     ("annotations", "not-a-controller"): Reason(
-        "controllers in kube-* and openshift-* that copy nothing from templates, nodes",
-        "no tenant chooses what they write",
+        "controllers in kube-* and openshift-* that copy nothing from templates, nodes, the"
+        " operator",
+        "no tenant chooses what they write; the fence holds the operator to one annotation",
     ),
     ("annotations", "not-allowed-more-anyway"): Reason(
         "anyone who can create ClusterRoleBindings", "can give every right away cluster-wide"
@@ -81,6 +82,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
         "whoever may patch nodes", "a node that is drained is drained of everybody's pods"
     ),
     ("lockdown", "not-exempt-while-frozen"): _CONTROLLERS,
+    ("quarantine", "not-breaking-the-glass"): _GLASS,
     ("ingress", "changes-something"): _CHANGES,
     ("routes", "changes-something"): _CHANGES,
     ("managed", "touches-managed"): Reason(
@@ -219,6 +221,21 @@ PARTS: tuple[tuple[str, Reason], ...] = (
     (
         r"dyn\(object\)\.roleRef\.name == 'securetenant:canary'$",
         Reason("the operator", "the fence lets it bind that role to the canary only"),
+    ),
+    (
+        r"dyn\(object\)\.(roleRef\.kind == 'Role'|\?subjects\.orValue\(\[\]\)\.size\(\) == 0)$",
+        Reason(
+            "the operator",
+            "what names nobody gives nothing, and the fence refuses it Roles but to bring back"
+            " what was put aside",
+        ),
+    ),
+    (
+        r"variables\.isPutAside$",
+        Reason(
+            "the operator",
+            "nothing else of the object changes, and what comes back is what was put aside",
+        ),
     ),
     (
         r"variables\.before\.exists\(k, k\.startsWith\('securetenant\.io/'\)\)$",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import selectors
 import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -13,6 +14,9 @@ from securetenant.sandbox.pki import Authority, KeyPair
 
 Respond = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 """Gets the head of the request, and the way back."""
+
+
+_HANDSHAKE_SECONDS = 5.0
 
 
 def configz(limit: Any = None, **settings: Any) -> bytes:
@@ -77,7 +81,11 @@ async def running(
 ) -> AsyncIterator[Kubelet]:
     """Run a kubelet for a while, on a port of its own."""
     kubelet = Kubelet(respond)
-    server = await asyncio.start_server(kubelet.handle, address, port, ssl=tls)
+    # Who knocks at the last moment and says nothing more is not waited for.
+    patience = None if tls is None else _HANDSHAKE_SECONDS
+    server = await asyncio.start_server(
+        kubelet.handle, address, port, ssl=tls, ssl_handshake_timeout=patience
+    )
     kubelet.port = server.sockets[0].getsockname()[1]
     try:
         yield kubelet
@@ -90,7 +98,8 @@ def in_the_background(
     respond: Respond, tls: ssl.SSLContext | None, address: str, port: int = 0
 ) -> Iterator[Kubelet]:
     """Run a kubelet in a thread, for a test that does not run in a loop itself."""
-    loop = asyncio.new_event_loop()
+    selector = selectors.DefaultSelector()
+    loop = asyncio.SelectorEventLoop(selector)
     began: list[Kubelet] = []
     ready, over = threading.Event(), asyncio.Event()
 
@@ -103,8 +112,9 @@ def in_the_background(
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        # TLS connections close a moment after their server.
-        await asyncio.sleep(0.1)
+        # Connections close a moment after their server: nothing is left but the loop's own end.
+        while len(selector.get_map()) > 1:  # noqa: ASYNC110 - nothing tells of it.
+            await asyncio.sleep(0.01)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(body(),))
     thread.start()

@@ -95,7 +95,7 @@ class MemoryCluster:
         self.fault("amend", ref, patch)
         before = self._existing(ref)
         try:
-            wanted = _patched(before, patch)
+            wanted = patched(before, patch)
         except (LookupError, ValueError) as error:
             raise ConflictError(f"{ref} was changed meanwhile") from error
         return self._note("amend", ref, before, self._update(ref, wanted, "our updates"))
@@ -305,7 +305,7 @@ def _nested(fields: Fields) -> dict[str, Any]:
     return body
 
 
-def _patched(body: Body, patch: list[dict[str, Any]]) -> dict[str, Any]:
+def patched(body: Body, patch: list[dict[str, Any]]) -> dict[str, Any]:
     """Apply a JSON Patch (RFC 6902); items of lists can be tested and removed only."""
     result: dict[str, Any] = copy.deepcopy(dict(body))
     for step in patch:

@@ -164,9 +164,13 @@ def speakers(
 
 @pytest.fixture(scope="session")
 def strange(admin: Api, breaker: Api, tenants: None) -> Iterator[None]:
-    """A namespace that is not ready, and one of a frozen tenant."""
+    """A namespace that is not ready, and those of a frozen and of a quarantined tenant."""
     policy = admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, "north-1")["spec"]
-    for name, labels in (("unready", {}), ("icy", {names.LOCKDOWN_LABEL: "Frozen"})):
+    for name, labels in (
+        ("unready", {}),
+        ("icy", {names.LOCKDOWN_LABEL: "Frozen"}),
+        ("ill", {names.LOCKDOWN_LABEL: "Quarantined"}),
+    ):
         marked = {names.TENANT_LABEL: "ghost", **labels}
         breaker.create(kinds.NAMESPACE, {"metadata": {"name": name, "labels": marked}}).ok()
         body = {
@@ -187,7 +191,7 @@ def strange(admin: Api, breaker: Api, tenants: None) -> Iterator[None]:
     )
     breaker.call("POST", f"{path}/rolebindings", binding).ok()
     yield
-    for name in ("unready", "icy"):
+    for name in ("unready", "icy", "ill"):
         breaker.delete(kinds.NAMESPACE, name).ok()
 
 

@@ -5,15 +5,28 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import converge, fairness, guards, openings, reach, report, standing, verify
+from bench import (
+    converge,
+    expiry,
+    fairness,
+    guards,
+    openings,
+    quarantine,
+    reach,
+    report,
+    standing,
+    verify,
+)
 from securetenant.sandbox import components
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS: dict[str, Callable[[], str]] = {
     "converge": lambda: converge.run((100, 1000)),
+    "expiry": lambda: expiry.run((1, 1000)),
     "fairness": lambda: fairness.run(ROUNDS),
     "guards": lambda: guards.run(ROUNDS),
     "openings": lambda: openings.run((100, 1000)),
+    "quarantine": lambda: quarantine.run((1, 100), 10),
     "reach": lambda: reach.run((1000, 10_000)),
     "report": lambda: report.run((10, 1000, 5000)),
     "verify": lambda: verify.run(50),

@@ -397,7 +397,36 @@ def test_a_namespace_is_looked_at_before_it_is_taken_back(run: Run, admin: Api, 
     assert label() == "retained"
     run("adopt", "kept-b", "--tenant", "kept", "--yes")
     wait_for(lambda: label() == "active", what="the namespace to be the tenant's")
-    assert "is no retained namespace" in run("adopt", "default", "--tenant", "kept", code=1).output
+    already = run("adopt", "kept-b", "--tenant", "kept", code=1).output
+    assert "is a namespace of kept already" in already
+
+
+def test_a_namespace_that_is_there_is_looked_through_before_consent(
+    run: Run, admin: Api, asked: str
+) -> None:
+    """What keeps it from being taken is listed, tokens without end beside it."""
+    admin.create(kinds.NAMESPACE, {"metadata": {"name": "lived"}}).ok()
+    wait_for_account(admin, "lived")
+    jane = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "jane"}
+    admin.create(kinds.ROLE_BINDING, factory.binding(jane, role="edit"), "lived").ok()
+    token = {
+        "metadata": {
+            "name": "forever",
+            "annotations": {"kubernetes.io/service-account.name": "default"},
+        },
+        "type": "kubernetes.io/service-account-token",
+    }
+    admin.create(kinds.SECRET, token, "lived").ok()
+    body = factory.tenant("asker", namespaces=[{"name": "lived"}])
+    admin.create(kinds.SECURE_TENANT, body).ok()
+    told = run("adopt", "lived", "--tenant", "asker", code=2).stdout
+    assert "RoleBinding mine" in told
+    assert "Secrets forever hold tokens that never end" in told
+    assert "Give the consent by --yes" in told
+    annotations = admin.get(kinds.NAMESPACE, "lived")["metadata"].get("annotations") or {}
+    assert names.ADOPT_ANNOTATION not in annotations
+    admin.delete(kinds.SECURE_TENANT, "asker").ok()
+    wait_for(lambda: admin.get(kinds.SECURE_TENANT, "asker") is None, what="the end")
 
 
 def test_one_field_is_changed_at_once(run: Run, admin: Api, asked: str) -> None:
@@ -406,6 +435,8 @@ def test_one_field_is_changed_at_once(run: Run, admin: Api, asked: str) -> None:
 
     run("freeze", asked)
     assert spec()["lockdown"] == "Frozen"
+    run("quarantine", asked)
+    assert spec()["lockdown"] == "Quarantined"
     run("thaw", asked)
     assert spec()["lockdown"] == "None"
     run("suspend", asked)
@@ -427,6 +458,7 @@ def test_without_rights_each_command_says_so_in_a_line(
         ("why", "pod/x", "-n", "asked-a"),
         ("verify", asked),
         ("freeze", asked),
+        ("quarantine", asked),
         ("plan", "-f", "examples/beta.yaml"),
         ("reach", "asked-a", "answered-a"),
     ):

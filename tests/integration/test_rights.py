@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from conftest import control_plane, operating, settled, verify
-from factory import pod, tenant
+from factory import binding, pod, tenant
 from harness import (
     MERGE,
     OPERATOR,
@@ -24,6 +24,7 @@ from harness import (
     settle,
     wait_for,
     wait_for_account,
+    writes_by_operator,
 )
 from securetenant.api import kinds, names
 from securetenant.plan import ownership
@@ -85,6 +86,7 @@ def used(audited: Instance, tmp_path_factory: pytest.TempPathFactory) -> set[Rig
         verify(admin, 0)
         bound |= {each["roleRef"]["name"] for each in admin.list(kinds.ROLE_BINDING, "used-1")}
         drift(admin, breaker)
+        quarantine(admin)
         impostors(admin, breaker)
         nodes(audited, admin)
         settled(admin, "used")
@@ -137,6 +139,31 @@ def drift(admin: Api, breaker: Api) -> None:
     found = wait_for(lambda: admin.list(FLOW, labelSelector=SELECTOR), what="a FlowSchema")[0]
     breaker.patch(FLOW, found["metadata"]["name"], {"spec": {"matchingPrecedence": 2}}).ok()
     wait_to_return(admin, FLOW, found["metadata"]["name"], ownership.owned(found), "")
+
+
+def quarantine(admin: Api) -> None:
+    """Put a RoleBinding of a member aside, and bring it back."""
+    account = {"kind": "ServiceAccount", "name": "default", "namespace": "used-1"}
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "mine"},
+    }
+    admin.call("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/used-1/roles", role).ok()
+    admin.create(kinds.ROLE_BINDING, binding(account), "used-1").ok()
+    for lockdown, held in (("Quarantined", False), ("None", True)):
+        admin.patch(kinds.SECURE_TENANT, "used", {"spec": {"lockdown": lockdown}}).ok()
+        wait_to_name(admin, held=held)
+    settled(admin, "used")
+
+
+def wait_to_name(admin: Api, *, held: bool) -> None:
+    """Wait until the member's RoleBinding names somebody, or nobody."""
+    wait_for(
+        lambda: bool(admin.get(kinds.ROLE_BINDING, "mine", "used-1").get("subjects")) is held,
+        what=f"the RoleBinding to name somebody: {held}",
+        seconds=30,
+    )
 
 
 def wait_to_return(
@@ -235,6 +262,12 @@ def implied(instance: Instance, bound: set[str]) -> Iterator[Right]:
     """
     for role in bound:
         yield Right("rbac.authorization.k8s.io", "clusterroles", "bind", role)
+    if any(
+        event["objectRef"]["name"] == "mine" and event["objectRef"]["resource"] == "rolebindings"
+        for event in writes_by_operator(instance)
+        if "name" in event["objectRef"]
+    ):
+        yield Right("rbac.authorization.k8s.io", "roles", "bind")
     if any(
         right.resource == "networkpolicies" and right.verb == "patch"
         for right in requested(instance)

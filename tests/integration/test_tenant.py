@@ -100,8 +100,8 @@ def test_a_namespace_that_exists_is_not_taken(admin: Api, operator: Operator) ->
     made = settled(admin, "taker", expected="Failed")
     message = conditions(made)["Ready"]["message"]
     assert message == (
-        "Namespace somebodys exists and belongs to no tenant. Choose another name, or delete the"
-        " namespace."
+        "Namespace somebodys exists and belongs to no tenant. Choose another name, or have it taken"
+        " with all it holds: kubectl annotate namespace somebodys securetenant.io/adopt=taker"
     )
     after = admin.get(kind, "somebodys")
     assert after["metadata"]["labels"] == before["metadata"]["labels"]

@@ -13,6 +13,7 @@ from securetenant.plan.resting import Rest
 OURS = {names.TENANT_LABEL: "acme", names.STATE_LABEL: names.ACTIVE}
 RETAINED = {names.TENANT_LABEL: "acme", names.STATE_LABEL: names.RETAINED}
 CONSENT = {names.ADOPT_ANNOTATION: "acme"}
+LET_GO = {names.TENANT_LABEL: "other", names.STATE_LABEL: names.RETAINED}
 
 
 def policy(tenant: str = "acme", uid: str = "uid") -> PolicyFacts:
@@ -23,7 +24,7 @@ def policy(tenant: str = "acme", uid: str = "uid") -> PolicyFacts:
     ("labels", "annotations", "held", "expected"),
     [
         pytest.param({}, {}, None, Claim.FOREIGN, id="no label: somebody's"),
-        pytest.param({}, CONSENT, None, Claim.FOREIGN, id="consent alone adopts nothing yet"),
+        pytest.param({}, CONSENT, None, Claim.ADOPTABLE, id="nobody's, consented"),
         pytest.param({}, {}, policy(), Claim.OWN, id="the label was stripped"),
         pytest.param({}, {}, policy("other"), Claim.FOREIGN, id="another's label was stripped"),
         pytest.param(OURS, {}, None, Claim.OWN, id="ours, nothing in it yet"),
@@ -40,6 +41,11 @@ def policy(tenant: str = "acme", uid: str = "uid") -> PolicyFacts:
             id="consent for another tenant",
         ),
         pytest.param({names.TENANT_LABEL: "other"}, CONSENT, None, Claim.FOREIGN, id="another's"),
+        pytest.param(LET_GO, {}, policy("other"), Claim.FOREIGN, id="another let go of it"),
+        pytest.param(
+            LET_GO, CONSENT, policy("other"), Claim.ADOPTABLE, id="another let go, consented"
+        ),
+        pytest.param({}, CONSENT, policy("other"), Claim.FOREIGN, id="stripped, consented"),
     ],
 )
 def test_whose_namespace_it_is(
@@ -51,7 +57,8 @@ def test_whose_namespace_it_is(
     observed = Observed(1, "u", b"", NamespaceFacts(labels, annotations, False))
     verdict = claim.judge("acme", "uid", "space", observed, held)
     assert verdict.claim is expected
-    assert bool(verdict.message) == (expected is not Claim.OWN), "people are told what to do"
+    is_told = expected not in (Claim.OWN, Claim.ADOPTABLE)
+    assert bool(verdict.message) == is_told, "people are told what to do"
 
 
 def test_a_namespace_that_does_not_exist_may_be_made() -> None:
@@ -79,8 +86,9 @@ def test_a_namespace_on_its_way_out_is_waited_for() -> None:
             {names.TENANT_LABEL: "mova", names.STATE_LABEL: names.RETAINED},
             False,
             "Namespace space belongs to tenant mova, which let go of it, and was retained. Choose"
-            " another name, or delete it with all it holds, after which its name rests"
-            ' (TenancySettings, namesRestDays): kubectl --as "$USER" --as-group'
+            " another name; or have it taken with all it holds: kubectl annotate namespace space"
+            " securetenant.io/adopt=acme; or delete it with all it holds, after which its name"
+            ' rests (TenancySettings, namesRestDays): kubectl --as "$USER" --as-group'
             " securetenant:break-glass delete namespace space",
             id="removed already",
         ),

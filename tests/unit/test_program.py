@@ -15,7 +15,6 @@ from harness import ROOT
 from securetenant.answers import (
     built,
     discovered,
-    filled,
     imported,
     markdown,
     needs,
@@ -32,6 +31,7 @@ from securetenant.answers.snapshot import Snapshot
 from securetenant.api import kinds, names
 from securetenant.api.securetenant import TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
+from securetenant.checks import filled
 from securetenant.checks.posture import Result
 from securetenant.cli.main import main
 

@@ -439,12 +439,9 @@ def test_a_deletion_that_is_seen_during_the_work_on_a_tenant_is_told_as_one() ->
         fleet.cluster.wrote = ask_for_deletion
         fleet.cluster.writes.clear()
         seen = Ref(binding["kind"], "brief-a", "old")
-        (bindings,) = (
-            each
-            for each in fleet.engine.watches()
-            if (each.kind, each.selector) == (kinds.ROLE_BINDING, names.FOREIGN_SELECTOR)
-        )
-        bindings.seen(seen, binding)
+        for each in fleet.engine.watches():
+            if (each.kind, each.selector) == (kinds.ROLE_BINDING, names.FOREIGN_SELECTOR):
+                each.seen(seen, binding)
         await fleet.rest()
         assert ref not in fleet.cluster.objects
         told = [

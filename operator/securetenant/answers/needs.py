@@ -1,13 +1,12 @@
 """What one pod takes of a quota, and what is left of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from securetenant.api import quantities
 from securetenant.api.objects import Body
 from securetenant.api.tenantpolicy import PolicySpec
-
-_COMPUTE = ("cpu", "memory", "ephemeral-storage")
+from securetenant.checks import needs
 
 
 class Lack(NamedTuple):
@@ -32,7 +31,7 @@ def lacks(spec: Body, policy: PolicySpec, quota: Body | None) -> Iterator[Lack]:
     """Yield of what a quota has less left than one pod takes; without its status, of nothing."""
     found = (quota or {}).get("status") or {}
     hard, used = found.get("hard") or {}, found.get("used") or {}
-    for key, need in sorted(_needs(spec, policy).items()):
+    for key, need in sorted(needs.of_pod(spec, policy).items()):
         if key not in hard:
             continue
         left = quantities.units(key, hard[key]) - quantities.units(key, used.get(key, "0"))
@@ -50,7 +49,7 @@ def out_of_bounds(spec: Body, policy: PolicySpec) -> Iterator[OutOfBounds]:
     limits = policy.container_limits
     for container in _containers(spec):
         asked = container.get("resources") or {}
-        for resource in _COMPUTE:
+        for resource in needs.COMPUTE:
             most = limits.max.get(resource)
             value = (asked.get("limits") or {}).get(resource)
             if most is not None and value is not None and _is_more(value, most):
@@ -70,40 +69,6 @@ def _is_more(value: Any, other: Any) -> bool:
         return quantities.parse(value) > quantities.parse(other)
     except ValueError:
         return False
-
-
-def _needs(spec: Body, policy: PolicySpec) -> dict[str, int]:
-    """Return what one pod takes, in units of each resource; defaults filled in.
-
-    Source: Kubernetes documentation, "Init Containers", resource sharing: the larger of what all
-    containers take together and what the largest init container takes.
-    """
-    found = {"pods": 1, "count/pods": 1}
-    for part, given in (
-        ("requests", policy.container_limits.default_request),
-        ("limits", policy.container_limits.default),
-    ):
-        for resource in _COMPUTE:
-            key = f"{part}.{resource}"
-            running = [_amount(each, part, resource, given) for each in spec["containers"]]
-            first = [
-                _amount(each, part, resource, given) for each in spec.get("initContainers") or ()
-            ]
-            found[key] = max([sum(running), *first])
-    return found
-
-
-def _amount(container: Body, part: str, resource: str, given: Mapping[str, Any]) -> int:
-    asked = container.get("resources") or {}
-    value = (asked.get(part) or {}).get(resource)
-    if value is None and part == "requests":
-        value = (asked.get("limits") or {}).get(resource)
-    if value is None:
-        value = given.get(resource, "0")
-    try:
-        return quantities.units(f"{part}.{resource}", value)
-    except ValueError:
-        return 0
 
 
 def _containers(spec: Body) -> list[Body]:

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from securetenant.answers import advice, filled, needs
+from securetenant.answers import advice, needs
 from securetenant.answers.answer import FINE, FOUND, Answer, Block, Section
-from securetenant.api import kinds, names, text
+from securetenant.api import kinds, lockdown, names, text
 from securetenant.api.objects import Body
 from securetenant.api.tenantpolicy import PolicySpec
-from securetenant.checks import standing
+from securetenant.checks import filled, standing
 
 _POLICY = re.compile(r"'(?P<policy>securetenant-[a-z0-9-]+)' with binding")
 _MOST, _SHOWN = 100, 100
@@ -140,10 +140,10 @@ def _headline(name: str, found: tuple[Reason, ...], said: Said | None) -> str:
 def _state(place: Place) -> Iterator[Reason]:
     if place.state:
         yield Reason("securetenant-gate", place.state, "", "Wait, or see the status", "")
-    if place.policy.lockdown == "Frozen":
+    if place.policy.lockdown != lockdown.NONE:
         yield Reason(
             "securetenant-lockdown",
-            "the tenant is frozen",
+            f"the tenant is {place.policy.lockdown.lower()}",
             "nothing is created, changed or deleted",
             "Wait until it is lifted",
             "platform team, spec.lockdown of the SecureTenant",

@@ -36,6 +36,11 @@ def is_foreign_user(name: str) -> bool:
     return name.startswith(("system:", "securetenant:"))
 
 
+def order(subject: "Subject") -> tuple[str, str, str]:
+    """Return what subjects are sorted by."""
+    return (subject.kind, subject.namespace or "", subject.name)
+
+
 class Subject(Model):
     """Somebody: a user, a group, or a ServiceAccount of the tenant or of the platform."""
 

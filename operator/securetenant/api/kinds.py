@@ -147,6 +147,7 @@ INGRESS = Kind(
 )
 NODE = Kind(name="Node", group="", version="v1", plural="nodes", namespaced=False)
 POD = Kind(name="Pod", group="", version="v1", plural="pods", namespaced=True)
+SECRET = Kind(name="Secret", group="", version="v1", plural="secrets", namespaced=True)
 SERVICE = Kind(name="Service", group="", version="v1", plural="services", namespaced=True)
 CLAIM = Kind(
     name="PersistentVolumeClaim",

@@ -21,6 +21,9 @@ READY_FOR_LABEL = f"{GROUP}/ready-for"
 namespace is not ready by an old label, since its TenantPolicy is another object."""
 LOCKDOWN_LABEL = f"{GROUP}/lockdown"
 """On the namespaces of a tenant that is locked down: how; absent otherwise."""
+ASIDE = f"{GROUP}/set-aside"
+"""On what others made in the namespaces of a tenant that is quarantined: in the selector of a
+NetworkPolicy, which selects no pod by it; as an annotation of a RoleBinding, who it named."""
 ENFORCEMENT_LABEL = f"{GROUP}/enforcement"
 """On the namespaces of a tenant: Enforce, or Audit. The bindings that refuse select what is not
 Audit, so that an absent label is enforced."""

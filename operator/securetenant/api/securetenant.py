@@ -8,6 +8,7 @@ from pydantic import Field
 from securetenant.api import metadata, names, quantities, quotas
 from securetenant.api.access import Grant
 from securetenant.api.limits import ContainerLimits, CpuLimit
+from securetenant.api.lockdown import Lockdown
 from securetenant.api.metadata import Annotations, Labels
 from securetenant.api.network import TenantNetwork
 from securetenant.api.nodes import TenantNodes
@@ -155,10 +156,11 @@ class TenantSpec(Model):
     """Enforce (the default), or Audit: rules by which the tenant protects itself (hardening,
     images, tokens) warn and are written to the audit log instead of refusing. Rules that protect
     others refuse in both modes."""
-    lockdown: Literal["None", "Frozen"] | None = None
-    """None (the default), or Frozen: nothing in the namespaces is created, changed or deleted but
-    by the cluster itself, and nobody gets a shell or a tunnel into a pod; what runs goes on
-    running and is replaced."""
+    lockdown: Lockdown | None = None
+    """None (the default). Frozen: nothing in the namespaces is created, changed or deleted but by
+    the cluster itself, and nobody gets a shell or a tunnel into a pod; what runs goes on running
+    and is replaced. Quarantined: the same, and no pod starts, all traffic is cut, no token is
+    issued, and access is reduced to Viewer; what runs goes on running alone."""
     reconciliation: Literal["Active", "Suspended"] | None = None
     """Active (the default), or Suspended: the operator changes nothing, and says so."""
     deletion_policy: Literal["Retain", "Delete"] | None = None

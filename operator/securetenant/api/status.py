@@ -218,6 +218,9 @@ PEER_MISSING = "PeerMissing"
 or nothing is common; the message says which tenant has to declare what. Closed until then."""
 PROTECTED_NAME = "ProtectedName"
 """The platform team keeps this name of a namespace for itself (TenancySettings)."""
+ADOPTION_BLOCKED = "AdoptionBlocked"
+"""The platform team consents that the tenant takes a namespace, and what is in it is against the
+spec: nothing of it is touched until that is changed. The message names what it is."""
 CONSENT_NEEDED = "ConsentNeeded"
 """A retained namespace is taken back only with the platform team's consent; without it nothing is
 made for a new SecureTenant of the name. On NetworkIsolated: namespaces of an earlier one are there,
@@ -245,6 +248,9 @@ instead of refusing, as the spec asks for."""
 FROZEN = "Frozen"
 """On Ready, which stays True: nothing in the namespaces is created, changed or deleted, as the spec
 asks for."""
+QUARANTINED = "Quarantined"
+"""On Ready, which stays True: as Frozen, and no pod starts, all traffic is cut, no token is issued,
+and access is reduced to Viewer, as the spec asks for."""
 PRIORITY_LEVEL_MISSING = "PriorityLevelMissing"
 """There is no PriorityLevelConfiguration securetenant-tenants, so the API server passes over the
 FlowSchemas of tenants: the platform team installs it."""

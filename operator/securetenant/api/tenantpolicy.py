@@ -1,9 +1,10 @@
 """TenantPolicy: what holds in one namespace, computed by the operator, read by everybody."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from securetenant.api.lockdown import Lockdown
 from securetenant.api.metadata import LabelValue
 from securetenant.api.network import Switch
 from securetenant.api.nodes import Dedication
@@ -186,8 +187,9 @@ class PolicySpec(Model):
     without consent."""
     enforcement: Enforcement
     """Enforce; or Audit: rules by which the tenant protects itself warn instead of refusing."""
-    lockdown: Literal["None", "Frozen"]
-    """Frozen: nothing here is created, changed or deleted but by the cluster itself."""
+    lockdown: Lockdown
+    """Frozen: nothing here is created, changed or deleted but by the cluster itself. Quarantined:
+    no pod starts either, all traffic is cut, and access is reduced to Viewer."""
     access: EffectiveAccess
     """What RoleBindings of the tenant's own may name."""
     tokens: EffectiveTokens

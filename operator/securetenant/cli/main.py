@@ -14,6 +14,7 @@ _MODULES = {
     "import": "import_",
     "pack": "pack",
     "plan": "plan",
+    "quarantine": "switches",
     "reach": "reach",
     "report": "report",
     "resume": "switches",

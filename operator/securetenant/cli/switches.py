@@ -1,4 +1,4 @@
-"""``freeze``, ``thaw``, ``suspend`` and ``resume``: one field of a SecureTenant, at once."""
+"""``freeze``, ``quarantine``, ``thaw``, ``suspend``, ``resume``: one field of a SecureTenant."""
 
 import click
 
@@ -74,11 +74,20 @@ freeze = _command(
     "nothing in its namespaces is created, changed or deleted; what runs goes on. Lift it by:"
     " securetenant thaw",
 )
+quarantine = _command(
+    "quarantine",
+    "lockdown",
+    "Quarantined",
+    "Quarantine TENANT: as freeze, and all traffic is cut, no pod starts, no token is issued, and"
+    " its people may only look. What runs goes on running.",
+    "all traffic is cut, no pod starts, no token is issued, and its people may only look; what runs"
+    " goes on. Lift it by: securetenant thaw",
+)
 thaw = _command(
     "thaw",
     "lockdown",
     "None",
-    "End the freeze of TENANT.",
+    "End the freeze or the quarantine of TENANT: what was put aside comes back as it was.",
     "its members may work again",
 )
 suspend = _command(

@@ -16,6 +16,7 @@ from securetenant.concerns.nodes.concern import DedicatedNodes
 from securetenant.concerns.openreports.concern import OpenReports
 from securetenant.concerns.pids.concern import ProcessLimits
 from securetenant.concerns.policies.concern import Policies
+from securetenant.concerns.quarantine.concern import Quarantine
 from securetenant.concerns.reach.concern import Reachability
 from securetenant.concerns.standing.concern import Standing
 from securetenant.concerns.traffic.concern import ForeignPolicies
@@ -37,6 +38,7 @@ def build(
         ForeignPolicies(machine),
         AdminTier(machine),
         Restrictions(machine),
+        Quarantine(machine),
         DedicatedNodes(machine),
         ProcessLimits(machine, kubelets),
         ForeignIngresses(machine),

@@ -4,8 +4,8 @@ Never the built-in admin and edit: they carry impersonation, token creation, eve
 NetworkPolicy writes, and whatever any operator aggregates into them.
 """
 
-from securetenant.api import kinds, names, objects
-from securetenant.api.access import Subject
+from securetenant.api import access, kinds, names, objects
+from securetenant.api.access import Role, Subject
 from securetenant.api.objects import Manifest
 from securetenant.desired.scope import Scope
 
@@ -13,14 +13,25 @@ _RBAC = "rbac.authorization.k8s.io"
 
 
 def build(scope: Scope) -> tuple[Manifest, ...]:
-    """Return the canary's RoleBinding, and one per role that somebody holds."""
-    return (
-        _canary(scope),
-        *(
-            _binding(scope, names.role_binding(role), names.cluster_role(role), subjects)
-            for role, subjects in scope.grants
-        ),
-    )
+    """Return the canary's RoleBinding, and one per role that somebody holds, in no quarantine."""
+    return (_canary(scope), *(_grant(scope, role, held) for role, held in scope.grants))
+
+
+def build_reduced(scope: Scope) -> tuple[Manifest, ...]:
+    """Return them in quarantine: everybody who holds a role may look, and nothing else."""
+    bounds = scope.settings.bounds
+    held = {
+        subject
+        for _, subjects in scope.grants
+        for subject in subjects
+        if bounds is None or bounds.admits_grant("Viewer", subject.kind, subject.name)
+    }
+    left = tuple(sorted(held, key=access.order))
+    return (_canary(scope), *((_grant(scope, "Viewer", left),) if left else ()))
+
+
+def _grant(scope: Scope, role: Role, subjects: tuple[Subject, ...]) -> Manifest:
+    return _binding(scope, names.role_binding(role), names.cluster_role(role), subjects)
 
 
 def _canary(scope: Scope) -> Manifest:

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from securetenant.api import addresses, kinds, names, objects
+from securetenant.api import addresses, kinds, lockdown, names, objects
 from securetenant.api.addresses import Network
 from securetenant.api.objects import Manifest
 from securetenant.desired.peers import Agreement, Ports
@@ -70,6 +70,8 @@ def build(scopes: Sequence[Scope], agreements: Iterable[Agreement]) -> Tier:
     if networks:
         to = [{"networks": [str(each) for each in part]} for part in _parts(networks)]
         egress.append({"name": "metadata addresses", "action": "Deny", "to": to})
+    if one.lockdown == lockdown.QUARANTINED:
+        ingress, egress, left_in, left_out, left_addresses = *_cut(), False, False, False
     manifest = objects.manifest(
         kinds.CLUSTER_NETWORK_POLICY,
         name=names.admin_tier(one.tenant),
@@ -84,6 +86,19 @@ def build(scopes: Sequence[Scope], agreements: Iterable[Agreement]) -> Tier:
     )
     remarks = [_PORTS_LEFT] * (left_in or left_out) + [_ADDRESSES_LEFT] * left_addresses
     return Tier(manifest, "; ".join(remarks))
+
+
+def _cut() -> tuple[_Rules, _Rules]:
+    """Return the rules of a quarantine: no pod of anybody in, nothing out.
+
+    What comes from outside the cluster cannot be a peer of ingress; NetworkPolicies close it.
+    """
+    pods: dict[str, Any] = {"namespaces": {}}
+    everywhere = {"networks": ["0.0.0.0/0", "::/0"]}
+    return (
+        [{"name": "quarantine", "action": "Deny", "from": [pods]}],
+        [{"name": "quarantine", "action": "Deny", "to": [pods, everywhere]}],
+    )
 
 
 class _Flow(NamedTuple):

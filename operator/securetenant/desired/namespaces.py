@@ -1,6 +1,6 @@
 """The namespace itself: who it belongs to, and which pods it accepts."""
 
-from securetenant.api import kinds, names, objects
+from securetenant.api import kinds, lockdown, names, objects
 from securetenant.api.objects import Manifest
 from securetenant.desired.scope import Scope
 
@@ -41,12 +41,12 @@ def build_initial(scope: Scope) -> Manifest:
 
 
 def _ours(scope: Scope) -> dict[str, str]:
-    lockdown = {} if scope.lockdown == "None" else {names.LOCKDOWN_LABEL: scope.lockdown}
+    locked = {} if scope.lockdown == lockdown.NONE else {names.LOCKDOWN_LABEL: str(scope.lockdown)}
     return {
         **scope.labels,
         names.STATE_LABEL: names.ACTIVE,
         names.ENFORCEMENT_LABEL: scope.enforcement,
-        **lockdown,
+        **locked,
         **_pod_security(scope),
     }
 

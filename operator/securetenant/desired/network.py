@@ -19,7 +19,7 @@ _Rules = list[dict[str, Any]]
 
 
 def build(scope: Scope) -> tuple[Manifest, ...]:
-    """Return the NetworkPolicies of the namespace."""
+    """Return the NetworkPolicies of the namespace, were it not quarantined."""
     policies = [_default_deny(scope), *_dns(scope)]
     if scope.same_tenant == "Allow":
         policies.append(_same_tenant(scope))
@@ -27,6 +27,11 @@ def build(scope: Scope) -> tuple[Manifest, ...]:
     policies += [_opening(scope, each) for each in scope.openings]
     policies += _peers(scope)
     return tuple(policies)
+
+
+def build_cut(scope: Scope) -> tuple[Manifest, ...]:
+    """Return what is left of them in quarantine: nothing in, nothing out."""
+    return (_default_deny(scope),)
 
 
 class Named(NamedTuple):

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from securetenant.api import access, limits, names, quantities, workloads
+from securetenant.api import access, limits, lockdown, names, quantities, workloads
 from securetenant.api.access import Role, Subject
 from securetenant.api.agents import Agent
 from securetenant.api.limits import Effective
+from securetenant.api.lockdown import Lockdown
 from securetenant.api.network import Switch, TenantNetwork
 from securetenant.api.nodes import TenantNodes
 from securetenant.api.securetenant import NamespaceEntry, TenantSpec
@@ -26,7 +27,7 @@ class Scope:
     pod_security_level: str
     pod_security_version: str
     enforcement: str
-    lockdown: str
+    lockdown: Lockdown
     same_tenant: Switch
     api_server: Switch
     openings: tuple[Opened, ...]
@@ -102,7 +103,7 @@ def scopes(
             ),
             pod_security_version=str(pod_security.version),
             enforcement=spec.enforcement or "Enforce",
-            lockdown=spec.lockdown or "None",
+            lockdown=spec.lockdown or lockdown.NONE,
             same_tenant=network.same_tenant or "Allow",
             api_server=network.api_server or "Deny",
             openings=opened
@@ -158,7 +159,7 @@ def _grants(
     return tuple(
         (
             role,
-            tuple(sorted(found, key=lambda each: (each.kind, each.namespace or "", each.name))),
+            tuple(sorted(found, key=access.order)),
         )
         for role, found in holders.items()
         if found

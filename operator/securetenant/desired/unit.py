@@ -1,5 +1,6 @@
 """All objects of one namespace, in the order in which they are made."""
 
+from securetenant.api import lockdown
 from securetenant.api.objects import Manifest
 from securetenant.desired import access, namespaces, network, policy, quota
 from securetenant.desired.scope import Scope
@@ -12,5 +13,8 @@ def build(scope: Scope) -> tuple[Manifest, ...]:
     not there yet is made after them.
     """
     walls, bindings = network.build(scope), access.build(scope)
+    # In quarantine too: a quota that counts fewer would have to be counted again, twice.
     counted = quota.build(scope, network_policies=len(walls), role_bindings=len(bindings))
+    if scope.lockdown == lockdown.QUARANTINED:
+        walls, bindings = network.build_cut(scope), access.build_reduced(scope)
     return (namespaces.build(scope), policy.build(scope), *counted, *walls, *bindings)

@@ -18,6 +18,9 @@ class Claim(Enum):
     """It is the tenant's."""
     FOREIGN = auto()
     """It is somebody else's: nothing of it is touched."""
+    ADOPTABLE = auto()
+    """It is nobody's, or was let go by another tenant, and the platform team consents that this one
+    takes it."""
     RETAINED = auto()
     """It was the tenant's, was let go with its walls, and waits for consent."""
     TERMINATING = auto()
@@ -56,23 +59,29 @@ def judge(
         return Verdict(Claim.ABSENT)
     labels = observed.facts.labels
     owner = labels.get(names.TENANT_LABEL) or (policy.tenant if policy else "")
+    consent = observed.facts.annotations.get(names.ADOPT_ANNOTATION) == tenant
     if not owner:
         if observed.facts.terminating:
             going = _going(tenant, namespace, "belongs to no tenant", rest)
             return Verdict(Claim.FOREIGN, going)
+        if consent:
+            return Verdict(Claim.ADOPTABLE)
         return Verdict(
             Claim.FOREIGN,
-            f"Namespace {namespace} exists and belongs to no tenant. Choose another name, or"
-            " delete the namespace.",
+            f"Namespace {namespace} exists and belongs to no tenant. Choose another name, or have"
+            f" it taken with all it holds: {_consent(tenant, namespace)}",
         )
     let_go = labels.get(names.STATE_LABEL) == names.RETAINED
     if owner != tenant:
         if observed.facts.terminating:
             going = _going(tenant, namespace, f"belongs to tenant {owner}", rest)
             return Verdict(Claim.FOREIGN, going)
-        return Verdict(Claim.FOREIGN, _foreign(namespace, owner, let_go=let_go))
+        if not (let_go and consent):
+            return Verdict(Claim.FOREIGN, _foreign(tenant, namespace, owner, let_go=let_go))
+        if rest is not None:
+            return Verdict(Claim.FOREIGN, _watched(tenant, namespace, owner))
+        return Verdict(Claim.ADOPTABLE)
     is_anothers = policy is not None and policy.tenant_uid != uid
-    consent = observed.facts.annotations.get(names.ADOPT_ANNOTATION) == tenant
     needs_consent = (let_go or is_anothers) and not consent
     if observed.facts.terminating:
         told = termination.describe(namespace, observed.facts)
@@ -91,7 +100,21 @@ def judge(
     return Verdict(Claim.OWN, is_owned=True)
 
 
-def _foreign(namespace: str, owner: str, *, let_go: bool) -> str:
+def _consent(tenant: str, namespace: str) -> str:
+    return f"kubectl annotate namespace {namespace} {names.ADOPT_ANNOTATION}={tenant}"
+
+
+def _watched(tenant: str, namespace: str, owner: str) -> str:
+    """Say why consent is not enough: Kubernetes authorizes a watch once."""
+    return (
+        f"Namespace {namespace} belonged to tenant {owner}, and anyone who had access to it there"
+        f" can still have a watch open, by which they would see what {tenant} keeps in it. Once"
+        f" every API server was restarted since tenant {owner} let go of it:"
+        f" {_reuse(tenant, namespace)}"
+    )
+
+
+def _foreign(tenant: str, namespace: str, owner: str, *, let_go: bool) -> str:
     """Say what to do about another tenant's namespace: what was done already is not advised."""
     delete = (
         "delete it with all it holds, after which its name rests (TenancySettings, namesRestDays):"
@@ -101,7 +124,8 @@ def _foreign(namespace: str, owner: str, *, let_go: bool) -> str:
     if let_go:
         return (
             f"Namespace {namespace} belongs to tenant {owner}, which let go of it, and was"
-            f" retained. Choose another name, or {delete}"
+            " retained. Choose another name; or have it taken with all it holds:"
+            f" {_consent(tenant, namespace)}; or {delete}"
         )
     return (
         f"Namespace {namespace} belongs to tenant {owner}. Choose another name, or remove it from"

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from securetenant.api import lockdown
 from securetenant.api.access import Grant, Role, Subject
+from securetenant.api.lockdown import Lockdown
 from securetenant.api.network import Peer, TenantNetwork
 from securetenant.api.securetenant import TenantSpec
 from securetenant.api.tenancysettings import Bounds
@@ -31,7 +33,7 @@ class Reading(NamedTuple):
     """What is read of a spec that is refused as a whole."""
 
     is_suspended: bool
-    is_frozen: bool
+    lockdown: Lockdown
     access: tuple[Grant, ...] | None
     """Nothing where it cannot be read."""
 
@@ -39,11 +41,10 @@ class Reading(NamedTuple):
 def read(asked: Any) -> Reading:
     """Read a stored spec, whatever it is."""
     if not isinstance(asked, Mapping):
-        return Reading(is_suspended=False, is_frozen=False, access=None)
+        return Reading(is_suspended=False, lockdown=lockdown.NONE, access=None)
     return Reading(
         is_suspended=asked.get("reconciliation") == "Suspended",
-        # A value that this operator does not know locks at least as much as Frozen.
-        is_frozen=asked.get("lockdown") not in (None, "None"),
+        lockdown=lockdown.read(asked.get("lockdown")),
         access=_read_access(asked.get("access")),
     )
 
@@ -60,8 +61,7 @@ def reduce(good: TenantSpec, asked: Any, bounds: Bounds | None) -> TenantSpec:
     change: dict[str, Any] = {}
     if asked.get("reconciliation") in (None, "Active", "Suspended"):
         change["reconciliation"] = asked.get("reconciliation")
-    if found.is_frozen:
-        change["lockdown"] = "Frozen"
+    change["lockdown"] = lockdown.strictest(good.lockdown or lockdown.NONE, found.lockdown)
     if found.access is not None:
         change["access"] = _reduce_access(good.access or (), found.access, bounds)
     change["network"] = _reduce_network(good.network, asked.get("network"), bounds)

@@ -8,7 +8,7 @@ walls are there and the quota is counted.
 from enum import Enum
 from typing import NamedTuple
 
-from securetenant.api import kinds
+from securetenant.api import kinds, names
 from securetenant.api.objects import Ref
 from securetenant.plan import expected
 from securetenant.plan.expected import Expected, Inside
@@ -74,6 +74,10 @@ def walls(wanted: Expected, inside: Inside, *, is_lifted: bool) -> tuple[Ref, ..
     found = _pending(wanted, inside)
     if not (is_lifted and _is_enforced(wanted, inside)):
         found = [ref for ref in found if not is_new_grant(ref, inside)]
+    if not expected.is_ready_for(wanted, inside):
+        # What runs in a namespace that is taken was open until now: it is cut off from nothing
+        # that the spec declares.
+        found.sort(key=lambda ref: ref.name == names.DEFAULT_DENY and ref not in inside)
     if is_lifted:
         found.sort(key=lambda ref: ref == wanted.quota)
     elif not expected.is_ready_for(wanted, inside):

@@ -119,6 +119,15 @@ class Concern:
         """
         return Prepared()
 
+    async def preflight(
+        self, namespace: str, tenant: str, record: Record
+    ) -> tuple[str, str] | None:
+        """Say what keeps a namespace that is there from being taken: a reason and a message.
+
+        Raises a ClusterError.
+        """
+        return None
+
     async def admit(self, namespace: str, tenant: str, record: Record) -> None:
         """Close what is open in or into a namespace before it becomes a tenant's own."""
 

@@ -65,6 +65,11 @@ class NodeBook:
             del self._known[name]
             self._publish(Change(name, known, None))
 
+    def facts(self, name: str) -> NodeFacts | None:
+        """Return what is remembered of a node, if it is known."""
+        known = self._known.get(name)
+        return None if known is None else known.facts
+
     def refs(self, kind: str) -> list[Ref]:
         """Return every known node: for the sweep after a list."""
         return [Ref(kind, "", name) for name in self._known]

@@ -122,6 +122,12 @@ class Spaces:
 
     async def _admit(self, key: Key, task: Task, record: Record, unit: Unit) -> bool:
         """Close what others have open to a namespace; tell whether it may become the tenant's."""
+        if self._machine.writer.is_adopted(task):
+            for concern in self._concerns:
+                if blocked := await concern.preflight(key.name, key.line, record):
+                    judged = self._machine.writer.judge(unit.scope, unit.wanted, *blocked)
+                    self._take_outcome(key, unit, judged)
+                    return False
         for concern in self._concerns:
             await concern.admit(key.name, key.line, record)
         if not self._machine.writer.is_new(task):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
-from securetenant.api import kinds, status
+from securetenant.api import kinds, lockdown, status
 from securetenant.api.objects import Body, Ref
 from securetenant.reconcile.errors import ClusterError, MissingError
 from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
@@ -165,9 +165,16 @@ def _states(record: Record) -> Iterator[tuple[str, str]]:
     """Return what the spec asks for that makes the tenant unlike others."""
     if record.is_suspended:
         yield status.SUSPENDED, tenant.SUSPENDED_NOTE
-    if record.spec is not None and record.spec.lockdown == "Frozen":
+    asked = lockdown.NONE if record.spec is None else record.spec.lockdown
+    if asked == lockdown.FROZEN:
         told = "lockdown is Frozen: nothing in the namespaces is created, changed or deleted"
         yield status.FROZEN, told
+    if asked == lockdown.QUARANTINED:
+        told = (
+            "lockdown is Quarantined: traffic is cut, no pod starts, and nothing in the namespaces"
+            " is created, changed or deleted"
+        )
+        yield status.QUARANTINED, told
     if record.spec is not None and record.spec.enforcement == "Audit":
         told = "enforcement is Audit: rules by which the tenant protects itself only warn"
         yield status.AUDIT_ONLY, told

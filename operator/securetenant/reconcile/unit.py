@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from securetenant.api import kinds, names, status
+from securetenant.api import kinds, lockdown, names, status
+from securetenant.api.lockdown import Lockdown
 from securetenant.api.objects import Body, Manifest, Ref
 from securetenant.desired import namespaces, unit
 from securetenant.desired import quota as desired_quota
@@ -126,6 +127,14 @@ class Writer:
                 reason=reason,
                 message=message,
             )
+        if verdict.claim is Claim.ADOPTABLE:
+            return Outcome(
+                namespace=name,
+                pending=every,
+                unproved=expected.NONE_PROVED,
+                reason=reason,
+                message=message or f"Namespace {name} is looked through before it is taken",
+            )
         inside = self.store.inside(name)
         pending = expected.pending(wanted, inside)
         unproved = expected.unproved(wanted, inside, pending)
@@ -140,8 +149,12 @@ class Writer:
     def can_take(self, task: Task) -> bool:
         """Tell whether the namespace is the tenant's, or is about to be."""
         verdict = self._claim(task.scope, task.wanted)
-        ours = verdict.claim in (Claim.ABSENT, Claim.OWN)
+        ours = verdict.claim in (Claim.ABSENT, Claim.ADOPTABLE, Claim.OWN)
         return ours and not self._is_protected(task.scope, verdict)
+
+    def is_adopted(self, task: Task) -> bool:
+        """Tell whether the namespace is not the tenant's, and is to be taken with consent."""
+        return self._claim(task.scope, task.wanted).claim is Claim.ADOPTABLE
 
     def is_new(self, task: Task) -> bool:
         """Tell whether the namespace does not exist yet."""
@@ -177,9 +190,16 @@ class Writer:
             return
         if verdict.claim is Claim.ABSENT:
             await self._create(scope, wanted.namespace)
+        if verdict.claim is Claim.ADOPTABLE:
+            await self._take(scope, wanted)
         if self._claim(scope, wanted).claim is not Claim.OWN:
             return
         manifests = {each.ref: each for each in unit.build(scope)}
+        facts = expected.policy_facts(wanted, self._inside(wanted))
+        if facts is not None and facts.tenant_uid != scope.tenant_uid:
+            # Consent is used up by what follows; from here on the namespace is known as this
+            # SecureTenant's without it.
+            await self._apply(manifests[wanted.policy], task)
         if task.was_ready:
             pending = expected.pending(wanted, self._inside(wanted))
             task.lost.update(each for each in pending if each in wanted.digests)
@@ -327,6 +347,17 @@ class Writer:
             self.meter.wrote("create", ref.kind)
         self._remember(body)
 
+    async def _take(self, scope: Scope, wanted: Expected) -> None:
+        """Make a namespace the tenant's with consent: former access goes first.
+
+        The consent stays until the TenantPolicy says whose it is; no pod is admitted meanwhile.
+        """
+        for ref, known in list(self._inside(wanted).items()):
+            if ref.kind == kinds.ROLE_BINDING.name:
+                await self.withdraw(ref, known.uid)
+        self._remember(await self.cluster.apply(namespaces.build(scope)))
+        self.meter.wrote("apply", wanted.namespace.kind)
+
     async def _apply(self, manifest: Manifest, task: Task) -> None:
         stood = task.was_ready or manifest.ref in task.lost
         await self.apply(manifest, task.scope.tenant, task.scope.tenant_uid, stood=stood)
@@ -423,11 +454,11 @@ class Writer:
             self.meter.wrote("delete", ref.kind)
         return failures
 
-    async def lock(self, name: str, lockdown: str) -> None:
-        """Freeze or thaw a namespace that is not kept: its label, and what people read of it."""
+    async def lock(self, name: str, asked: Lockdown) -> None:
+        """Lock down a namespace that is not kept, or not: its label, and what people read of it."""
         ref = Ref(kinds.NAMESPACE.name, "", name)
         known = self.store.get(ref)
-        wanted = None if lockdown == "None" else lockdown
+        wanted = None if asked == lockdown.NONE else asked
         if (
             known is not None
             and isinstance(known.facts, NamespaceFacts)
@@ -445,18 +476,26 @@ class Writer:
         if (
             told is not None
             and isinstance(told.facts, PolicyFacts)
-            and told.facts.lockdown != lockdown
+            and told.facts.lockdown != asked
             and (body := await self.cluster.read(policy)) is not None
         ):
-            await self.replace(policy, body, "/spec/lockdown", lockdown)
+            await self.replace(policy, body, "/spec/lockdown", asked)
 
     async def replace(self, ref: Ref, body: Body, path: str, value: Any) -> None:
         """Replace one field of one of our objects, if it is still the one that was read."""
+        await self.amend(ref, body, [{"op": "replace", "path": path, "value": value}])
+
+    async def amend(self, ref: Ref, body: Body, patch: list[dict[str, Any]]) -> None:
+        """Apply a JSON Patch to one of our objects, if it is still the one that was read."""
+        self._remember(await self.change(ref, body, patch))
+
+    async def change(self, ref: Ref, body: Body, patch: list[dict[str, Any]]) -> Body:
+        """Apply a JSON Patch to an object of anybody, if it is still the one that was read."""
         version = body["metadata"]["resourceVersion"]
         test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
-        change = {"op": "replace", "path": path, "value": value}
-        self._remember(await self.cluster.amend(ref, [test, change]))
+        found = await self.cluster.amend(ref, [test, *patch])
         self.meter.wrote("amend", ref.kind)
+        return found
 
     async def _mark(
         self, ref: Ref, body: Body, verb: str, label: str, value: str | None = None
@@ -465,10 +504,7 @@ class Writer:
         change = {"op": verb, "path": drift.pointer(["metadata", "labels", label])}
         if value is not None:
             change["value"] = value
-        version = body["metadata"]["resourceVersion"]
-        test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
-        self._remember(await self.cluster.amend(ref, [test, change]))
-        self.meter.wrote("amend", ref.kind)
+        await self.amend(ref, body, [change])
 
     async def withdraw(self, ref: Ref, uid: str) -> None:
         """Delete one object of the operator that must not be there any more.

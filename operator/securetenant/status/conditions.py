@@ -24,6 +24,7 @@ _STALLED = (
     status.CONFLICT,
     status.PROTECTED_NAME,
     status.CONSENT_NEEDED,
+    status.ADOPTION_BLOCKED,
     status.NAME_RESTING,
     status.REFUSED,
     status.SUSPENDED,
@@ -57,7 +58,13 @@ _WAITING = (
     status.TERMINATING,
 )
 _NOT_OWN = frozenset(
-    {status.CONFLICT, status.CONSENT_NEEDED, status.NAME_RESTING, status.PROTECTED_NAME}
+    {
+        status.ADOPTION_BLOCKED,
+        status.CONFLICT,
+        status.CONSENT_NEEDED,
+        status.NAME_RESTING,
+        status.PROTECTED_NAME,
+    }
 )
 """Reasons for which a namespace of the spec is not the tenant's: it needs no objects."""
 _RANKS = {reason: rank for rank, reason in enumerate((*_STALLED, *_WAITING))}

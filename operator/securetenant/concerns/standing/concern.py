@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from securetenant.api import names, status
@@ -11,9 +11,9 @@ from securetenant.api.objects import Ref
 from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.checks import standing
 from securetenant.checks.standing import Rules
-from securetenant.concerns.standing import look
-from securetenant.concerns.standing.look import Found, Served, Wrong
-from securetenant.desired import policy
+from securetenant.concerns.standing import look, preflight
+from securetenant.concerns.standing.look import Found, Served
+from securetenant.desired import placement, policy
 from securetenant.reconcile import keys
 from securetenant.reconcile.concern import Concern
 from securetenant.reconcile.errors import ClusterError, UnavailableError
@@ -74,6 +74,41 @@ class Standing(Concern):
         """Forget a tenant."""
         for namespace in self._spaces.pop(name, ()):
             self._queue.forget(_key(name, namespace))
+
+    # --- a namespace that is to be taken ------------------------------------------------------
+
+    async def preflight(
+        self, namespace: str, tenant: str, record: Record
+    ) -> tuple[str, str] | None:
+        """Look through it first: what contradicts the spec is named, and nothing is touched."""
+        unit = record.units[namespace]
+        wanted = placement.selector(unit.scope)
+        found = await preflight.through(
+            self._machine.cluster,
+            self._rules(unit),
+            self._served,
+            share=unit.scope.share,
+            former=self._machine.store.owner_of(namespace),
+            is_ours=self._is_ours,
+            is_elsewhere=lambda node: self._is_elsewhere(node, wanted),
+        )
+        told = found.obstacles(namespace, is_enforced=unit.scope.enforcement == "Enforce")
+        if told:
+            if unit.outcome.message != told:
+                self._announce(tenant, status.ADOPTION_BLOCKED, told)
+            return status.ADOPTION_BLOCKED, told
+        self._announce(tenant, "Adopted", f"Namespace {namespace} is taken: {found.summary()}")
+        return None
+
+    def _announce(self, tenant: str, reason: str, note: str) -> None:
+        is_warning = reason == status.ADOPTION_BLOCKED
+        self._machine.announce(tenant, reason, "Adopt", note, is_warning=is_warning)
+
+    def _is_elsewhere(self, node: str, wanted: Mapping[str, str]) -> bool:
+        facts = self._machine.nodes.facts(node)
+        return facts is not None and any(
+            facts.labels.get(key) != value for key, value in wanted.items()
+        )
 
     # --- what is said -----------------------------------------------------------------------
 
@@ -218,30 +253,12 @@ def _finding(message: str) -> Finding:
 
 def _told(known: Iterable[Found]) -> str:
     """Say what would be refused today, and what to do about it; nothing: there is none."""
-    known = list(known)
-    count = sum(each.total for each in known)
-    if not count:
-        return ""
-    worst = sorted((wrong for each in known for wrong in each.worst), key=look.order)
-    named = worst[: look.KEPT]
-    more = f"; and {count - len(named)} more" if count > len(named) else ""
-    is_are = "object that is already there" if count == 1 else "objects that are already there"
+    listed = look.listing(known, "would be refused today")
     return (
-        f"{count} {is_are} would be refused today: {'; '.join(map(_named, named))}{more}. The"
-        " operator deletes nothing. Delete them, or change them or the SecureTenant; what a"
-        " program of the platform wrote, allow to it in spec.agents of TenancySettings"
-    )
-
-
-def _named(wrong: Wrong) -> str:
-    first = wrong.first
-    by = f"by {first.owner}, " if first.owner else ""
-    days = "1 day" if first.days == 1 else f"{first.days} days"
-    rules = "rule" if wrong.more == 1 else "rules"
-    more = f" and {wrong.more} more {rules}" if wrong.more else ""
-    return (
-        f"{first.kind} {first.namespace}/{first.name} ({by}{days} old) violates {first.rule}"
-        f" ({first.what}){more}"
+        f"{listed}. The operator deletes nothing. Delete them, or change them or the SecureTenant;"
+        " what a program of the platform wrote, allow to it in spec.agents of TenancySettings"
+        if listed
+        else ""
     )
 
 

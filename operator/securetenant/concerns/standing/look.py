@@ -7,7 +7,7 @@ at a time, one kind after the other; of what is wrong a few are remembered, the 
 import functools
 import heapq
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from securetenant.api import kinds
@@ -63,13 +63,21 @@ class Served:
         self._absent[kind] = self._clock() + self._seconds
 
 
+Prepare = Callable[[Kind, Body], Body]
+"""Changes an object before it is judged."""
+
+
 async def through(
-    cluster: Cluster, rules: Rules, is_ours: Callable[[Ref], bool], served: Served
+    cluster: Cluster,
+    rules: Rules,
+    is_ours: Callable[[Ref], bool],
+    served: Served,
+    prepare: Prepare = lambda _, body: body,
 ) -> Found:
     """Judge everything in a namespace that may be read. Raises a :class:`ClusterError`."""
     total, worst, problem = 0, list[Wrong](), ""
     for kind in standing.KINDS:
-        take = functools.partial(_take, kind, rules, is_ours)
+        take = functools.partial(_take, kind, rules, is_ours, prepare)
         try:
             async for page in _pages(cluster, kind, rules.namespace, take, served):
                 wrong = [each for each in page.items if isinstance(each, Wrong)]
@@ -105,14 +113,14 @@ def _versions(kind: Kind, served: Served) -> Iterator[Kind]:
 
 
 def _take(
-    kind: Kind, rules: Rules, is_ours: Callable[[Ref], bool], body: Body
+    kind: Kind, rules: Rules, is_ours: Callable[[Ref], bool], prepare: Prepare, body: Body
 ) -> Wrong | str | None:
     """Judge one object: what is wrong, or why that is not known, in words."""
     name = str(body["metadata"]["name"])
     if kind.name in _MADE_BY_US and is_ours(Ref(kind.name, rules.namespace, name)):
         return None
     try:
-        found = standing.judge(kind, body, rules)
+        found = standing.judge(kind, prepare(kind, body), rules)
     except Exception:  # noqa: BLE001 - an object that nobody expected must not hide all others.
         _log.exception("A %s could not be judged", kind.name)
         return f"{kind.name} {name} could not be judged; the log of the operator says why"
@@ -124,6 +132,31 @@ def order(wrong: Wrong) -> tuple[bool, int, str, str]:
     first = wrong.first
     is_other = not first.rule.startswith("Pod Security")
     return (is_other, _PLACES[first.kind], first.namespace, first.name)
+
+
+def listing(known: Iterable[Found], what: str) -> str:
+    """Name what is wrong and say so, like "would be refused today"; nothing: there is none."""
+    known = list(known)
+    count = sum(each.total for each in known)
+    if not count:
+        return ""
+    worst = sorted((wrong for each in known for wrong in each.worst), key=order)
+    named = worst[:KEPT]
+    more = f"; and {count - len(named)} more" if count > len(named) else ""
+    is_are = "object that is already there" if count == 1 else "objects that are already there"
+    return f"{count} {is_are} {what}: {'; '.join(map(_named, named))}{more}"
+
+
+def _named(wrong: Wrong) -> str:
+    first = wrong.first
+    by = f"by {first.owner}, " if first.owner else ""
+    days = "1 day" if first.days == 1 else f"{first.days} days"
+    rules = "rule" if wrong.more == 1 else "rules"
+    more = f" and {wrong.more} more {rules}" if wrong.more else ""
+    return (
+        f"{first.kind} {first.namespace}/{first.name} ({by}{days} old) violates {first.rule}"
+        f" ({first.what}){more}"
+    )
 
 
 def together(before: Found | None, now: Found) -> Found:

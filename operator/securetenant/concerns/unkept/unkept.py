@@ -7,17 +7,26 @@ read a good one. Nothing is repaired or given there. A lockdown and a withdrawn 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from securetenant.api import access, kinds, names
+from securetenant.api import access, kinds, lockdown, names
 from securetenant.api.access import Grant
+from securetenant.api.lockdown import Lockdown
 from securetenant.api.objects import Ref
 from securetenant.api.tenancysettings import SettingsSpec
-from securetenant.plan import restrictions
+from securetenant.plan import aside, restrictions
 from securetenant.plan.ownership import NamespaceFacts, PolicyFacts
 from securetenant.reconcile.failures import Failures
 from securetenant.reconcile.ports import Cluster, Meter
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Record
 from securetenant.reconcile.unit import Writer
+
+_OPENING = (kinds.NETWORK_POLICY.name, kinds.ROLE_BINDING.name)
+_STAYING = (
+    (kinds.NETWORK_POLICY.name, names.DEFAULT_DENY),
+    (kinds.ROLE_BINDING.name, names.CANARY),
+    (kinds.ROLE_BINDING.name, names.role_binding("Viewer")),
+)
+"""What a quarantine leaves in force."""
 
 
 class Unkept:
@@ -55,16 +64,39 @@ class Unkept:
         """Apply what the spec takes away. Raises a :class:`ClusterError`."""
         if self._store.owner_of(namespace) != name or not self._is_unkept(record, namespace):
             return
-        lockdown, grants = _asked(record)
+        asked, grants = _asked(record)
         failures = Failures()
-        if lockdown is not None:
+        if asked is not None:
             with failures.collect(Ref(kinds.NAMESPACE.name, "", namespace)):
-                await self._writer.lock(namespace, lockdown)
+                await self._lock(namespace, asked, failures)
         if grants is not None:
             await self._withdraw_grants(namespace, grants, settings, failures)
         with failures.collect(Ref(kinds.TENANT_POLICY.name, namespace, names.POLICY_NAME)):
             await self._take_hostnames(name, namespace)
         failures.throw()
+
+    async def _lock(self, namespace: str, asked: Lockdown, failures: Failures) -> None:
+        """Lock the namespace down; quarantine puts what the operator opened there aside, too."""
+        facts = self._facts(namespace)
+        was = None if facts is None else facts.labels.get(names.LOCKDOWN_LABEL)
+        is_cut = asked == lockdown.QUARANTINED
+        if was == lockdown.QUARANTINED and not is_cut:
+            # The label goes last: it says that there is something to bring back.
+            await self._put_aside(namespace, failures, is_cut=False)
+        await self._writer.lock(namespace, asked)
+        if is_cut:
+            await self._put_aside(namespace, failures, is_cut=True)
+
+    async def _put_aside(self, namespace: str, failures: Failures, *, is_cut: bool) -> None:
+        """Put aside what opens something, or bring it back."""
+        for ref in sorted(self._store.inside(namespace)):
+            if (ref.kind, ref.name) in _STAYING or ref.kind not in _OPENING:
+                continue
+            with failures.collect(ref):
+                body = await self._cluster.read(ref)
+                patch = [] if body is None else (aside.close if is_cut else aside.reopen)(body)
+                if body is not None and patch:
+                    await self._writer.amend(ref, body, patch)
 
     async def _take_hostnames(self, tenant: str, namespace: str) -> None:
         """Take out host names that another tenant was given: somebody else wrote them here."""
@@ -143,14 +175,15 @@ class Unkept:
         return facts if isinstance(facts, NamespaceFacts) else None
 
 
-def _asked(record: Record) -> tuple[str | None, tuple[Grant, ...] | None]:
+def _asked(record: Record) -> tuple[Lockdown | None, tuple[Grant, ...] | None]:
     """Return the lockdown and the grants that hold; nothing where neither can be told."""
     if record.spec is not None:
-        return record.spec.lockdown or "None", record.spec.access or ()
+        return record.spec.lockdown or lockdown.NONE, record.spec.access or ()
     if record.reading is None:
         return None, None
-    # Nobody knows whether the last good spec was frozen, so a refused one lifts nothing.
-    return "Frozen" if record.reading.is_frozen else None, record.reading.access
+    # Nobody knows whether the last good spec was locked down, so a refused one lifts nothing.
+    asked = record.reading.lockdown
+    return None if asked == lockdown.NONE else asked, record.reading.access
 
 
 def _key(subject: dict[str, Any]) -> tuple[str, str, str]:
