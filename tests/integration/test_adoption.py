@@ -152,14 +152,14 @@ def test_in_audit_mode_a_namespace_is_taken_with_what_it_holds(
 
 def test_consent_names_one_of_two_tenants(admin: Api, ready: Ready, old: str) -> None:
     """Both ask for the namespace; it is taken by the one that the platform team names."""
-    for name in ("first", "second"):
+    for name in ("suitor", "chosen"):
         admin.create(kinds.SECURE_TENANT, tenant(name, namespaces=[{"name": old}])).ok()
-    for name in ("first", "second"):
+    for name in ("suitor", "chosen"):
         assert f"{CONSENT}={name}" in wait_for_reason(admin, name, "Conflict")
-    consent(admin, old, "second")
-    settled(admin, "second")
-    assert owner(admin, old) == "second"
-    assert "belongs to tenant second" in wait_for_reason(admin, "first", "Conflict")
+    consent(admin, old, "chosen")
+    settled(admin, "chosen")
+    assert owner(admin, old) == "chosen"
+    assert "belongs to tenant chosen" in wait_for_reason(admin, "suitor", "Conflict")
 
 
 def test_consent_that_is_taken_back_before_anything_was_done_takes_nothing(

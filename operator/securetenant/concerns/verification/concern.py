@@ -76,6 +76,8 @@ class _Space:
     put_off: int = 0
     """How often it had to wait since then, for work on tenants."""
     trial: Trial | None = None
+    rests: bool = False
+    """Whether it waits for its turn because what an earlier process saw still counts."""
 
 
 class Verification(Concern):
@@ -153,13 +155,16 @@ class Verification(Concern):
         if not self._machine.verify_seconds:
             return
         spaces = self._spaces.setdefault(name, {})
+        before = _before(record)
         for namespace, unit in record.units.items():
             look = _look(unit)
             space = spaces.setdefault(namespace, _Space())
-            if unit.outcome.ready and space.look != look:
+            # What an earlier process saw may have been overtaken by something that was found since.
+            is_overtaken = space.rests and not before
+            if unit.outcome.ready and (space.look != look or is_overtaken):
                 wait = self._rest(record) if space.look is None else 0.0
-                space.look = look
-                if wait > _SETTLE_SECONDS:
+                space.look, space.rests = look, wait > _SETTLE_SECONDS
+                if space.rests:
                     self._queue.add_after(_key(name, namespace), wait)
                 else:
                     self._add_soon(name, namespace)
@@ -167,7 +172,7 @@ class Verification(Concern):
         if tried:
             yield Aspect(verdict=self._judge(name), holds_ready=False)
             yield statements.Record(field="isolation", value=isolation.record(tried))
-        elif before := _before(record):
+        elif before:
             yield from before
         elif spaces:
             yield Aspect(verdict=self._judge(name), holds_ready=False)
@@ -244,7 +249,7 @@ class Verification(Concern):
         unit = record.units.get(namespace) if record else None
         if record is None or unit is None or space is None:
             return
-        key = _key(tenant, namespace)
+        key, space.rests = _key(tenant, namespace), False
         if record.is_deleted or not unit.outcome.ready or not self._machine.verify_seconds:
             # It is queued again once it is ready, and once anything is verified at all.
             space.look = None
