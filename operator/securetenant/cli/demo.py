@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -32,6 +33,8 @@ _PROVED = (
     ' jsonpath={.items[*].status.conditions[?(@.type=="IsolationVerified")].status}'
 )
 _NODES = _TOLD.replace("NetworkIsolated", "NodesDedicated")
+_LOCKED = "get namespace legacy -o jsonpath={.metadata.labels}"
+_ACCESS_SECONDS = 5
 _TAINTS = "get node node-1 -o jsonpath={.spec.taints}"
 _TENANCY = "node-restriction.kubernetes.io/tenancy"
 _OPTIONS = Options(
@@ -122,11 +125,10 @@ class _Demo:
 
         self._prove(log)
 
-        _title("What people see")
-        self._show("get securetenants")
-        told = "get events.events.k8s.io --field-selector=reason=DriftRepaired -o name"
-        self._wait(lambda: bool(self._call(told).stdout), "No event tells of the repair", log)
-        self._show("describe securetenant acme", keep=("Message:", "DriftRepaired"))
+        self._tell(log)
+        self._take()
+        self._expire(log)
+        self._quarantine(log)
 
         _title("Go on by yourself")
         click.echo(f"export KUBECONFIG={self._instance.admin_kubeconfig}")
@@ -247,6 +249,70 @@ class _Demo:
             _PROOF_SECONDS,
         )
 
+    def _tell(self, log: Path) -> None:
+        """Show a list of tenants, and what one says of itself."""
+        _title("What people see")
+        self._show("get securetenants")
+        told = "get events.events.k8s.io --field-selector=reason=DriftRepaired -o name"
+        self._wait(lambda: bool(self._call(told).stdout), "No event tells of the repair", log)
+        self._show("describe securetenant acme", keep=("Message:", "DriftRepaired"))
+
+    def _take(self) -> None:
+        """Show a namespace that is there already: looked through first, taken with consent."""
+        _title("A namespace that is there: looked through, then taken with consent")
+        self._show("create namespace legacy", quiet=True)
+        self._show("create rolebinding old --clusterrole=edit --user=jane -n legacy", quiet=True)
+        self._show("apply -f examples/adoption/gamma.yaml", quiet=True)
+        look = "adopt legacy --tenant gamma"
+        self._ask(look, code=2, keep=("would get", "RoleBinding"))
+        self._show("delete rolebinding old -n legacy", quiet=True)
+        self._ask(f"{look} --yes", keep=("Consent",))
+        self._show("wait --for=condition=Ready securetenant/gamma --timeout=60s", quiet=True)
+        self._show("get namespace legacy -L securetenant.io/tenant")
+
+    def _expire(self, log: Path) -> None:
+        """Show access that ends at a moment."""
+        _title("Access for a few seconds")
+        ends = datetime.now(UTC) + timedelta(seconds=_ACCESS_SECONDS)
+        subject = '{"kind":"User","name":"jane"}'
+        grant = (
+            f'{{"name":"oncall","role":"Developer","subjects":[{subject}],'
+            f'"expiresAt":"{ends:%Y-%m-%dT%H:%M:%SZ}"}}'
+        )
+        patch = f'{{"spec":{{"access":[{grant}]}}}}'
+        self._show(f"patch securetenant gamma --type=merge -p {patch}")
+        may = "auth can-i create deployments -n legacy --as=jane"
+        self._wait(lambda: not self._call(may).returncode, "jane has no access", log)
+        self._show(may)
+        self._wait(lambda: bool(self._call(may).returncode), "jane keeps her access", log)
+        self._show(may, fails=True)
+
+    def _quarantine(self, log: Path) -> None:
+        """Show an incident: cut off, and everything back as it was."""
+        _title("An incident: the tenant is cut off, and comes back as it was")
+        walls = "get networkpolicies -n legacy -o name"
+        before = self._call(walls).stdout
+        self._ask("quarantine gamma")
+        self._wait(
+            lambda: (
+                self._call(walls).stdout.split() == [f"networkpolicy.networking.k8s.io/{_WALL}"]
+            ),
+            "Traffic is not cut",
+            log,
+        )
+        self._show(walls)
+        self._wait(lambda: "Quarantined" in self._call(_LOCKED).stdout, "The gate is open", log)
+        self._show("run late --image=x -n legacy", fails=True)
+        self._ask("thaw gamma")
+        self._wait(lambda: self._call(walls).stdout == before, "It is not as it was", log)
+        self._show(walls)
+        self._wait(
+            lambda: self._call(_PROVED).stdout.split() == ["True"] * 3,
+            "No proof",
+            log,
+            _PROOF_SECONDS,
+        )
+
     def _wait(
         self,
         done: Callable[[], bool],
@@ -271,7 +337,7 @@ class _Demo:
         keep: tuple[str, ...] = (),
     ) -> None:
         """Run kubectl as a reader would; print the command and the lines that matter."""
-        cut = f" | grep -e {' -e '.join(keep)}" if keep else ""
+        cut = f" | grep -e {' -e '.join(map(shlex.quote, keep))}" if keep else ""
         # Quoted, so that what a reader copies works in a shell.
         click.echo(f"$ kubectl {shlex.join(arguments.split())}{cut}")
         done = self._call(arguments)
@@ -287,7 +353,7 @@ class _Demo:
 
     def _ask(self, arguments: str, *, code: int = 0, keep: tuple[str, ...] = ()) -> None:
         """Run the program as a reader would."""
-        cut = f" | grep -e {' -e '.join(keep)}" if keep else ""
+        cut = f" | grep -e {' -e '.join(map(shlex.quote, keep))}" if keep else ""
         click.echo(f"$ securetenant {arguments}{cut}")
         done = subprocess.run(
             [sys.executable, "-m", "securetenant", *arguments.split()],
