@@ -1,9 +1,11 @@
 """Deletion, and everything that stops the operator: nothing is opened, nothing is lost."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import factory
 from conftest import Ready, settled
@@ -19,6 +21,7 @@ from harness import (
     writes_by_operator,
 )
 from securetenant.api import kinds, names
+from securetenant.cli.main import main
 from securetenant.sandbox.instances import Instance
 
 WALL = (kinds.NETWORK_POLICY, names.DEFAULT_DENY)
@@ -303,7 +306,7 @@ def test_a_suspended_tenant_that_is_deleted_says_that_it_waits(admin: Api, ready
 
 
 def test_a_deletion_says_which_namespace_it_waits_for_and_what_holds_it(
-    admin: Api, ready: Ready
+    admin: Api, ready: Ready, sandbox: Instance
 ) -> None:
     """T7: it said "Left: stays-a", and nothing of the finalizer."""
     ready(tenant("stays", namespaces=[{"name": "stays-a"}], deletionPolicy="Delete"))
@@ -321,6 +324,16 @@ def test_a_deletion_says_which_namespace_it_waits_for_and_what_holds_it(
     told = wait_for(message, what="the condition to name the finalizer", seconds=30)
     assert told.startswith("Waiting for these namespaces to terminate: stays-a (")
     assert "configmaps. has 1 resource instances" in told
+    login = {"KUBECONFIG": str(sandbox.admin_kubeconfig)}
+    shown = CliRunner().invoke(main, ["status", "stays", "-o", "json"], env=login)
+    assert json.loads(shown.stdout)["held"] == [
+        {
+            "namespace": "stays-a",
+            "kind": "ConfigMap",
+            "name": "cm",
+            "finalizers": ["example.com/x"],
+        }
+    ]
     free = [{"op": "remove", "path": "/metadata/finalizers"}]
     admin.call("PATCH", f"{path}/cm", free, content_type=JSON_PATCH).ok()
     gone(admin, "stays")

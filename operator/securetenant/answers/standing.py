@@ -44,14 +44,26 @@ def tenants(bodies: Mapping[str, Body]) -> Answer:
     )
 
 
-def tenant(name: str, body: Body, policies: Sequence[Body], quotas: Sequence[Body]) -> Answer:
-    """Answer how one tenant stands; ``policies`` and ``quotas`` are those of its namespaces."""
+def tenant(
+    name: str,
+    body: Body,
+    policies: Sequence[Body],
+    quotas: Sequence[Body],
+    held: Mapping[str, Sequence[tuple[str, str, tuple[str, ...]]]] | None = None,
+) -> Answer:
+    """Answer how one tenant stands; ``policies`` and ``quotas`` are those of its namespaces.
+
+    ``held`` names, by each namespace that is being deleted, what has finalizers: its kind, its name
+    and these.
+    """
+    held = held or {}
     found = _conditions(body)
     ready = found.get(status.READY, {})
     sections: list[Section] = [
         f"SecureTenant {name}: Ready is {ready.get('status', 'Unknown')}",
         _said(found),
         _spaces(policies, quotas),
+        *(_holding(namespace, found) for namespace, found in sorted(held.items())),
     ]
     return Answer(
         kind="Tenant",
@@ -60,9 +72,23 @@ def tenant(name: str, body: Body, policies: Sequence[Body], quotas: Sequence[Bod
             "conditions": list(found.values()),
             "isolation": _status(body).get("isolation"),
             "namespaces": [_space(each, quotas) for each in policies],
+            "held": [
+                {"namespace": namespace, "kind": kind, "name": one, "finalizers": list(finalizers)}
+                for namespace, found in sorted(held.items())
+                for kind, one, finalizers in found
+            ],
         },
         sections=tuple(sections),
         code=FOUND if "False" in (ready.get("status"), _verified(found)) else FINE,
+    )
+
+
+def _holding(namespace: str, held: Sequence[tuple[str, str, tuple[str, ...]]]) -> Table:
+    return Table(
+        title=f"{namespace} is being deleted, and waits until these finalizers are taken off",
+        columns=("Object", "Finalizers"),
+        rows=tuple((f"{kind} {name}", ", ".join(finalizers)) for kind, name, finalizers in held),
+        empty="Nothing that you may list has finalizers: pods may take long to end.",
     )
 
 

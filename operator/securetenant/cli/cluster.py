@@ -1,8 +1,9 @@
 """A cluster as far as the caller may see it: what may not be read is noted, and left out."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -16,6 +17,25 @@ from securetenant.reconcile.errors import MissingError, RefusedError
 
 _ONE_BY_ONE = 20
 """As many namespaces are asked about each by itself, which takes less and needs fewer rights."""
+
+
+class Held(NamedTuple):
+    """An object that somebody keeps from going."""
+
+    kind: str
+    name: str
+    finalizers: tuple[str, ...]
+
+
+def _held(kind: Kind, body: Body) -> Held | None:
+    finalizers = body["metadata"].get("finalizers")
+    if not finalizers:
+        return None
+    return Held(kind.name, str(body["metadata"]["name"]), tuple(finalizers))
+
+
+def _preferred(group: Mapping[str, Any]) -> str:
+    return str(group["preferredVersion"]["version"])
 
 
 class Cluster:
@@ -79,6 +99,32 @@ class Cluster:
         except RefusedError:
             self.miss(f"secrets in {namespace}: you may not list them")
         return tuple(sorted(found))
+
+    async def held(self, namespace: str) -> tuple[Held, ...]:
+        """Return what in a namespace has finalizers, of every kind that may be listed."""
+        found: list[Held] = []
+        for kind in await self._listable():
+            try:
+                async for page in self.client.pages(
+                    kind, take=functools.partial(_held, kind), namespace=namespace
+                ):
+                    found += filter(None, page.items)
+            except RefusedError:
+                self.miss(f"{kind.plural} in {namespace}: you may not list them")
+            except MissingError:
+                continue
+        return tuple(sorted(found))
+
+    async def _listable(self) -> list[Kind]:
+        """Return every namespaced kind that the API server lists, in the version it prefers."""
+        groups = (await self.client.request("GET", "/apis")).get("groups") or ()
+        versions = [("", "v1"), *((each["name"], _preferred(each)) for each in groups)]
+        return [
+            Kind(name=each["kind"], group=group, version=version, plural=plural, namespaced=True)
+            for group, version in versions
+            for plural, each in sorted((await self.served(group, version)).items())
+            if each["namespaced"] and "list" in each["verbs"]
+        ]
 
     async def served(self, group: str, version: str) -> dict[str, Mapping[str, Any]]:
         """Return what the API server serves of a group, by plural."""

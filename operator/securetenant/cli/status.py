@@ -50,7 +50,14 @@ async def _tenant(cluster: Cluster, name: str) -> Answer:
         if each["metadata"]["name"] == names.POLICY_NAME
     ]
     quotas = await cluster.inside(kinds.RESOURCE_QUOTA, spaces)
-    return standing.tenant(name, body, policies, quotas)
+    going = [
+        each["metadata"]["name"]
+        for each in await cluster.listed(kinds.NAMESPACE)
+        if (each["metadata"].get("labels") or {}).get(names.TENANT_LABEL) == name
+        and "deletionTimestamp" in each["metadata"]
+    ]
+    held = {each: await cluster.held(each) for each in going}
+    return standing.tenant(name, body, policies, quotas, held)
 
 
 async def _namespace(cluster: Cluster, name: str) -> Answer:
