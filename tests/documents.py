@@ -12,10 +12,14 @@ def read(text: str) -> list[Any]:
 
 
 def within(folder: Path) -> list[Any]:
-    """Return the objects in all files of a folder, and of those in it."""
+    """Return the objects in all files of a folder, and of those in it.
+
+    Not of charts, which are templates, and not the test data for Argo CD.
+    """
     return [
         body
         for file in sorted(folder.rglob("*.yaml"))
+        if not {"argocd", "charts"} & set(file.parts)
         for body in read(file.read_text(encoding="utf-8"))
         if body
     ]

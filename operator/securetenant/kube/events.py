@@ -68,7 +68,12 @@ class Events:
         """Take an announcement; a full lane or an empty bucket drops it."""
         bucket = self._buckets.setdefault(announcement.uid, _Bucket())
         lane = self._lanes[hash(announcement.uid) % _LANES]
-        if bucket.take() and not lane.full():
+        if not bucket.take():
+            return
+        # What was done and why stands in the log too: events last for an hour.
+        tell = _log.info if announcement.type == "Normal" else _log.warning
+        tell(announcement.note, tenant=announcement.tenant, reason=announcement.reason)
+        if not lane.full():
             lane.put_nowait(announcement)
 
     async def run(self) -> None:

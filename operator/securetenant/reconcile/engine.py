@@ -21,7 +21,7 @@ from securetenant.reconcile.departures import Departures
 from securetenant.reconcile.errors import ClusterError, UnavailableError
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.machine import Machine
-from securetenant.reconcile.ports import Announcer, Cluster, Meter
+from securetenant.reconcile.ports import Announcer, Cluster, Meter, Result
 from securetenant.reconcile.spaces import Spaces
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenancy import Tenancy
@@ -129,6 +129,7 @@ class Engine:
         record = parts.tenants.forget(name)
         if record is None:
             return
+        parts.meter.forgot(name)
         if parts.rollout.left(name):
             parts.tell_settings()
         for other in concerned:
@@ -219,9 +220,11 @@ class Engine:
         queue = self.machine.queue
         while (key := await queue.take()) is not None:
             began = time.monotonic()
-            failed, retry_after = True, 0.0
+            result: Result = "failed"
+            retry_after = 0.0
             try:
-                failed = self._may_begin(key) and await self._works[key.work](key)
+                again = self._may_begin(key) and await self._works[key.work](key)
+                result = "again" if again else "done"
             except UnavailableError as error:
                 retry_after = error.retry_after
             except ClusterError as error:
@@ -230,12 +233,12 @@ class Engine:
                 # One tenant's surprise must not stop the work on all others.
                 _log.exception("%s failed unexpectedly and is tried again", key)
             finally:
-                queue.done(key, failed=failed, retry_after=retry_after)
+                queue.done(key, failed=result != "done", retry_after=retry_after)
                 # What was written is known at once, and its echo changes nothing.
                 self._follow_moves()
                 self._follow_hostnames()
                 took = time.monotonic() - began
-                self.machine.meter.reconciled(key.work, took, failed=failed)
+                self.machine.meter.reconciled(key.work, took, result)
 
     def _may_begin(self, key: Key) -> bool:
         """Tell whether work is done now: what only writes waits while its tenant is suspended."""

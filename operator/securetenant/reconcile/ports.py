@@ -82,6 +82,10 @@ Opener = Callable[[], Prober]
 """Opens connections that nobody had before."""
 
 
+Result = Literal["done", "again", "failed"]
+"""How a piece of work ended: it is done, it waits for something, or something went wrong."""
+
+
 class Meter(Protocol):
     """Counts what happens."""
 
@@ -100,8 +104,14 @@ class Meter(Protocol):
     def tried(self, verdict: str, count: int) -> None:
         """Count what was tried to break the isolation, by what came of it."""
 
-    def reconciled(self, kind: str, seconds: float, *, failed: bool) -> None:
+    def reconciled(self, kind: str, seconds: float, result: Result) -> None:
         """Count one piece of work."""
+
+    def stood(self, tenant: str, *, is_ready: bool) -> None:
+        """Say whether a tenant is ready; several times the same is once."""
+
+    def forgot(self, tenant: str) -> None:
+        """Say that a tenant is gone."""
 
 
 class Announcement(NamedTuple):

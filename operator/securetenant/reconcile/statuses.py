@@ -78,6 +78,8 @@ class Statuses:
         Raises a :class:`ClusterError`.
         """
         document = tenant.summarize(subject, record.status, self._now())
+        is_ready = _condition(document, status.READY).get("status") == "True"
+        self._meter.stood(name, is_ready=is_ready)
         if document == record.status:
             return
         ref = Ref(kinds.SECURE_TENANT.name, "", name)

@@ -1,5 +1,6 @@
 """Make one namespace of one tenant what it should be: the smallest piece of work."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +29,8 @@ from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
 from securetenant.reconcile.store import Store
 from securetenant.status import conditions, namespace
 from securetenant.status.outcome import Finding, Outcome
+
+_log = logging.getLogger(__name__)
 
 _REASONS = {
     Claim.FOREIGN: status.CONFLICT,
@@ -345,6 +348,7 @@ class Writer:
             body = existing
         else:
             self.meter.wrote("create", ref.kind)
+            _log.info("Namespace %s of tenant %s is created", ref.name, scope.tenant)
         self._remember(body)
 
     async def _take(self, scope: Scope, wanted: Expected) -> None:
@@ -357,6 +361,7 @@ class Writer:
                 await self.withdraw(ref, known.uid)
         self._remember(await self.cluster.apply(namespaces.build(scope)))
         self.meter.wrote("apply", wanted.namespace.kind)
+        _log.info("Namespace %s is taken for tenant %s", scope.namespace.name, scope.tenant)
 
     async def _apply(self, manifest: Manifest, task: Task) -> None:
         stood = task.was_ready or manifest.ref in task.lost
@@ -428,6 +433,7 @@ class Writer:
         if body is None or body["metadata"]["labels"].get(names.STATE_LABEL) == names.RETAINED:
             return
         await self._mark(ref, body, "add", names.STATE_LABEL, names.RETAINED)
+        _log.info("Namespace %s is retained", name)
 
     async def remove(self, name: str) -> Failures:
         """Delete a namespace: no new pods, no access, then everything, pods before walls.
@@ -452,6 +458,7 @@ class Writer:
         if not is_terminating:
             await self.cluster.delete(ref, body["metadata"]["uid"])
             self.meter.wrote("delete", ref.kind)
+            _log.info("Namespace %s is deleted", name)
         return failures
 
     async def lock(self, name: str, asked: Lockdown) -> None:

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from securetenant.reconcile.ports import Result
+
 _PREFIX = "securetenant"
 
 
@@ -44,6 +46,13 @@ class Metrics:
             namespace=_PREFIX,
             registry=self._registry,
         )
+        self._unready = Gauge(
+            "tenants_not_ready",
+            "SecureTenants whose condition Ready is not True.",
+            namespace=_PREFIX,
+            registry=self._registry,
+        )
+        self._waiting: set[str] = set()
         self._following = Gauge(
             "tenants_following_settings",
             "SecureTenants that follow the TenancySettings as they now are.",
@@ -65,7 +74,8 @@ class Metrics:
         )
         self._seconds = Histogram(
             "reconcile_seconds",
-            "Time of one piece of work, by what it was about and how it ended.",
+            "Time of one piece of work, by what it was about and how it ended: done, again (it"
+            " waits for something), or failed.",
             ["key", "result"],
             namespace=_PREFIX,
             registry=self._registry,
@@ -98,9 +108,21 @@ class Metrics:
         """Count what was tried to break the isolation, by what came of it."""
         self._tries.labels(verdict).inc(count)
 
-    def reconciled(self, kind: str, seconds: float, *, failed: bool) -> None:
+    def reconciled(self, kind: str, seconds: float, result: Result) -> None:
         """Count one piece of work."""
-        self._seconds.labels(kind, "failed" if failed else "done").observe(seconds)
+        self._seconds.labels(kind, result).observe(seconds)
+
+    def stood(self, tenant: str, *, is_ready: bool) -> None:
+        """Say whether a tenant is ready; several times the same is once."""
+        if is_ready:
+            self._waiting.discard(tenant)
+        else:
+            self._waiting.add(tenant)
+        self._unready.set(len(self._waiting))
+
+    def forgot(self, tenant: str) -> None:
+        """Say that a tenant is gone."""
+        self.stood(tenant, is_ready=True)
 
     def exposition(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
