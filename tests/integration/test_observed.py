@@ -78,3 +78,30 @@ def test_the_log_tells_what_was_made_repaired_and_let_go(
 
 def wait_for_line(operator: Operator, line: str) -> None:
     wait_for(lambda: line in operator.log.read_text(encoding="utf-8"), what=line)
+
+
+def test_the_settings_tell_by_events_what_became_of_them(
+    admin: Api, operator: Operator, ready: Ready
+) -> None:
+    """O4: a policy that was changed, and that it is right again, stood in the status alone."""
+    path = kinds.VALIDATING_BINDING.path("", "securetenant-token-hints")
+    before = admin.call("GET", path).ok()["spec"]["validationActions"]
+
+    def told(reason: str) -> bool:
+        return any(
+            each["reason"] == reason and "PoliciesInForce" in each["note"]
+            for each in admin.list(kinds.EVENT, "default")
+            if each["regarding"]["kind"] == kinds.TENANCY_SETTINGS.name
+        )
+
+    admin.patch(
+        kinds.VALIDATING_BINDING,
+        "securetenant-token-hints",
+        {"spec": {"validationActions": ["Audit"]}},
+    ).ok()
+    try:
+        wait_for(lambda: told("PoliciesChanged"), what="the event", seconds=20)
+    finally:
+        back = {"spec": {"validationActions": before}}
+        admin.patch(kinds.VALIDATING_BINDING, "securetenant-token-hints", back).ok()
+    wait_for(lambda: told("AsSpecified"), what="the other event", seconds=20)

@@ -1,4 +1,4 @@
-"""Events about SecureTenants: repeats counted in one event, floods cut, never in the way.
+"""Events about our kinds: repeats counted in one event, floods cut, never in the way.
 
 Source: Kubernetes API conventions ("Events"), events.k8s.io/v1; the rates are those of
 client-go: 25 at once per object, then one in five seconds.
@@ -136,7 +136,7 @@ def _event(announcement: Announcement, name: str, stamp: str) -> dict[str, objec
         "note": text.shorten(text.escape(announcement.note), _NOTE_LENGTH),
         "regarding": {
             "apiVersion": names.API_VERSION,
-            "kind": kinds.SECURE_TENANT.name,
+            "kind": announcement.kind,
             "name": announcement.tenant,
             "uid": announcement.uid,
         },

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
+from securetenant.api import kinds
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Manifest, Page, Ref
 from securetenant.api.tenancysettings import SettingsSpec
@@ -115,9 +116,10 @@ class Meter(Protocol):
 
 
 class Announcement(NamedTuple):
-    """Something for people to read in the events of a SecureTenant."""
+    """Something for people to read in the events of a SecureTenant, or of TenancySettings."""
 
     tenant: str
+    """The object's name."""
     uid: str
     type: Literal["Normal", "Warning"]
     reason: str
@@ -125,6 +127,7 @@ class Announcement(NamedTuple):
     action: str
     """What the operator did or does, in CamelCase."""
     note: str
+    kind: str = kinds.SECURE_TENANT.name
 
 
 class Announcer(Protocol):

@@ -11,6 +11,7 @@ from securetenant.reconcile.departures import Departures
 from securetenant.reconcile.errors import MissingError, RefusedError, UnavailableError
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.machine import Machine
+from securetenant.reconcile.ports import Announcement
 from securetenant.reconcile.tenants import Record
 from securetenant.status import conditions, settings
 from securetenant.status.outcome import Finding
@@ -18,6 +19,10 @@ from securetenant.status.settings import Report
 
 _KEPT = frozenset({"formerNames", "teardowns"})
 """What of the status of TenancySettings the operator remembers by it."""
+
+
+_PHASES = (status.RECONCILING, status.STALLED)
+"""Conditions that come and go with the others."""
 
 
 class Turns:
@@ -144,6 +149,7 @@ class Turns:
         if document != previous:
             try:
                 platform.take_status(await self._write(document))
+                self._announce(body, previous, document)
             except MissingError:
                 pass
             except RefusedError as error:
@@ -156,6 +162,26 @@ class Turns:
         for tenant in set().union(*waited):
             machine.read_again(tenant)
         return False
+
+    def _announce(self, body: Body, previous: Body, document: Body) -> None:
+        """Tell of each condition that changed, in an event of TenancySettings."""
+        before = {each["type"]: each for each in previous.get("conditions") or ()}
+        for each in document["conditions"]:
+            known = before.get(each["type"])
+            same = known is not None and known["status"] == each["status"]
+            if known is None or same or each["type"] in _PHASES:
+                continue
+            self._machine.writer.announcer.announce(
+                Announcement(
+                    names.SETTINGS_NAME,
+                    body["metadata"]["uid"],
+                    "Warning" if each["status"] == "False" else "Normal",
+                    each["reason"],
+                    "Reconcile",
+                    f"{each['type']} is {each['status']}: {each['message']}",
+                    kinds.TENANCY_SETTINGS.name,
+                )
+            )
 
     def _take_trouble(self, trouble: str) -> None:
         """Have the tenants say so that are not let go of before the status is stored."""
