@@ -18,7 +18,7 @@ demo: .venv/ready
 
 # All tests, on a real API server. ARGS goes to pytest: make test ARGS='-k drift -x'
 test: .venv/ready
-	@$(BIN)/securetenant sandbox binaries
+	@$(BIN)/securetenant sandbox binaries --tools
 	@echo "All tests take about 10 minutes on two cores. The slowest come first: the first percent take longest."
 	@$(BIN)/python -m pytest $(SPREAD) $(ARGS) || { code=$$?; echo "One test alone: make test ARGS='-k NAME -x'"; exit $$code; }
 
@@ -28,7 +28,7 @@ test-quick: .venv/ready
 
 # The same, and how much of the product ran, in every process of it: takes half as long again.
 coverage: .venv/ready
-	@$(BIN)/securetenant sandbox binaries
+	@$(BIN)/securetenant sandbox binaries --tools
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest $(SPREAD) $(ARGS)
 	@$(BIN)/coverage combine --quiet
@@ -42,11 +42,13 @@ check: .venv/ready
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/securetenant crds --check crds || { echo "Run: make crds"; exit 1; }
 	@$(BIN)/securetenant pack manifests --check || { echo "Run: make crds"; exit 1; }
+	@$(BIN)/securetenant chart manifests --check || { echo "Run: make crds"; exit 1; }
 
 # Generated files: the CRDs from the models, what the policies and roles are.
 crds: .venv/ready
 	@$(BIN)/securetenant crds --write crds
 	@$(BIN)/securetenant pack manifests --write
+	@$(BIN)/securetenant chart manifests --write
 
 # Figures, side by side with a bare client: make bench ARGS=converge
 bench: .venv/ready

@@ -131,10 +131,10 @@ def test_pruning_a_tenant_keeps_its_namespaces_and_what_runs(
 
 def test_every_kind_follows_kstatus_and_argo_cd_sees_it_so(admin: Api, ready: Ready) -> None:
     """Flux waits by kstatus; Argo CD by the health checks of manifests/argocd."""
-    ready(tenant("shown", namespaces=[{"name": "shown-a"}]))
+    ready(tenant("displayed", namespaces=[{"name": "displayed-a"}]))
     bodies = {
-        "SecureTenant": admin.get(kinds.SECURE_TENANT, "shown"),
-        "TenantPolicy": admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, "shown-a"),
+        "SecureTenant": admin.get(kinds.SECURE_TENANT, "displayed"),
+        "TenantPolicy": admin.get(kinds.TENANT_POLICY, names.POLICY_NAME, "displayed-a"),
         "TenancySettings": admin.get(kinds.TENANCY_SETTINGS, "default"),
     }
     for kind, body in bodies.items():
@@ -157,8 +157,8 @@ def test_argo_cd_sees_a_refused_and_a_suspended_tenant_as_they_are(
         return argocd.health("SecureTenant", admin.get(kinds.SECURE_TENANT, "paused"))
 
     wait_for(lambda: health()["status"] == "Suspended", what="it to be suspended")
-    spec = {"reconciliation": "Active", "namespaces": [{"name": "shown-elsewhere"}]}
-    admin.create(kinds.NAMESPACE, {"metadata": {"name": "shown-elsewhere"}}).ok()
+    spec = {"reconciliation": "Active", "namespaces": [{"name": "displayed-elsewhere"}]}
+    admin.create(kinds.NAMESPACE, {"metadata": {"name": "displayed-elsewhere"}}).ok()
     admin.patch(kinds.SECURE_TENANT, "paused", {"spec": spec}).ok()
     wait_for(lambda: health()["status"] == "Degraded", what="it to be degraded")
     assert "belongs to no tenant" in health()["message"]

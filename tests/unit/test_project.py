@@ -19,12 +19,16 @@ def test_the_source_root_does_not_shadow_the_standard_library() -> None:
     assert operator.__file__.startswith(sys.base_prefix)
 
 
-@pytest.mark.parametrize("component", components.pins().components, ids=lambda each: each.name)
+PINNED = (*components.pins().components, *components.pins().tools)
+
+
+@pytest.mark.parametrize("component", PINNED, ids=lambda each: each.name)
 def test_the_go_modules_build_the_pinned_versions(component: components.Component) -> None:
     """pins.toml is the one place of versions; go.mod must not say another."""
     text = (components.modules() / component.module / "go.mod").read_text(encoding="utf-8")
     module = component.package.partition("/cmd/")[0]
-    assert re.search(rf"require {re.escape(module)} v{re.escape(component.version)}\b", text)
+    pinned = rf"(require |\t){re.escape(module)} v{re.escape(component.version)}\b"
+    assert re.search(pinned, text)
     tools = re.findall(r"^(?:tool |\t)(\S+)$", text, re.MULTILINE)
     assert component.package in tools
 

@@ -33,7 +33,6 @@ _PROVED = (
     ' jsonpath={.items[*].status.conditions[?(@.type=="IsolationVerified")].status}'
 )
 _NODES = _TOLD.replace("NetworkIsolated", "NodesDedicated")
-_LOCKED = "get namespace legacy -o jsonpath={.metadata.labels}"
 _ACCESS_SECONDS = 5
 _TAINTS = "get node node-1 -o jsonpath={.spec.taints}"
 _TENANCY = "node-restriction.kubernetes.io/tenancy"
@@ -301,8 +300,9 @@ class _Demo:
             log,
         )
         self._show(walls)
-        self._wait(lambda: "Quarantined" in self._call(_LOCKED).stdout, "The gate is open", log)
-        self._show("run late --image=x -n legacy", fails=True)
+        ask = "create token default -n legacy"
+        self._wait(lambda: bool(self._call(ask).returncode), "Tokens are issued", log)
+        self._show(ask, fails=True)
         self._ask("thaw gamma")
         self._wait(lambda: self._call(walls).stdout == before, "It is not as it was", log)
         self._show(walls)

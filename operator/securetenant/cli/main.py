@@ -6,6 +6,7 @@ import click
 
 _MODULES = {
     "adopt": "adopt",
+    "chart": "chart",
     "check": "check",
     "crds": "crds",
     "demo": "demo",

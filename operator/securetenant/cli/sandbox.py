@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from securetenant.sandbox import binaries, control, instances, kubeconfigs
+from securetenant.sandbox import binaries, components, control, instances, kubeconfigs
 from securetenant.sandbox.errors import SandboxError
 from securetenant.sandbox.instances import Options
 
@@ -119,10 +119,12 @@ def kubeconfig(name: str, user: str, groups: tuple[str, ...], service_account: s
 
 
 @sandbox.command("binaries")
-def list_binaries() -> None:
+@click.option("--tools", is_flag=True, help="Also what only this project's tests need.")
+def list_binaries(*, tools: bool) -> None:
     """Find, fetch or build every binary now, and list them."""
+    more = tuple(each.name for each in components.pins().tools) if tools else ()
     with _sentences():
-        found = binaries.locate(control.PROGRAMS, _progress)
+        found = binaries.locate((*control.PROGRAMS, *more), _progress)
     for program, path in found.items():
         click.echo(f"{program:24} {path}")
 

@@ -36,12 +36,15 @@ class Pins:
     """All that ``pins.toml`` says."""
 
     components: tuple[Component, ...]
+    tools: tuple[Component, ...]
+    """What only tests need."""
     go_minimum: str
     go_wheel: str
 
     def component(self, name: str) -> Component:
         """Return the component of that name."""
-        return next(each for each in self.components if each.name == name)
+        every = (*self.components, *self.tools)
+        return next(each for each in every if each.name == name)
 
 
 @cache
@@ -78,6 +81,16 @@ def pins() -> Pins:
                 ldflags=f"-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=v{kwok['version']}",
             ),
         ),
+        tools=(
+            Component(
+                name="helm",
+                version=raw["helm"]["version"],
+                module="helm",
+                package=f"{raw['helm']['module']}/cmd/helm",
+                ldflags=f"-s -w -X {raw['helm']['module']}/internal/version.version=v"
+                + raw["helm"]["version"],
+            ),
+        ),
         go_minimum=raw["go"]["minimum"],
         go_wheel=raw["go"]["wheel"],
     )
@@ -88,9 +101,12 @@ def modules() -> Path:
     return Path(str(resources.files(__package__))) / "modules"
 
 
+_ARGUMENTS = {"kubectl": ["version", "--client", "-o", "json"], "helm": ["version", "--short"]}
+
+
 def version_of(name: str, path: Path) -> str:
     """Ask a binary for its version; an empty string when it does not answer like that program."""
-    arguments = ["version", "--client", "-o", "json"] if name == "kubectl" else ["--version"]
+    arguments = _ARGUMENTS.get(name, ["--version"])
     try:
         done = subprocess.run(
             [str(path), *arguments],
