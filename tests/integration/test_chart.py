@@ -167,6 +167,9 @@ def changed(helm: Helm, *values: str) -> dict[tuple[str, str, str], Any]:
         ("settings.create=false", "TenancySettings", "None"),
         ("settings.spec.teardownsPerHour=9", "TenancySettings", "'teardownsPerHour': 9"),
         ("policies.mutating=Never", "MutatingAdmissionPolicy", "None"),
+        ("monitoring.podMonitor=true", "PodMonitor", "podMetricsEndpoints"),
+        ("monitoring.rules=true", "PrometheusRule", "SecureTenantIsolationOpen"),
+        ("monitoring.dashboard=true", "ConfigMap", "grafana_dashboard"),
         ("roles.addons.metrics=true", "ClusterRole", "metrics.k8s.io"),
         ("roles.addons.cert-manager=true", "ClusterRole", "cert-manager.io"),
         ("roles.addons.events=true", "ClusterRole", "events"),
@@ -177,8 +180,17 @@ def changed(helm: Helm, *values: str) -> dict[tuple[str, str, str], Any]:
 )
 def test_each_value_does_what_it_says(value: str, kind: str, told: str, helm: Helm) -> None:
     found = changed(helm, f"--set={value}")
-    assert {each for each, _, _ in found} <= {kind, f"{kind}Binding"}
+    beside = {"NetworkPolicy"} if kind == "PodMonitor" else set()
+    assert {each for each, _, _ in found} <= {kind, f"{kind}Binding"} | beside
     assert any(told in str(body) for body in found.values())
+
+
+def test_prometheus_is_let_in_from_the_namespace_that_is_named(helm: Helm) -> None:
+    values = ("--set=monitoring.podMonitor=true,monitoring.namespace=metrics",)
+    found = changed(helm, *values)["NetworkPolicy", NAMESPACE, "metrics"]
+    (rule,) = found["spec"]["ingress"]
+    (peer,) = rule["from"]
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "metrics"}
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,15 @@ from securetenant.api import crds, kinds
 
 _MAIN, _CRDS = "securetenant", "securetenant-crds"
 _HEADER = "{{- /* Made of manifests/ by make crds: change it there. */ -}}\n"
-_FOLDERS = ("operator", "roles", "fairness", "policies", "policies/mutating")
+_FOLDERS = ("operator", "roles", "fairness", "policies", "policies/mutating", "monitoring")
 """What is always there, in this order; what depends on a value is said in :data:`_SWITCHES`."""
 _SWITCHES = {
     "operator/namespace.yaml": ".Values.namespace.create",
     "operator/deployment.yaml": ".Values.operator.enabled",
+    "monitoring/dashboard.yaml": ".Values.monitoring.dashboard",
+    "monitoring/network.yaml": ".Values.monitoring.podMonitor",
+    "monitoring/pod-monitor.yaml": ".Values.monitoring.podMonitor",
+    "monitoring/rules.yaml": ".Values.monitoring.rules",
     "policies/mutating": 'eq (include "securetenant.mutates" .) "true"',
 }
 _ADDON = "index .Values.roles.addons {name}"
@@ -186,6 +190,8 @@ def _template(path: str, text: str) -> str:
         text = _deployment(text)
     if path == "operator/network.yaml":
         text = _network(text)
+    if path == "monitoring/network.yaml":
+        text = _once(text, ": monitoring}", ": {{ .Values.monitoring.namespace }}}")
     if path in _KEPT:
         text = _once(text, "  labels:\n", f"  annotations:\n    {_KEEP}\n  labels:\n")
     switch = _SWITCHES.get(path) or _SWITCHES.get(path.rpartition("/")[0])

@@ -90,6 +90,14 @@ def pins() -> Pins:
                 ldflags=f"-s -w -X {raw['helm']['module']}/internal/version.version=v"
                 + raw["helm"]["version"],
             ),
+            Component(
+                name="promtool",
+                version=raw["prometheus"]["version"],
+                module="prometheus",
+                package=f"{raw['prometheus']['module']}/cmd/promtool",
+                ldflags="-s -w -X github.com/prometheus/common/version.Version="
+                + raw["prometheus"]["version"],
+            ),
         ),
         go_minimum=raw["go"]["minimum"],
         go_wheel=raw["go"]["wheel"],
