@@ -316,6 +316,14 @@ def test_a_retained_namespace_is_quarantined_and_released_with_its_tenant(
     assert "Developer" not in held()
 
 
+@pytest.mark.parametrize("value", ["Sealed", "quarantined", ""])
+def test_a_lockdown_that_is_none_is_refused_with_those_that_are(value: str, admin: Api) -> None:
+    body = factory.tenant("odd", lockdown=value)
+    answer = admin.create(kinds.SECURE_TENANT, body, dryRun="All")
+    assert answer.status == 422
+    assert 'supported values: "None", "Frozen", "Quarantined"' in answer.message
+
+
 ASIDE = "/metadata/annotations/securetenant.io~1set-aside"
 MALLORY = {"kind": "User", "apiGroup": RBAC, "name": "mallory"}
 OWN = {"kind": "ServiceAccount", "name": "default", "namespace": "ill-1"}
