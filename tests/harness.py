@@ -376,7 +376,16 @@ def status_problem(body: Any, before: Any) -> str:
 
 def kubectl(instance: Instance, *arguments: str, stdin: str | None = None) -> str:
     """Run kubectl as the administrator; fail with its words."""
-    done = subprocess.run(
+    done = ran(instance, *arguments, stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def ran(
+    instance: Instance, *arguments: str, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run kubectl as the administrator, whatever comes of it."""
+    return subprocess.run(
         [
             instance.record()["binaries"]["kubectl"],
             f"--kubeconfig={instance.admin_kubeconfig}",
@@ -388,8 +397,6 @@ def kubectl(instance: Instance, *arguments: str, stdin: str | None = None) -> st
         check=False,
         cwd=ROOT,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def audit_events(instance: Instance) -> Iterator[dict[str, Any]]:

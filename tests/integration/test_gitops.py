@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,17 @@ import argocd
 import kstatus
 from conftest import Ready, control_plane, operating, settled
 from factory import tenant
-from harness import ROOT, Api, Operator, conditions, kubectl, settle, wait_for, writes_by_operator
+from harness import (
+    ROOT,
+    Api,
+    Operator,
+    conditions,
+    kubectl,
+    ran,
+    settle,
+    wait_for,
+    writes_by_operator,
+)
 from securetenant.api import kinds, names
 from securetenant.sandbox.instances import Instance
 
@@ -216,18 +225,9 @@ def test_a_hundred_tenants_are_tried_by_a_dry_run(
 # --- kubectl habits -------------------------------------------------------------------------
 
 
-def fails(instance: Instance, *arguments: str) -> tuple[int, str]:
+def printed(instance: Instance, *arguments: str) -> tuple[int, str]:
     """Run kubectl; return its exit code and all that it prints."""
-    done = subprocess.run(
-        [
-            instance.record()["binaries"]["kubectl"],
-            f"--kubeconfig={instance.admin_kubeconfig}",
-            *arguments,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ran(instance, *arguments)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -273,15 +273,15 @@ def test_kubectl_shows_a_difference_and_refuses_what_is_wrong_without_a_write(
     file.write_text(yaml.safe_dump(body), encoding="utf-8")
     kubectl(sandbox, "apply", "-f", str(file))
     settled(admin, "differing")
-    assert fails(sandbox, "diff", "-f", str(file)) == (0, "")
+    assert printed(sandbox, "diff", "-f", str(file)) == (0, "")
     body["spec"]["lockdown"] = "Frozen"
     file.write_text(yaml.safe_dump(body), encoding="utf-8")
-    code, told = fails(sandbox, "diff", "-f", str(file))
+    code, told = printed(sandbox, "diff", "-f", str(file))
     assert code == 1
     assert "+  lockdown: Frozen" in told
     body["spec"]["lockdown"] = "Sealed"
     file.write_text(yaml.safe_dump(body), encoding="utf-8")
-    code, told = fails(sandbox, "apply", "--dry-run=server", "-f", str(file))
+    code, told = printed(sandbox, "apply", "--dry-run=server", "-f", str(file))
     assert code == 1
     assert 'supported values: "None", "Frozen", "Quarantined"' in told
     assert admin.get(kinds.SECURE_TENANT, "differing")["spec"].get("lockdown") is None

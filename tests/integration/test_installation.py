@@ -1,7 +1,6 @@
 """Installing and removing, as the documentation says."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import yaml
 
 from conftest import control_plane, settled
 from factory import tenant
-from harness import JSON_PATCH, ROOT, Api, Operator, conditions, kubectl, wait_for
+from harness import JSON_PATCH, ROOT, Api, Operator, conditions, kubectl, ran, wait_for
 from securetenant.api import kinds, names
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
@@ -55,17 +54,8 @@ def test_an_apply_warns_of_nothing(installed: Instance) -> None:
         "manifests/kubernetes-1.34",
         "manifests/roles/addons/events",
     ):
-        done = subprocess.run(
-            [
-                installed.record()["binaries"]["kubectl"],
-                f"--kubeconfig={installed.admin_kubeconfig}",
-                *("apply", "--dry-run=server", "-k", folder),
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=ROOT,
-        )
+        done = ran(installed, "apply", "--dry-run=server", "-k", folder)
+        assert done.returncode == 0, done.stderr
         assert done.stderr == ""
 
 

@@ -22,6 +22,15 @@ def test_argo_cd_shows_each_state_as_it_is(kind: str, path: Path, wanted: dict[s
     assert argocd.health(kind, body) == wanted
 
 
+def test_each_kind_is_judged_in_the_same_way() -> None:
+    """Argo CD reads a file for each kind; only the comment at its top differs."""
+    scripts = {
+        (argocd.CHECKS / kind / "health.lua").read_text(encoding="utf-8").partition("\n")[2]
+        for kind in KINDS
+    }
+    assert len(scripts) == 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_file_of_test_data_is_expected_to_be_something(kind: str) -> None:
     listed = {path for path, _ in argocd.cases(kind)}
