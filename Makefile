@@ -12,9 +12,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-quick coverage check crds bench
 
-# A real control plane, the operator, one tenant, one attack, one repair.
+# A real control plane, the operator, one tenant, attacks, one repair. The rest: make demo ARGS=--full
 demo: .venv/ready
-	@$(BIN)/securetenant demo
+	@$(BIN)/securetenant demo $(ARGS)
 
 # All tests, on a real API server. ARGS goes to pytest: make test ARGS='-k drift -x'
 test: .venv/ready

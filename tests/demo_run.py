@@ -32,7 +32,7 @@ def running() -> Iterator[Demo]:
     instance = instances.named("demo")
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "securetenant", "demo"],
+            [sys.executable, "-m", "securetenant", "demo", "--full"],
             capture_output=True,
             text=True,
             check=False,

@@ -74,7 +74,9 @@ def _make(
     """Download or build what is missing; the caller holds the lock."""
     made: dict[str, Path] = {}
     online = True
-    for component in missing:
+    for number, component in enumerate(missing, start=1):
+        if len(missing) > 1:
+            report(f"{component.name} ({number} of {len(missing)} that are missing)")
         search = searches[component.name]
         # Another run may have made it while this one waited for the lock.
         path = _from_cache(component, search, report)
