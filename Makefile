@@ -5,12 +5,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Each runs whole files of tests, on a control plane of its own (about 0.6 GB).
 WORKERS ?= 4
+DIST ?= dist
 SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Python keeps what it compiled, whatever the shell says: programs start in a third of the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-quick coverage check crds bench
+.PHONY: demo test test-quick coverage check crds bench release-dry-run
 
 # A real control plane, the operator, one tenant, attacks, one repair. The rest: make demo ARGS=--full
 demo: .venv/ready
@@ -54,6 +55,16 @@ crds: .venv/ready
 bench: .venv/ready
 	@$(BIN)/securetenant sandbox binaries
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+# What a release publishes but for the image, made here and published nowhere: dist/
+release-dry-run: .venv/ready
+	@helm=$$($(BIN)/securetenant sandbox binaries --tools | awk '$$1 == "helm" { print $$2 }') && test -x "$$helm" && \
+	  rm -rf "$(DIST)" && \
+	  $(BIN)/python -m hatchling build -d "$(DIST)" && \
+	  for chart in securetenant-crds securetenant; do \
+	    "$$helm" package "manifests/charts/$$chart" -d "$(DIST)" || exit 1; \
+	  done && \
+	  cd "$(DIST)" && sha256sum -- *.whl *.tar.gz *.tgz | tee SHA256SUMS
 
 .venv/ready: pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
