@@ -190,6 +190,41 @@ def test_what_gives_rights_to_accounts_of_a_former_tenant_keeps_it_from_being_ta
     run(test)
 
 
+def test_rights_of_its_own_accounts_are_no_obstacle_in_a_namespace_of_nobody() -> None:
+    async def test(fleet: Fleet) -> None:
+        there(fleet)
+        account = {"kind": "ServiceAccount", "name": "ci", "namespace": "lived-in"}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "mine"}
+        fleet.cluster.put({**STRANGER, "roleRef": role, "subjects": [account]})
+        await fleet.add("acme", **SPEC)
+        await allow(fleet)
+        assert ready(fleet)["reason"] != "AdoptionBlocked", ready(fleet)
+
+    run(test)
+
+
+def test_what_is_put_aside_from_before_brings_nobody_in() -> None:
+    """An annotation that somebody planted would name those that the operator then binds."""
+
+    async def test(fleet: Fleet) -> None:
+        there(fleet)
+        body = {key: value for key, value in STRANGER.items() if key != "subjects"}
+        body["metadata"] = {
+            "name": "sleeper",
+            "namespace": "lived-in",
+            "annotations": {names.ASIDE: "User jane"},
+        }
+        body["roleRef"] = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "mine"}
+        fleet.cluster.put(body)
+        await fleet.add("acme", **SPEC, enforcement="Audit")
+        await allow(fleet)
+        told = ready(fleet)
+        assert told["reason"] == "AdoptionBlocked"
+        assert "RoleBindings sleeper hold the names of others" in told["message"]
+
+    run(test)
+
+
 async def taken(fleet: Fleet) -> None:
     await fleet.add("acme", **SPEC)
     await allow(fleet)

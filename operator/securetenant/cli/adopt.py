@@ -53,7 +53,8 @@ def adopt(login: Login, form: str, namespace: str, tenant: str, *, yes: bool) ->
         ]
         state = State(settings=await cluster.settings(), tenants=tenants)
         found = built.build(state, there, [tenant])[tenant]
-        if yes:
+        is_named = found.policy(namespace) is not None
+        if yes and is_named:
             await cluster.client.request(
                 "PATCH",
                 kinds.NAMESPACE.path("", namespace),
@@ -72,7 +73,7 @@ def adopt(login: Login, form: str, namespace: str, tenant: str, *, yes: bool) ->
                 tokens=await cluster.tokens(namespace),
                 mutates=await cluster.serves(kinds.MUTATING_POLICY),
             ),
-            consented=yes,
+            consented=yes and is_named,
             now=datetime.now(UTC),
         )
 

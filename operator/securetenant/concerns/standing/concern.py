@@ -1,5 +1,6 @@
 """What is already there: how it joins the work of the machine."""
 
+import dataclasses
 import logging
 import random
 import time
@@ -89,6 +90,7 @@ class Standing(Concern):
             self._served,
             share=unit.scope.share,
             former=self._machine.store.owner_of(namespace),
+            tenant=tenant,
             is_ours=self._is_ours,
             is_elsewhere=lambda node: self._is_elsewhere(node, wanted),
         )
@@ -213,11 +215,15 @@ class Standing(Concern):
             self._machine.tell((tenant,))
 
     def _rules(self, unit: Unit) -> Rules:
+        """Return what holds in the namespace, or will once it is taken and is one of the tenant."""
+        name = unit.scope.namespace.name
+        own = tuple(sorted({*unit.scope.own_namespaces, name}))
+        scope = dataclasses.replace(unit.scope, own_namespaces=own)
         settings = self._machine.settings
         listed = settings.subject_namespaces if settings else None
         return standing.today(
-            unit.scope.namespace.name,
-            PolicySpec.model_validate(policy.build(unit.scope).body["spec"]),
+            name,
+            PolicySpec.model_validate(policy.build(scope).body["spec"]),
             self._machine.now(),
             listed or (),
         )

@@ -30,6 +30,8 @@ class Preflight(NamedTuple):
     """What running pods take beyond the namespace's share, for people to read."""
     bindings: tuple[str, ...]
     """RoleBindings that give rights to ServiceAccounts whose tokens a former tenant may hold."""
+    aside: tuple[str, ...]
+    """RoleBindings that a quarantine put aside which was not this tenant's, or that claim it."""
     pods: int
     """How many run."""
     elsewhere: int
@@ -44,11 +46,15 @@ class Preflight(NamedTuple):
             told.append(look.listing([self.found], "would be refused"))
         told += self.beyond
         if self.bindings:
-            listed = ", ".join(self.bindings[:_TOLD])
-            more = len(self.bindings) - _TOLD
             told.append(
-                f"RoleBindings {listed}{f' and {more} more' if more > 0 else ''} give rights to"
-                " ServiceAccounts of which the former tenant's members may hold tokens"
+                f"RoleBindings {_listed(self.bindings)} give rights to ServiceAccounts of which the"
+                " former tenant's members may hold tokens"
+            )
+        if self.aside:
+            told.append(
+                f"RoleBindings {_listed(self.aside)} hold the names of others in the annotation"
+                f" {names.ASIDE}, who would be brought back: end the quarantine of the former"
+                " tenant while the namespace is its own, or remove the annotation as break-glass"
             )
         if not told:
             return ""
@@ -82,13 +88,14 @@ async def through(
     *,
     share: Mapping[str, str],
     former: str,
+    tenant: str,
     is_ours: Callable[[Ref], bool],
     is_elsewhere: Callable[[str], bool],
 ) -> Preflight:
     """Look through the namespace. Raises a :class:`ClusterError`.
 
-    ``share`` is what it would get of the tenant's quota, ``former`` the tenant that let go of it or
-    an empty string, ``is_elsewhere`` tells whether a node is none for the tenant's pods.
+    ``share`` is what ``tenant`` would give it of its quota, ``former`` the tenant that let go of it
+    or an empty string, ``is_elsewhere`` tells whether a node is none for the tenant's pods.
     """
     mutates = await _mutates(cluster)
 
@@ -114,16 +121,16 @@ async def through(
             elsewhere += bool(node) and is_elsewhere(node)
             for key, amount in amounts.items():
                 taken[key] += amount
-    bindings: list[str] = []
-    if former:
-        async for names_found in cluster.pages(
-            kinds.ROLE_BINDING, take=_take_binding, namespace=rules.namespace
-        ):
-            bindings += filter(None, names_found.items)
+    bindings: list[_Binding] = []
+    async for held in cluster.pages(
+        kinds.ROLE_BINDING, take=_take_binding, namespace=rules.namespace
+    ):
+        bindings += filter(None, held.items)
     return Preflight(
         found=found,
         beyond=needs.beyond(taken, share),
-        bindings=tuple(sorted(bindings)),
+        bindings=tuple(sorted(each.name for each in bindings if former and each.has_accounts)),
+        aside=tuple(sorted(each.name for each in bindings if former != tenant and each.is_aside)),
         pods=count,
         elsewhere=elsewhere,
     )
@@ -139,10 +146,24 @@ async def _mutates(cluster: Cluster) -> bool:
     return True
 
 
-def _take_binding(body: Body) -> str:
-    """Return the name of a RoleBinding of others that gives rights to a ServiceAccount."""
-    labels = body["metadata"].get("labels") or {}
-    if labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY:
-        return ""
-    accounts = any(each["kind"] == "ServiceAccount" for each in body.get("subjects") or ())
-    return str(body["metadata"]["name"]) if accounts else ""
+class _Binding(NamedTuple):
+    name: str
+    has_accounts: bool
+    is_aside: bool
+
+
+def _take_binding(body: Body) -> _Binding | None:
+    """Return what counts of a RoleBinding of others; nothing of the operator's own."""
+    metadata = body["metadata"]
+    if (metadata.get("labels") or {}).get(names.MANAGED_BY_LABEL) == names.MANAGED_BY:
+        return None
+    return _Binding(
+        name=metadata["name"],
+        has_accounts=any(each["kind"] == "ServiceAccount" for each in body.get("subjects") or ()),
+        is_aside=names.ASIDE in (metadata.get("annotations") or {}),
+    )
+
+
+def _listed(found: tuple[str, ...]) -> str:
+    more = len(found) - _TOLD
+    return ", ".join(found[:_TOLD]) + (f" and {more} more" if more > 0 else "")
