@@ -316,6 +316,77 @@ def test_a_retained_namespace_is_quarantined_and_released_with_its_tenant(
     assert "Developer" not in held()
 
 
+def test_what_a_member_fills_to_the_brim_is_put_aside_too(
+    admin: Api, sandbox: Instance, operator: Operator
+) -> None:
+    """The policies leave room for what the operator adds; else the object would stay in force."""
+    admin.create(kinds.SECURE_TENANT, patient("brim")).ok()
+    settled(admin, "brim")
+    member = Api(kubeconfigs.for_user(sandbox, "brim-admin", ("brim-admins",)))
+    furnish(admin, member, "brim-1")
+    before = stored(admin, "brim-1")
+
+    def policy(name: str, selector: Any, note: str, peers: int) -> dict[str, Any]:
+        labels = {f"k{number}": "v" * 60 for number in range(12)}
+        peer = {"podSelector": {"matchLabels": labels}}
+        return {
+            **OWN_POLICY,
+            "metadata": {"name": name, "annotations": {"note": note}},
+            "spec": {"podSelector": selector, "ingress": [{"from": [peer] * peers}]},
+        }
+
+    wanted = [{"key": f"k{n}", "operator": "NotIn", "values": ["a"]} for n in range(500)]
+    many = policy("many", {"matchExpressions": wanted}, "", 1)
+    member.create(POLICY, many, "brim-1").ok()
+    ours = [{"key": names.ASIDE, "operator": "In", "values": ["x"]}]
+    member.create(POLICY, policy("ours", {"matchExpressions": ours}, "", 1), "brim-1").ok()
+    account = {"kind": "ServiceAccount", "name": "ci"}
+    named = [{**account, "name": f"{n}-{'a' * 240}"} for n in range(199)]
+    full = factory.binding(account)
+    full["subjects"] = [account, *named]
+
+    def largest(kind: kinds.Kind, body: dict[str, Any], most: int) -> None:
+        """Create an object whose annotation is as long as the API server lets it be."""
+        low, high = 0, most
+        while high - low > 1:
+            size = (low + high) // 2
+            body["metadata"]["annotations"] = {"note": "x" * size}
+            refused = member.create(kind, body, "brim-1", dryRun="All").status >= 400
+            low, high = (low, size) if refused else (size, high)
+        body["metadata"]["annotations"] = {"note": "x" * low}
+        member.create(kind, body, "brim-1").ok()
+
+    full["metadata"] = {"name": "full"}
+    largest(BINDING, full, 262_144)
+    largest(POLICY, policy("heavy", {}, "", 900), 262_144)
+    filled = stored(admin, "brim-1")
+    assert filled.keys() - before.keys() == {
+        "NetworkPolicy many",
+        "NetworkPolicy ours",
+        "NetworkPolicy heavy",
+        "RoleBinding full",
+    }
+
+    def in_force() -> set[str]:
+        policies = {
+            each["metadata"]["name"]
+            for each in admin.list(POLICY, "brim-1")
+            if len(each["spec"]["podSelector"].get("matchExpressions", ())) % 500 < 2
+        }
+        people = {
+            each["metadata"]["name"]
+            for each in admin.list(BINDING, "brim-1")
+            if each.get("subjects")
+        }
+        return policies | people
+
+    lock(admin, "brim", "Quarantined")
+    own = {names.DEFAULT_DENY, names.CANARY, names.role_binding("Viewer")}
+    wait_for(lambda: in_force() == own, what="everything to be put aside", seconds=20)
+    lock(admin, "brim", "None")
+    wait_for(lambda: stored(admin, "brim-1") == filled, what="it to be as before", seconds=20)
+
+
 @pytest.mark.parametrize("value", ["Sealed", "quarantined", ""])
 def test_a_lockdown_that_is_none_is_refused_with_those_that_are(value: str, admin: Api) -> None:
     body = factory.tenant("odd", lockdown=value)
@@ -344,6 +415,10 @@ def add(path: str, value: Any) -> dict[str, Any]:
         pytest.param(BINDING, "mine", [add("/subjects", [OWN, MALLORY]), FORGET], id="one more"),
         pytest.param(BINDING, "mine", [add(ASIDE, "User mallory")], id="another annotation"),
         pytest.param(BINDING, "mine", [FORGET], id="no annotation"),
+        pytest.param(POLICY, "own", [add("/metadata/annotations", {"a/b": "c"})], id="a note"),
+        pytest.param(
+            BINDING, "broad", [add("/metadata/annotations/a~1b", "c")], id="one more note"
+        ),
         pytest.param(
             BINDING,
             "mine",
@@ -364,3 +439,29 @@ def test_a_stolen_operator_token_changes_nothing_by_putting_aside(
         "PATCH", kind.path("ill-1", name), patch, content_type=JSON_PATCH, dryRun="All"
     )
     assert verdict(answer, FENCE) == "Blocked", answer.message
+
+
+def test_a_stolen_operator_token_brings_nobody_in_by_an_annotation_of_its_own(
+    admin: Api, as_operator: Api, ready: Ready
+) -> None:
+    """It could make a binding that names nobody, and then bring back what it wrote down."""
+    ready(factory.tenant("planted", namespaces=[{"name": "planted-web"}]))
+    # The operator would delete the binding at once.
+    suspend = {"spec": {"reconciliation": "Suspended"}}
+    admin.patch(kinds.SECURE_TENANT, "planted", suspend).ok()
+    body = factory.binding(role=names.cluster_role("Admin"))
+    body["metadata"] = {
+        "name": "securetenant-planted",
+        "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.TENANT_LABEL: "planted"},
+        "annotations": {names.ASIDE: "Group system:authenticated"},
+    }
+    as_operator.create(BINDING, body, "planted-web").ok()
+    everybody = {"kind": "Group", "apiGroup": RBAC, "name": "system:authenticated"}
+    answer = as_operator.call(
+        "PATCH",
+        BINDING.path("planted-web", "securetenant-planted"),
+        [add("/subjects", [everybody]), FORGET],
+        content_type=JSON_PATCH,
+    )
+    assert verdict(answer, FENCE) == "Blocked", answer.message
+    admin.delete(BINDING, "securetenant-planted", "planted-web")

@@ -21,8 +21,8 @@ ACCOUNTS = st.fixed_dictionaries(
     {
         "kind": st.just("ServiceAccount"),
         "name": st.from_regex("[a-z][a-z.-]{0,8}", fullmatch=True),
-        "namespace": st.from_regex("[a-z][a-z-]{0,8}", fullmatch=True),
-    }
+    },
+    optional={"namespace": st.from_regex("[a-z][a-z-]{0,8}", fullmatch=True)},
 )
 METADATA = st.fixed_dictionaries(
     {"name": st.just("x"), "resourceVersion": st.just("1")},
@@ -43,6 +43,7 @@ BINDINGS = st.fixed_dictionaries(
 )
 FIRST = {"key": "a", "operator": "Exists"}
 SECOND = {"key": "b", "operator": "In", "values": ["c"]}
+THIRD = {"key": names.ASIDE, "operator": "Exists"}
 POLICIES = st.fixed_dictionaries(
     {
         "kind": st.just("NetworkPolicy"),
@@ -53,7 +54,9 @@ POLICIES = st.fixed_dictionaries(
                     {},
                     optional={
                         "matchLabels": st.just({"app": "web"}),
-                        "matchExpressions": st.sampled_from([[FIRST], [SECOND], [FIRST, SECOND]]),
+                        "matchExpressions": st.sampled_from(
+                            [[FIRST], [SECOND, THIRD], [THIRD, SECOND]]
+                        ),
                     },
                 ),
                 "ingress": st.just([{}]),

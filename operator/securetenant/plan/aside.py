@@ -74,11 +74,11 @@ def _selected(body: Body) -> list[Body]:
 
 
 def _unmarked(selected: list[Body]) -> list[Body]:
-    return [each for each in selected if each["key"] != names.ASIDE]
+    return selected[: -len(_MARKS)] if _is_marked(selected) else selected
 
 
 def _is_marked(selected: list[Body]) -> bool:
-    return all(mark in selected for mark in _MARKS)
+    return selected[-len(_MARKS) :] == _MARKS
 
 
 def _select(expressions: list[Body]) -> dict[str, Any]:
@@ -94,7 +94,9 @@ def _annotations(body: Body) -> dict[str, str]:
 
 
 def _line(subject: Body) -> str:
-    home = f"{subject['namespace']}/" if subject.get("namespace") else ""
+    # The API takes one of a User too, and gives it no meaning.
+    is_account = subject["kind"] == "ServiceAccount"
+    home = f"{subject['namespace']}/" if is_account and subject.get("namespace") else ""
     name = subject["name"].replace("%", "%25").replace("\n", "%0A")
     return f"{subject['kind']} {home}{name}"
 
@@ -102,8 +104,8 @@ def _line(subject: Body) -> str:
 def _subject(line: str) -> Body:
     kind, _, rest = line.partition(" ")
     if kind == "ServiceAccount":
-        namespace, _, name = rest.partition("/")
-        return {"kind": kind, "name": name, "namespace": namespace}
+        namespace, _, name = rest.rpartition("/")
+        return {"kind": kind, "name": name, **({"namespace": namespace} if namespace else {})}
     name = rest.replace("%0A", "\n").replace("%25", "%")
     return {"apiGroup": _RBAC, "kind": kind, "name": name}
 
