@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import factory
 from attack_harness import Control, Policy, verdict
 from conftest import settled
 from harness import MERGE, Api, conditions, wait_for
@@ -234,3 +235,30 @@ def test_of_the_network_policies_of_members_only_those_that_open_other_namespace
     else:
         answer.ok()
     admin.delete(kinds.NETWORK_POLICY, name, "north-1").ok()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "is_removed"),
+    [
+        ("User", "system:serviceaccount:south-1:ci", True),
+        ("Group", "system:serviceaccounts:south-1", True),
+        ("User", "system:serviceaccount:north-1:ci", False),
+        ("Group", "system:serviceaccounts:north-1", False),
+        ("Group", "south-admins", False),
+    ],
+)
+def test_of_the_bindings_of_others_only_those_to_accounts_of_other_namespaces_can_go(
+    kind: str, name: str, is_removed: bool, breaker: Api, as_operator: Api
+) -> None:
+    """An account of another namespace can be named as a user and as a group too."""
+    body = factory.binding({"apiGroup": RBAC, "kind": kind, "name": name})
+    body["metadata"] = {"name": f"fenced-{name.replace(':', '-')}"}
+    breaker.create(kinds.ROLE_BINDING, body, "north-1").ok()
+    path = kinds.ROLE_BINDING.path("north-1", body["metadata"]["name"])
+    answer = as_operator.call("DELETE", path, dryRun="All")
+    if is_removed:
+        # The operator itself may have been faster.
+        assert answer.status in (200, 404), answer.message
+    else:
+        assert verdict(answer, Policy("securetenant-operator-fence-walls")) == "Blocked"
+    breaker.delete(kinds.ROLE_BINDING, body["metadata"]["name"], "north-1")

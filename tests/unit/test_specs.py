@@ -55,6 +55,12 @@ def test_a_good_spec_is_not_refused() -> None:
             "spec.podSecurity.level: Input should be 'restricted' or 'baseline'.",
             id="a level that does not exist",
         ),
+        pytest.param(
+            tenant(workloads={"annotations": ["securetenant.io/*"]}),
+            "spec.workloads.annotations.0: annotations under securetenant.io are the operator's"
+            " own: leave it out.",
+            id="an annotation that the operator trusts",
+        ),
     ],
 )
 def test_a_bad_spec_is_refused_with_its_field(body: dict[str, Any], message: str) -> None:

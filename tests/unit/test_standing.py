@@ -415,6 +415,16 @@ def test_what_an_agent_may_write_is_allowed_whoever_wrote_it() -> None:
     assert len(broken(kinds.POD, pod, found)) == 1
 
 
+@pytest.mark.parametrize(("lockdown", "count"), [("Quarantined", 0), ("None", 1)])
+def test_what_a_quarantine_put_aside_is_no_violation_until_it_ends(
+    lockdown: str, count: int
+) -> None:
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "mine"}
+    annotations = {names.ASIDE: "ServiceAccount old-a/ci"}
+    body = there(kinds.ROLE_BINDING, roleRef=role, metadata={"annotations": annotations})
+    assert len(broken(kinds.ROLE_BINDING, body, rules(lockdown=lockdown))) == count
+
+
 def test_an_object_with_very_much_in_it_is_not_looked_into() -> None:
     pod = running()
     pod["spec"]["volumes"] = [{"name": f"v{n}", "hostPath": {"path": "/"}} for n in range(101)]

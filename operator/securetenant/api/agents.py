@@ -46,7 +46,7 @@ class AgentAllows(Model):
 
     annotations: (
         Annotated[
-            tuple[Annotated[str, Field(min_length=3, max_length=317)], ...],
+            tuple[workloads.AnnotationKey, ...],
             Field(max_length=32, json_schema_extra=listed("set")),
         ]
         | None

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from securetenant.api import names
 from securetenant.api.rules import Model, Rule, listed, snake
@@ -47,6 +47,18 @@ _CLUSTER_TAINTS = (
 )
 
 ANNOTATION = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-A-Za-z0-9_.]*\*?"
+
+
+def _check_annotation(text: str) -> str:
+    if text.startswith(f"{names.GROUP}/"):
+        raise ValueError(f"annotations under {names.GROUP} are the operator's own: leave it out")
+    return text
+
+
+AnnotationKey = Annotated[
+    str, AfterValidator(_check_annotation), Field(min_length=3, max_length=317)
+]
+"""A key with its prefix, or a beginning and an asterisk."""
 
 HARMLESS_ANNOTATIONS = (
     "app.kubernetes.io/*",
@@ -260,10 +272,7 @@ class Workloads(Model):
     csi_drivers: Names | None = None
     """CSI drivers that pods may use without a claim (inline volumes); none by default."""
     annotations: (
-        Annotated[
-            tuple[Annotated[str, Field(min_length=3, max_length=317)], ...],
-            Field(max_length=64, json_schema_extra=listed("set")),
-        ]
+        Annotated[tuple[AnnotationKey, ...], Field(max_length=64, json_schema_extra=listed("set"))]
         | None
     ) = None
     """Annotations that pods, Services, Ingresses, routes, Secrets, ConfigMaps, claims and

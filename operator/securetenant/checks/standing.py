@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from securetenant.api import kinds, names
+from securetenant.api import kinds, lockdown, names
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body
 from securetenant.api.tenantpolicy import PolicySpec
@@ -278,7 +278,11 @@ def _network_policy(body: Body, rules: Rules) -> Iterator[tuple[str, str]]:
 def _role_binding(body: Body, rules: Rules) -> Iterator[tuple[str, str]]:
     for what in bindings.grants_beyond(body, rules.namespace, rules.policy, rules.platform):
         yield _POLICIES[kinds.ROLE_BINDING.name], what
-    yield from _others(body["metadata"]["annotations"], rules)
+    carried = body["metadata"]["annotations"]
+    if rules.policy.lockdown == lockdown.QUARANTINED:
+        # The operator's own, until the quarantine ends.
+        carried = {key: value for key, value in carried.items() if key != names.ASIDE}
+    yield from _others(carried, rules)
 
 
 def _others(carried: Body, rules: Rules) -> Iterator[tuple[str, str]]:
