@@ -65,7 +65,7 @@ class Open:
 
 
 async def bare(client: Raw, size: int, rounds: int) -> list[float]:
-    """Close as many namespaces that are no tenant's: no policy of ours looks at them."""
+    """Close as many namespaces that are no tenant's: none of our policies looks at them."""
     places = [f"bare-{number}" for number in range(size)]
     opened = [_named("dns"), _named("same-tenant"), OWN]
     for place in places:

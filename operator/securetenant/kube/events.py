@@ -70,7 +70,7 @@ class Events:
         lane = self._lanes[hash(announcement.uid) % _LANES]
         if not bucket.take():
             return
-        # What was done and why stands in the log too: events last for an hour.
+        # What was done and why is in the log too: events last for an hour.
         tell = _log.info if announcement.type == "Normal" else _log.warning
         tell(announcement.note, tenant=announcement.tenant, reason=announcement.reason)
         if not lane.full():
