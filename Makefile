@@ -56,7 +56,7 @@ bench: .venv/ready
 	@$(BIN)/securetenant sandbox binaries
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
-# What a release publishes but for the image, made here and published nowhere: dist/
+# What a release publishes except the image, made here and published nowhere: dist/
 release-dry-run: .venv/ready
 	@helm=$$($(BIN)/securetenant sandbox binaries --tools | awk '$$1 == "helm" { print $$2 }') && test -x "$$helm" && \
 	  rm -rf "$(DIST)" && \
@@ -64,7 +64,20 @@ release-dry-run: .venv/ready
 	  for chart in securetenant-crds securetenant; do \
 	    "$$helm" package "manifests/charts/$$chart" -d "$(DIST)" || exit 1; \
 	  done && \
+	  $(MAKE) --no-print-directory "$(DIST)/site" && \
 	  cd "$(DIST)" && sha256sum -- *.whl *.tar.gz *.tgz | tee SHA256SUMS
+
+# The documentation as a site. A link that leads nowhere is an error.
+$(DIST)/site: .venv/docs/ready
+	@.venv/docs/bin/sphinx-build -c docs/site -b html --nitpicky --fail-on-warning --quiet \
+	  -d "$(DIST)/doctrees" . "$@"
+	@rm -r "$(DIST)/doctrees"
+
+.venv/docs/ready: .venv/ready requirements-docs.lock
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/docs
+	@$(BIN)/uv pip sync --quiet --python .venv/docs/bin/python --require-hashes requirements-docs.lock || \
+	  { echo "The locked packages cannot be installed: is a Python package index reachable?"; exit 1; }
+	@touch $@
 
 .venv/ready: pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import browser as browsers
 import factory
 from harness import ROOT
 from securetenant.answers import built, report
@@ -21,9 +22,6 @@ from securetenant.api import kinds, names
 from securetenant.checks.posture import Result
 
 PICTURE = ROOT / "docs" / "images" / "report.png"
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 AXE = "axe-core@4.14.1"
 ASKING = """
 <script>{axe}</script>
@@ -48,9 +46,7 @@ addEventListener("load", async () => {{
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    if not CHROMIUM:
-        pytest.skip("there is no browser here; with the package chromium this runs")
-    return CHROMIUM
+    return browsers.program()
 
 
 @pytest.fixture(scope="module")
@@ -121,12 +117,7 @@ def page() -> str:
 
 
 def opened(browser: str, file: Path, *options: str) -> str:
-    """Open a page without a window; return what the browser prints."""
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-    command += [f"--user-data-dir={file.parent / 'profile'}", *options, file.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return browsers.opened(browser, file.as_uri(), file.parent / "profile", *options).stdout
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
