@@ -26,6 +26,7 @@ ACCESS = [
         "subjects": [{"kind": "Group", "name": "asked-devs"}],
     }
 ]
+RBAC = "rbac.authorization.k8s.io"
 PEER = {"direction": "Both", "ports": [{"port": 443}]}
 
 Run = Callable[..., Result]
@@ -417,12 +418,34 @@ def test_a_namespace_that_is_there_is_looked_through_before_consent(
         "type": "kubernetes.io/service-account-token",
     }
     admin.create(kinds.SECRET, token, "lived").ok()
+    service = {
+        "metadata": {"name": "web"},
+        "spec": {"type": "NodePort", "ports": [{"port": 80}], "externalIPs": ["192.0.2.9"]},
+    }
+    admin.create(kinds.SERVICE, service, "lived").ok()
+    account = {"kind": "User", "apiGroup": RBAC, "name": "system:serviceaccount:lived:default"}
+    far = {**factory.binding(account, role="view"), "metadata": {"name": "far"}}
+    admin.create(kinds.ROLE_BINDING, far, "default").ok()
     body = factory.tenant("asker", namespaces=[{"name": "lived"}])
     admin.create(kinds.SECURE_TENANT, body).ok()
     told = run("adopt", "lived", "--tenant", "asker", code=2).stdout
+    assert "would not make it a namespace of asker (reason AdoptionBlocked)" in told
     assert "RoleBinding mine" in told
+    assert "Service web" in told
+    assert "externalIPs" in told
     assert "Secrets forever hold tokens that never end" in told
+    assert "RoleBinding far in default gives rights to ServiceAccounts of lived" in told
     assert "Give the consent by --yes" in told
+    # In Audit mode these keep nothing from being taken; what would bring people in still does.
+    admin.patch(kinds.SECURE_TENANT, "asker", {"spec": {"enforcement": "Audit"}}).ok()
+    assert not data(run("adopt", "lived", "--tenant", "asker", "-o", "json", code=2))["blocked"]
+    planted = {"metadata": {"annotations": {names.ASIDE: "[]"}}}
+    admin.patch(kinds.ROLE_BINDING, "mine", planted, "lived").ok()
+    found = data(run("adopt", "lived", "--tenant", "asker", "-o", "json", code=2))
+    assert found["blocked"]
+    (obstacle,) = found["obstacles"]
+    assert obstacle.startswith("RoleBindings mine hold the names of others")
+    assert names.ASIDE in obstacle
     annotations = admin.get(kinds.NAMESPACE, "lived")["metadata"].get("annotations") or {}
     assert names.ADOPT_ANNOTATION not in annotations
     admin.delete(kinds.SECURE_TENANT, "asker").ok()
@@ -435,18 +458,38 @@ def test_one_field_is_changed_at_once(run: Run, admin: Api, asked: str) -> None:
 
     run("freeze", asked)
     assert spec()["lockdown"] == "Frozen"
-    run("quarantine", asked)
+    told = run("quarantine", asked).stdout
     assert spec()["lockdown"] == "Quarantined"
+    assert "It holds once NamespacesReady, NetworkIsolated and AccessScoped are True" in told
+    wait_for(
+        lambda: holds(admin, asked, "NamespacesReady", "NetworkIsolated", "AccessScoped"),
+        what="the quarantine to hold, as the program says how to see it",
+    )
     run("thaw", asked)
     assert spec()["lockdown"] == "None"
     run("suspend", asked)
     assert spec()["reconciliation"] == "Suspended"
+    for lock in ("freeze", "quarantine", "thaw"):
+        told = run(lock, asked, code=2).stdout
+        assert "is suspended: nothing of it happens until it is resumed" in told
+        assert "It holds" not in told
     run("resume", asked)
     assert spec()["reconciliation"] == "Active"
     # The quarantine took the members' roles: other tests speak as one of them.
     wait_for(
         lambda: admin.get(kinds.ROLE_BINDING, names.role_binding("Developer"), f"{asked}-a"),
         what="the members to have their roles again",
+    )
+
+
+def holds(admin: Api, tenant: str, *types: str) -> bool:
+    """Tell whether conditions are True of the spec as it now is."""
+    body = admin.get(kinds.SECURE_TENANT, tenant)
+    found = conditions(body)
+    now = body["metadata"]["generation"]
+    return all(
+        (found[each]["status"], found[each]["observedGeneration"]) == ("True", now)
+        for each in types
     )
 
 

@@ -1,5 +1,6 @@
 """``securetenant adopt``: consent that a tenant takes a namespace that is there."""
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -8,12 +9,18 @@ import click
 from securetenant.answers import adopted, built
 from securetenant.answers.adopted import Inside
 from securetenant.answers.answer import Answer
-from securetenant.answers.built import State
+from securetenant.answers.built import Built, State
 from securetenant.api import kinds, names
 from securetenant.api.objects import Body
+from securetenant.api.tenantpolicy import PolicySpec
+from securetenant.checks import standing
+from securetenant.checks.standing import Rules, Violation
 from securetenant.cli import asking
 from securetenant.cli.cluster import Cluster
 from securetenant.cli.login import Login
+from securetenant.concerns.standing import preflight
+from securetenant.concerns.standing.look import Served
+from securetenant.plan import ownership
 
 _MERGE = "application/merge-patch+json"
 
@@ -31,8 +38,10 @@ _MERGE = "application/merge-patch+json"
 def adopt(login: Login, form: str, namespace: str, tenant: str, *, yes: bool) -> None:
     """Look what TENANT would mean for a NAMESPACE that is there, and consent that it takes it.
 
-    The namespace is nobody's, or its tenant let go of it. Pods that the rules would refuse or the
-    quota would not hold, traffic and access that it gives. Without --yes nothing is changed.
+    The namespace belongs to no tenant, or its tenant let go of it. It is looked through as the
+    operator does before it takes it: pods, Services, Ingresses, routes, claims, NetworkPolicies and
+    RoleBindings that the rules would refuse, and what the quota would not hold. Without --yes
+    nothing is changed.
 
     Exit code 2: something in the namespace is against the rules.
     """
@@ -53,8 +62,13 @@ def adopt(login: Login, form: str, namespace: str, tenant: str, *, yes: bool) ->
         ]
         state = State(settings=await cluster.settings(), tenants=tenants)
         found = built.build(state, there, [tenant])[tenant]
-        is_named = found.policy(namespace) is not None
-        if yes and is_named:
+        policy = found.policy(namespace)
+        if policy is None:
+            return adopted.impossible(namespace, tenant, _why(namespace, found))
+        platform = state.settings.subject_namespaces if state.settings else None
+        rules = standing.today(namespace, policy, datetime.now(UTC), platform or ())
+        inside = await _inside(cluster, body, tenant, rules)
+        if yes:
             await cluster.client.request(
                 "PATCH",
                 kinds.NAMESPACE.path("", namespace),
@@ -62,22 +76,53 @@ def adopt(login: Login, form: str, namespace: str, tenant: str, *, yes: bool) ->
                 body={"metadata": {"annotations": {names.ADOPT_ANNOTATION: tenant}}},
                 content_type=_MERGE,
             )
-        return adopted.adopt(
-            namespace,
-            tenant,
-            found,
-            inside=Inside(
-                pods=await cluster.listed(kinds.POD, namespace),
-                bindings=await cluster.listed(kinds.ROLE_BINDING),
-                policies=await cluster.listed(kinds.NETWORK_POLICY, namespace),
-                tokens=await cluster.tokens(namespace),
-                mutates=await cluster.serves(kinds.MUTATING_POLICY),
-            ),
-            consented=yes and is_named,
-            now=datetime.now(UTC),
-        )
+        return adopted.adopt(namespace, tenant, policy, inside=inside, consented=yes)
 
     asking.show(asking.answer(login, ask), form)
+
+
+def _why(namespace: str, found: Built) -> str:
+    return found.refusal or f"its spec does not name {namespace}"
+
+
+async def _inside(cluster: Cluster, body: Body, tenant: str, rules: Rules) -> Inside:
+    """Look through a namespace as the operator does before it takes one."""
+    metadata, policy = body["metadata"], rules.policy
+    nodes = {each["metadata"]["name"]: each for each in await cluster.listed(kinds.NODE)}
+    bindings = await cluster.listed(kinds.ROLE_BINDING)
+    policies = await cluster.listed(kinds.NETWORK_POLICY, metadata["name"])
+    kept = {ownership.ref_of(each) for each in (*bindings, *policies) if _is_kept(each)}
+    violations: list[Violation] = []
+    found = await preflight.through(
+        cluster,
+        rules,
+        Served(time.monotonic, 0),
+        share={key: str(value) for key, value in policy.quota.items()},
+        former=(metadata.get("labels") or {}).get(names.TENANT_LABEL, ""),
+        tenant=tenant,
+        is_ours=kept.__contains__,
+        is_elsewhere=lambda name: name in nodes and _is_elsewhere(nodes[name], policy),
+        note=violations.extend,
+    )
+    if found.found.problem:
+        cluster.miss(found.found.problem)
+    return Inside(
+        found=found,
+        violations=violations,
+        tokens=await cluster.tokens(metadata["name"]),
+        bindings=(*bindings, *await cluster.listed(kinds.CLUSTER_ROLE_BINDING)),
+    )
+
+
+def _is_kept(body: Body) -> bool:
+    """Tell whether the operator keeps an object, or deletes it once it has the namespace."""
+    labels = body["metadata"].get("labels") or {}
+    return bool(labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY)
+
+
+def _is_elsewhere(node: Body, policy: PolicySpec) -> bool:
+    labels = node["metadata"].get("labels") or {}
+    return any(labels.get(key) != value for key, value in policy.nodes.selector.items())
 
 
 def _problem(namespace: str, tenant: str, labels: Mapping[str, str]) -> str:

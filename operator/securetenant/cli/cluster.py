@@ -2,19 +2,20 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from securetenant.answers.snapshot import Snapshot
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
-from securetenant.api.objects import Body
+from securetenant.api.objects import Body, Page
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.kube.client import Client
 from securetenant.reconcile.errors import MissingError, RefusedError
 
+T = TypeVar("T")
 _ONE_BY_ONE = 20
 """As many namespaces are asked about each by itself, which takes less and needs fewer rights."""
 
@@ -66,18 +67,34 @@ class Cluster:
         ``may_lack``: the kind need not be served. Raises a :class:`ClusterError`.
         """
         found: list[Body] = []
-        where = f" in {namespace}" if namespace else ""
         try:
-            async for page in self.client.pages(
+            async for page in self.pages(
                 kind, take=lambda body: _whole(kind, body), namespace=namespace
             ):
                 found += page.items
-        except RefusedError:
-            self.miss(f"{kind.plural}{where}: you may not list them")
         except MissingError:
             if not may_lack:
                 raise
         return tuple(found)
+
+    async def pages(
+        self,
+        kind: Kind,
+        *,
+        take: Callable[[dict[str, Any]], T],
+        namespace: str = "",
+        fields: str = "",
+        size: int = 500,
+    ) -> AsyncIterator[Page[T]]:
+        """Yield a list, page by page; nothing where the caller may not list it."""
+        try:
+            async for page in self.client.pages(
+                kind, take=take, namespace=namespace, fields=fields, size=size
+            ):
+                yield page
+        except RefusedError:
+            where = f" in {namespace}" if namespace else ""
+            self.miss(f"{kind.plural}{where}: you may not list them")
 
     async def tried(self, kind: Kind, namespace: str = "") -> tuple[Body, ...] | None:
         """Return all objects of a kind; nothing where that is not known."""
@@ -88,16 +105,13 @@ class Cluster:
     async def tokens(self, namespace: str) -> tuple[str, ...]:
         """Return the names of Secrets with tokens that never end; nothing else of them is read."""
         found: list[str] = []
-        try:
-            async for page in self.client.pages(
-                kinds.SECRET,
-                take=lambda body: str(body["metadata"]["name"]),
-                namespace=namespace,
-                fields="type=kubernetes.io/service-account-token",
-            ):
-                found += page.items
-        except RefusedError:
-            self.miss(f"secrets in {namespace}: you may not list them")
+        async for page in self.pages(
+            kinds.SECRET,
+            take=lambda body: str(body["metadata"]["name"]),
+            namespace=namespace,
+            fields="type=kubernetes.io/service-account-token",
+        ):
+            found += page.items
         return tuple(sorted(found))
 
     async def held(self, namespace: str) -> tuple[Held, ...]:
@@ -105,12 +119,10 @@ class Cluster:
         found: list[Held] = []
         for kind in await self._listable():
             try:
-                async for page in self.client.pages(
+                async for page in self.pages(
                     kind, take=functools.partial(_held, kind), namespace=namespace
                 ):
                     found += filter(None, page.items)
-            except RefusedError:
-                self.miss(f"{kind.plural} in {namespace}: you may not list them")
             except MissingError:
                 continue
         return tuple(sorted(found))

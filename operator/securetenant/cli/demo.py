@@ -268,7 +268,7 @@ class _Demo:
         self._show("create rolebinding old --clusterrole=edit --user=jane -n legacy", quiet=True)
         self._show("apply -f examples/adoption/gamma.yaml", quiet=True)
         look = "adopt legacy --tenant gamma"
-        self._ask(look, code=2, keep=("would get", "RoleBinding"))
+        self._ask(look, code=2, keep=("would not", "RoleBinding"))
         self._show("delete rolebinding old -n legacy", quiet=True)
         self._ask(f"{look} --yes", keep=("Consent",))
         self._show("wait --for=condition=Ready securetenant/gamma --timeout=60s", quiet=True)

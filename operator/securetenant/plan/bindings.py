@@ -36,10 +36,10 @@ def observe(body: Body) -> ForeignBinding:
     accounts: set[str] = set()
     people: list[str] = []
     for subject in body.get("subjects") or ():
-        home = _home(subject, metadata["namespace"])
-        if home and len(accounts) < _NAMESPACES:
-            accounts.add(sys.intern(home))
-        elif not home and len(people) < _NAMED:
+        where = home(subject, metadata["namespace"])
+        if where and len(accounts) < _NAMESPACES:
+            accounts.add(sys.intern(where))
+        elif not where and len(people) < _NAMED:
             people.append(f"{subject['kind']} {subject['name']}")
     beyond = [f"ClusterRole {role['name']}"] if _is_foreign(role) else []
     return ForeignBinding(
@@ -52,7 +52,7 @@ def observe(body: Body) -> ForeignBinding:
     )
 
 
-def _home(subject: Body, namespace: str) -> str:
+def home(subject: Body, namespace: str) -> str:
     """Return the namespace of the ServiceAccounts that a subject names, however it names them."""
     kind, name = subject["kind"], str(subject["name"])
     if kind == "ServiceAccount":

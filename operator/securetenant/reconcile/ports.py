@@ -13,7 +13,26 @@ from securetenant.plan.pids import Kubelet, Reading
 T = TypeVar("T")
 
 
-class Cluster(Protocol):
+class Lists(Protocol):
+    """Lists of the cluster; each raises a :class:`ClusterError`."""
+
+    def pages(
+        self,
+        kind: Kind,
+        *,
+        take: Callable[[dict[str, Any]], T],
+        namespace: str = "",
+        fields: str = "",
+        size: int = 500,
+    ) -> AsyncIterator[Page[T]]:
+        """Yield a list, page by page; of one namespace, or of what a field selector names.
+
+        ``take`` reduces each item to what is needed, and must not keep it: tenants decide how
+        large some objects are.
+        """
+
+
+class Cluster(Lists, Protocol):
     """Requests to the cluster; each raises a :class:`ClusterError`.
 
     Writes return the object as the API server now has it.
@@ -36,21 +55,6 @@ class Cluster(Protocol):
 
     async def read(self, ref: Ref) -> Body | None:
         """Return the object, or nothing."""
-
-    def pages(
-        self,
-        kind: Kind,
-        *,
-        take: Callable[[dict[str, Any]], T],
-        namespace: str = "",
-        fields: str = "",
-        size: int = 500,
-    ) -> AsyncIterator[Page[T]]:
-        """Yield a list, page by page; of one namespace, or of what a field selector names.
-
-        ``take`` reduces each item to what is needed, and must not keep it: tenants decide how
-        large some objects are.
-        """
 
     async def apply_status(self, ref: Ref, status: Body) -> Body:
         """Apply the status under the status field manager."""

@@ -16,7 +16,7 @@ from securetenant.api.objects import Body, Page, Ref
 from securetenant.checks import standing
 from securetenant.checks.standing import Rules, Violation
 from securetenant.reconcile.errors import MissingError, RefusedError
-from securetenant.reconcile.ports import Cluster
+from securetenant.reconcile.ports import Lists
 
 KEPT = 3
 """How many objects of a namespace are remembered: as many as a message names."""
@@ -65,19 +65,25 @@ class Served:
 
 Prepare = Callable[[Kind, Body], Body]
 """Changes an object before it is judged."""
+Note = Callable[[tuple[Violation, ...]], object]
+"""Takes every rule that one object breaks."""
 
 
 async def through(
-    cluster: Cluster,
+    cluster: Lists,
     rules: Rules,
     is_ours: Callable[[Ref], bool],
     served: Served,
     prepare: Prepare = lambda _, body: body,
+    note: Note = lambda _: None,
 ) -> Found:
-    """Judge everything in a namespace that may be read. Raises a :class:`ClusterError`."""
+    """Judge everything in a namespace that may be read. Raises a :class:`ClusterError`.
+
+    ``note`` is for those who want more than the first few.
+    """
     total, worst, problem = 0, list[Wrong](), ""
     for kind in standing.KINDS:
-        take = functools.partial(_take, kind, rules, is_ours, prepare)
+        take = functools.partial(_take, kind, rules, is_ours, prepare, note)
         try:
             async for page in _pages(cluster, kind, rules.namespace, take, served):
                 wrong = [each for each in page.items if isinstance(each, Wrong)]
@@ -92,7 +98,7 @@ async def through(
 
 
 async def _pages(
-    cluster: Cluster,
+    cluster: Lists,
     kind: Kind,
     namespace: str,
     take: Callable[[dict[str, Any]], Wrong | str | None],
@@ -113,7 +119,12 @@ def _versions(kind: Kind, served: Served) -> Iterator[Kind]:
 
 
 def _take(
-    kind: Kind, rules: Rules, is_ours: Callable[[Ref], bool], prepare: Prepare, body: Body
+    kind: Kind,
+    rules: Rules,
+    is_ours: Callable[[Ref], bool],
+    prepare: Prepare,
+    note: Note,
+    body: Body,
 ) -> Wrong | str | None:
     """Judge one object: what is wrong, or why that is not known, in words."""
     name = str(body["metadata"]["name"])
@@ -124,7 +135,10 @@ def _take(
     except Exception:  # noqa: BLE001 - an object that nobody expected must not hide all others.
         _log.exception("A %s could not be judged", kind.name)
         return f"{kind.name} {name} could not be judged; the log of the operator says why"
-    return Wrong(found[0], len(found) - 1) if found else None
+    if not found:
+        return None
+    note(found)
+    return Wrong(found[0], len(found) - 1)
 
 
 def order(wrong: Wrong) -> tuple[bool, int, str, str]:

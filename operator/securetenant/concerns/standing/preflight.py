@@ -13,9 +13,9 @@ from securetenant.api.objects import Body, Ref
 from securetenant.checks import filled, needs
 from securetenant.checks.standing import Rules
 from securetenant.concerns.standing import look
-from securetenant.concerns.standing.look import Found, Served
+from securetenant.concerns.standing.look import Found, Note, Served
 from securetenant.reconcile.errors import MissingError
-from securetenant.reconcile.ports import Cluster
+from securetenant.reconcile.ports import Lists
 
 _FINISHED = ("Succeeded", "Failed")
 _TOLD = 3
@@ -37,14 +37,9 @@ class Preflight(NamedTuple):
     elsewhere: int
     """How many of them run on nodes that the tenant's pods do not get; they stay there."""
 
-    def obstacles(self, namespace: str, *, is_enforced: bool) -> str:
-        """Say what keeps the namespace from being taken; nothing: it is taken."""
-        told = []
-        if self.found.problem:
-            told.append(f"not everything in it could be read ({self.found.problem})")
-        if is_enforced and self.found.total:
-            told.append(look.listing([self.found], "would be refused"))
-        told += self.beyond
+    def contradictions(self) -> tuple[str, ...]:
+        """Say what, in any mode, keeps the namespace from being taken."""
+        told = [*self.beyond]
         if self.bindings:
             told.append(
                 f"RoleBindings {_listed(self.bindings)} give rights to ServiceAccounts of which the"
@@ -56,6 +51,16 @@ class Preflight(NamedTuple):
                 f" {names.ASIDE}, who would be brought back: end the quarantine of the former"
                 " tenant while the namespace is its own, or remove the annotation as break-glass"
             )
+        return tuple(told)
+
+    def obstacles(self, namespace: str, *, is_enforced: bool) -> str:
+        """Say what keeps the namespace from being taken; nothing: it is taken."""
+        told = []
+        if self.found.problem:
+            told.append(f"not everything in it could be read ({self.found.problem})")
+        if is_enforced and self.found.total:
+            told.append(look.listing([self.found], "would be refused"))
+        told += self.contradictions()
         if not told:
             return ""
         audit = (
@@ -82,7 +87,7 @@ class Preflight(NamedTuple):
 
 
 async def through(
-    cluster: Cluster,
+    cluster: Lists,
     rules: Rules,
     served: Served,
     *,
@@ -91,6 +96,7 @@ async def through(
     tenant: str,
     is_ours: Callable[[Ref], bool],
     is_elsewhere: Callable[[str], bool],
+    note: Note = lambda _: None,
 ) -> Preflight:
     """Look through the namespace. Raises a :class:`ClusterError`.
 
@@ -105,7 +111,7 @@ async def through(
             return body
         return filled.fill(body, rules.policy, mutates=mutates)
 
-    found = await look.through(cluster, rules, is_ours, served, prepare)
+    found = await look.through(cluster, rules, is_ours, served, prepare, note)
     taken: defaultdict[str, int] = defaultdict(int)
     count = elsewhere = 0
 
@@ -136,7 +142,7 @@ async def through(
     )
 
 
-async def _mutates(cluster: Cluster) -> bool:
+async def _mutates(cluster: Lists) -> bool:
     """Tell whether the API server knows policies that fill in what pods leave out."""
     try:
         async for _ in cluster.pages(kinds.MUTATING_POLICY, take=lambda _: None):
