@@ -142,11 +142,3 @@ def test_a_browser_shows_it_without_a_complaint_and_finds_words(
     body = done.stdout.partition("<main")[2] or done.stdout.partition("<body")[2]
     assert shown in body
     assert COMPLAINT.findall(done.stderr) == []
-
-
-def test_every_decision_is_listed() -> None:
-    folder = ROOT / "docs/decisions"
-    text = (folder / "README.md").read_text(encoding="utf-8")
-    for path in folder.glob("2*.md"):
-        title = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
-        assert f"[{title}]({path.name})" in text

@@ -1,13 +1,14 @@
 """Installing and removing, as the documentation says."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+import factory
 from conftest import control_plane, settled
 from factory import tenant
 from harness import JSON_PATCH, ROOT, Api, Operator, conditions, kubectl, ran, wait_for
@@ -16,6 +17,7 @@ from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 
 SYSTEM = "securetenant-system"
+PLATFORMS = ROOT / "manifests/settings/platforms"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/securetenant-operator"
 
 
@@ -100,6 +102,67 @@ def test_an_overlay_names_the_registry(installed: Instance, tmp_path: Path) -> N
         "deployment.apps/securetenant-operator configured",
         "tenancysettings.securetenant.io/default configured",
     ]
+
+
+@pytest.fixture
+def platform(installed: Instance, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Return a way to apply the settings of a platform; those of the manifests come back."""
+
+    def apply(name: str) -> None:
+        relative = os.path.relpath(ROOT / "manifests/settings", tmp_path)
+        overlay = {"resources": [relative], "components": [f"{relative}/platforms/{name}"]}
+        (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+        kubectl(installed, "apply", "-k", str(tmp_path))
+
+    yield apply
+    kubectl(installed, "apply", "-k", "manifests/settings")
+
+
+@pytest.mark.parametrize("name", sorted(each.name for each in PLATFORMS.iterdir()))
+def test_the_api_server_takes_the_settings_of_each_platform(
+    name: str, platform: Callable[[str], None]
+) -> None:
+    platform(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "labels"),
+    [
+        ("talos", "kube-system", {"tier": "control-plane", "k8s-app": "kube-apiserver"}),
+        ("openshift", "openshift-etcd", {"app": "etcd", "k8s-app": "etcd", "etcd": "true"}),
+    ],
+)
+def test_static_pods_of_a_platform_are_shown_and_none_becomes_its_dns(
+    name: str,
+    namespace: str,
+    labels: dict[str, str],
+    platform: Callable[[str], None],
+    installed: Instance,
+) -> None:
+    """The defaults refuse them: their labels, or their namespaces."""
+    admin = Api(installed.admin_kubeconfig)
+    user = ("system:node:node-0", ("system:nodes",))
+    node = Api(kubeconfigs.for_user(installed, *user))
+    uid = admin.call("GET", "/api/v1/nodes/node-0").ok()["metadata"]["uid"]
+    body = factory.mirror(uid=uid, labels=labels)
+    if namespace != "kube-system":
+        admin.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}}).ok()
+    # What an earlier test had written is forgotten in a moment.
+    wait_for(
+        lambda: "mirror pod" in node.create_pod(namespace, body, dryRun="All").message,
+        what="the mirror pod to be refused",
+        seconds=10,
+    )
+    platform(name)
+    wait_for(
+        lambda: node.create_pod(namespace, body, dryRun="All").status < 300,
+        what="the mirror pod to be admitted",
+        seconds=10,
+    )
+    (dns,) = admin.get(kinds.TENANCY_SETTINGS, "default")["spec"]["dns"]["pods"]
+    body = factory.mirror(uid=uid, labels=dns["podLabels"])
+    answer = node.create_pod(namespace, body, dryRun="All")
+    assert "are those of the DNS of the cluster" in answer.message
 
 
 def test_the_operators_pod_is_admitted_in_its_own_namespace_and_keeps_off_tenants_nodes(
