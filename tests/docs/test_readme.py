@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import terminal_cast
 from demo_run import Demo, running, steady
 from harness import ROOT, environment
 from securetenant.sandbox import kubeconfigs
 
 README = ROOT / "README.md"
+CAST = ROOT / "docs" / "images" / "demo.cast"
 REST = ROOT / "docs" / "demo.md"
 PAGE = ROOT / "docs" / "program.md"
 BLOCK = re.compile(r"(?<=-->\n)```\n.*?```\n(?=<!-- end -->)|(?<=-->\n)(?=<!-- end -->)", re.DOTALL)
@@ -33,7 +35,7 @@ def member(demo: Demo) -> Path:
 
 
 def test_the_pages_show_what_the_demo_prints(demo: Demo, request: pytest.FixtureRequest) -> None:
-    """README how it begins and ends, which is all without --full; another page the rest."""
+    """README and a recording show how it begins and ends, which is all without --full."""
     assert demo.code == 0, demo.errors
     sections = steady(demo.output).strip().split("\n\n=== ")
     rest = next(
@@ -42,6 +44,10 @@ def test_the_pages_show_what_the_demo_prints(demo: Demo, request: pytest.Fixture
     short = "\n\n=== ".join((*sections[:rest], sections[-1]))
     assert len(short.splitlines()) < MOST_LINES
     shown_by(README, short, request)
+    cast = terminal_cast.record(f"$ make demo\n{short}", title="SecureTenant: make demo")
+    if request.config.getoption("--update-golden"):
+        CAST.write_text(cast, encoding="utf-8")
+    assert CAST.read_text(encoding="utf-8") == cast
     shown_by(REST, "\n\n=== ".join(("", *sections[rest:-1])).strip(), request)
 
 
