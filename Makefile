@@ -11,7 +11,7 @@ SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Python keeps what it compiled, whatever the shell says: programs start in a third of the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-quick coverage check crds bench release-dry-run
+.PHONY: demo test test-quick e2e coverage check crds bench release-dry-run
 
 # A real control plane, the operator, one tenant, attacks, one repair. The rest: make demo ARGS=--full
 demo: .venv/ready
@@ -27,7 +27,12 @@ test: .venv/ready
 test-quick: .venv/ready
 	@$(BIN)/python -m pytest -n 2 -m "not plane" tests/contract tests/golden tests/property tests/unit $(ARGS)
 
-# The same, and how much of the product ran, in every process of it: takes half as long again.
+# On real nodes: the operator as a pod, packets, processes (docs/e2e.md). As root, on Linux.
+e2e: .venv/ready
+	@$(BIN)/securetenant sandbox binaries --real-nodes
+	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+# The same as all tests, and how much of the product ran, in every process of it: takes half as long again.
 coverage: .venv/ready
 	@$(BIN)/securetenant sandbox binaries --tools
 	@$(BIN)/coverage erase

@@ -204,6 +204,18 @@ SLOWEST = (
 """The files that take minutes, the slowest first: what begins last keeps a worker busy alone."""
 
 
+E2E = Path(__file__).parent / "e2e"
+"""Tests on real nodes, which few machines can run: only who names the folder gets them."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the tests on real nodes out, unless they are asked for."""
+    asked = (Path(each.partition("::")[0]).absolute() for each in config.args)
+    if collection_path == E2E and not any(each.is_relative_to(E2E) for each in asked):
+        return True
+    return None
+
+
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types.
     """Runs whole files, and those that belong together on one worker."""
 

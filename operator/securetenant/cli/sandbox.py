@@ -10,6 +10,7 @@ import click
 from securetenant.sandbox import binaries, components, control, instances, kubeconfigs
 from securetenant.sandbox.errors import SandboxError
 from securetenant.sandbox.instances import Options
+from securetenant.sandbox.realnodes import provisions
 
 _name = click.option("--name", default="default", show_default=True, help="Which sandbox.")
 
@@ -23,11 +24,17 @@ def sandbox() -> None:
 @_name
 @click.option("--nodes", default=0, show_default=True, help="How many fake nodes (kwok).")
 @click.option(
+    "--real-nodes",
+    default=0,
+    show_default=True,
+    help="How many nodes that run containers; needs root.",
+)
+@click.option(
     "--node-label",
     "node_labels",
     multiple=True,
     metavar="[N:]KEY=VALUE",
-    help="A label for every fake node, or for the N-th, counted from 0.",
+    help="A label for every node, or for the N-th, counted from 0.",
 )
 @click.option("--audit", is_flag=True, help="Write a Metadata audit log.")
 @click.option("--fsync", is_flag=True, help="Let etcd write to the disk: for kill tests.")
@@ -37,6 +44,7 @@ def sandbox() -> None:
 def up(
     name: str,
     nodes: int,
+    real_nodes: int,
     node_labels: tuple[str, ...],
     audit: bool,
     fsync: bool,
@@ -47,6 +55,7 @@ def up(
     """Start a sandbox, or do nothing when it runs already."""
     options = Options(
         nodes=nodes,
+        real_nodes=real_nodes,
         node_labels=node_labels,
         audit=audit,
         fsync=fsync,
@@ -120,11 +129,14 @@ def kubeconfig(name: str, user: str, groups: tuple[str, ...], service_account: s
 
 @sandbox.command("binaries")
 @click.option("--tools", is_flag=True, help="Also what only this project's tests need.")
-def list_binaries(*, tools: bool) -> None:
+@click.option("--real-nodes", is_flag=True, help="Also what real nodes need.")
+def list_binaries(*, tools: bool, real_nodes: bool) -> None:
     """Find, fetch or build every binary now, and list them."""
     more = tuple(each.name for each in components.pins().tools) if tools else ()
     with _sentences():
         found = binaries.locate((*control.PROGRAMS, *more), _progress)
+        if real_nodes:
+            found |= provisions.locate(_progress)
     for program, path in found.items():
         click.echo(f"{program:24} {path}")
 

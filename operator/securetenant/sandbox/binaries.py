@@ -99,7 +99,7 @@ def _from_assets(component: Component) -> Path | None:
     """Look into KUBEBUILDER_ASSETS: set on purpose, so a wrong version there is an error."""
     folder = os.environ.get("KUBEBUILDER_ASSETS", "")
     path = Path(folder) / component.name
-    if not folder or not path.is_file():
+    if not folder or not component.from_path or not path.is_file():
         return None
     version = components.version_of(component.name, path)
     if not _matches(version, component):
@@ -113,6 +113,8 @@ def _from_assets(component: Component) -> Path | None:
 
 def _from_path(component: Component, search: _Search) -> Path | None:
     """Look into PATH; another version there is normal and only noted."""
+    if not component.from_path:
+        return None
     where = shutil.which(component.name)
     if where is None:
         search.notes.append("PATH: not there")

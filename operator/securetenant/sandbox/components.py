@@ -4,12 +4,14 @@ import json
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 _KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+_OF_NODES = ("kubelet", "kube-proxy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,12 @@ class Component:
     package: str
     """The Go package of its ``main``."""
     ldflags: str = "-s -w"
+    tags: str = ""
+    """Build tags; a program with tags is built with C."""
+    from_path: bool = True
+    """Whether one of the same name in PATH can be used; common names can be anything."""
+    patched: bool = False
+    """Whether its source is changed before it is built, as :mod:`patches` says."""
 
     @property
     def minor(self) -> str:
@@ -38,12 +46,14 @@ class Pins:
     components: tuple[Component, ...]
     tools: tuple[Component, ...]
     """What only tests need."""
+    nodes: tuple[Component, ...]
+    """What only real nodes need."""
     go_minimum: str
     go_wheel: str
 
     def component(self, name: str) -> Component:
         """Return the component of that name."""
-        every = (*self.components, *self.tools)
+        every = (*self.components, *self.tools, *self.nodes)
         return next(each for each in every if each.name == name)
 
 
@@ -99,9 +109,74 @@ def pins() -> Pins:
                 + raw["prometheus"]["version"],
             ),
         ),
+        nodes=(
+            *(
+                Component(
+                    name=name,
+                    version=version,
+                    module="kubernetes",
+                    package=f"{kubernetes['module']}/cmd/{name}",
+                    ldflags=ldflags,
+                )
+                for name in _OF_NODES
+            ),
+            *_of_nodes(raw),
+        ),
         go_minimum=raw["go"]["minimum"],
         go_wheel=raw["go"]["wheel"],
     )
+
+
+def _of_nodes(raw: dict[str, dict[str, str]]) -> Iterator[Component]:
+    """Yield what runs and connects containers."""
+    containerd, runc, cni, policies = (
+        raw[key] for key in ("containerd", "runc", "cni", "network-policies")
+    )
+    for name in ("containerd", "containerd-shim-runc-v2"):
+        yield Component(
+            name=name,
+            version=containerd["version"],
+            module="containerd",
+            package=f"{containerd['module']}/cmd/{name}",
+            ldflags=f"-s -w -X {containerd['module']}/version.Version=v{containerd['version']}",
+        )
+    yield Component(
+        name="runc",
+        version=runc["version"],
+        module="runc",
+        package=runc["module"],
+        ldflags=f"-s -w -X main.version={runc['version']}",
+        tags="seccomp",
+    )
+    for folder, name in (("main", "ptp"), ("main", "loopback"), ("ipam", "host-local")):
+        yield Component(
+            name=name,
+            version=cni["version"],
+            module="cni",
+            package=f"{cni['module']}/plugins/{folder}/{name}",
+            from_path=False,
+        )
+    for name, variant in (
+        ("network-policies", "standard"),
+        # It serves ClusterNetworkPolicies too, and nothing before their CRD is there.
+        ("cluster-network-policies", "npa-v1alpha2"),
+    ):
+        yield Component(
+            name=name,
+            version=policies["version"],
+            module="network-policies",
+            package=f"{policies['module']}/cmd/kube-network-policies/{variant}",
+            from_path=False,
+        )
+        yield Component(
+            name=f"{name}-xt",
+            version=policies["version"],
+            module="network-policies",
+            package=f"{policies['module']}/cmd/kube-network-policies/{variant}",
+            from_path=False,
+            patched=True,
+        )
+    yield Component(name="pause", version="1.0.0", module="pause", package=".", from_path=False)
 
 
 def modules() -> Path:
@@ -109,7 +184,11 @@ def modules() -> Path:
     return Path(str(resources.files(__package__))) / "modules"
 
 
-_ARGUMENTS = {"kubectl": ["version", "--client", "-o", "json"], "helm": ["version", "--short"]}
+_ARGUMENTS = {
+    "kubectl": ["version", "--client", "-o", "json"],
+    "helm": ["version", "--short"],
+    "containerd-shim-runc-v2": ["-v"],
+}
 
 
 def version_of(name: str, path: Path) -> str:

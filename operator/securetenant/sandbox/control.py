@@ -14,6 +14,7 @@ from pathlib import Path
 from securetenant.sandbox import binaries, instances, nodes, pki
 from securetenant.sandbox.errors import SandboxError
 from securetenant.sandbox.instances import Instance, Options
+from securetenant.sandbox.realnodes import layout, provisions, requirements
 
 _CONTROL_PLANE = (
     "etcd",
@@ -41,10 +42,11 @@ def up(instance: Instance, options: Options, report: Callable[[str], None]) -> S
 
     Raises :class:`SandboxError`.
     """
-    nodes.check_labels(options.nodes, options.node_labels)
+    _check(options)
     began = time.monotonic()
-    wanted = PROGRAMS if options.nodes else _CONTROL_PLANE
-    found = binaries.locate(wanted, report)
+    found = binaries.locate(PROGRAMS if options.nodes else _CONTROL_PLANE, report)
+    if options.real_nodes:
+        found |= provisions.locate(report)
     located = round(time.monotonic() - began, 2)
     with instances.starting(instance):
         phase = instance.phase()
@@ -60,6 +62,23 @@ def up(instance: Instance, options: Options, report: Callable[[str], None]) -> S
                 instances.stop(instance)
             raise
     return Started(timings={"binaries": located, **timings}, already=False)
+
+
+def _check(options: Options) -> None:
+    """Raise when the options do not fit each other or this machine."""
+    nodes.check_labels(options.nodes or options.real_nodes, options.node_labels)
+    if options.nodes and options.real_nodes:
+        raise SandboxError(
+            "A sandbox has fake nodes or real ones, not both.",
+            remedy="Give --nodes or --real-nodes.",
+        )
+    if not 0 <= options.real_nodes <= layout.MOST_NODES:
+        raise SandboxError(
+            f"{options.real_nodes} real nodes were asked for.",
+            remedy=f"Ask for up to {layout.MOST_NODES}.",
+        )
+    if options.real_nodes:
+        requirements.check()
 
 
 def attach(instance: Instance, name: str, command: list[str]) -> Path:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from securetenant.sandbox import components, folders
+from securetenant.sandbox import components, folders, patches
 from securetenant.sandbox.components import Component
 
 _REPORT_EVERY_SECONDS = 15.0
@@ -36,6 +36,7 @@ def build(component: Component, target: Path, report: Callable[[str], None]) -> 
         "-trimpath",
         "-buildvcs=false",
         "-mod=readonly",
+        f"-tags={component.tags}",
         "-ldflags",
         component.ldflags,
         "-o",
@@ -44,16 +45,19 @@ def build(component: Component, target: Path, report: Callable[[str], None]) -> 
     ]
     environment = {
         **os.environ,
-        "CGO_ENABLED": "0",
+        "CGO_ENABLED": "1" if component.tags else "0",
         "GOFLAGS": "",
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
     }
+    folder = components.modules() / component.module
+    if component.patched:
+        folder = _patched(go, component, target.parent, environment)
     report(f"Building {component.name} {component.version} (once; kept in the cache).")
     started = time.monotonic()
     process = subprocess.Popen(
         command,
-        cwd=components.modules() / component.module,
+        cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -82,6 +86,43 @@ def build(component: Component, target: Path, report: Callable[[str], None]) -> 
             " into PATH or KUBEBUILDER_ASSETS.",
         )
     report(f"Built {component.name} in {time.monotonic() - started:.0f} s.")
+
+
+def _patched(go: Path, component: Component, parent: Path, environment: dict[str, str]) -> Path:
+    """Return a Go module like the committed one, whose program has a changed source."""
+    folder, module = parent / "module", component.package.partition("/cmd/")[0]
+    shutil.copytree(components.modules() / component.module, folder)
+    source = parent / "source"
+    for arguments in (
+        ["mod", "download", module],
+        ["list", "-m", "-f", "{{.Dir}}", module],
+        ["mod", "edit", f"-replace={module}={source}"],
+    ):
+        done = subprocess.run(
+            [str(go), *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if done.returncode != 0:
+            raise BuildFailedError(
+                f"`go {' '.join(arguments)}` failed: {' '.join(done.stderr.split())[-600:]}",
+                remedy="Give this machine access to a Go module proxy (GOPROXY).",
+            )
+        if arguments[0] == "list":
+            try:
+                patches.apply(Path(done.stdout.strip()), source)
+            except patches.PatchError as error:
+                raise BuildFailedError(
+                    f"{component.name} {component.version} cannot be changed for this kernel:"
+                    f" {error}",
+                    remedy="Use a kernel with CONFIG_NFT_QUEUE and"
+                    " CONFIG_NETFILTER_NETLINK_GLUE_CT.",
+                ) from error
+    return folder
 
 
 def toolchain(report: Callable[[str], None]) -> Path:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from securetenant.sandbox import folders, pki
 from securetenant.sandbox.errors import SandboxError
+from securetenant.sandbox.realnodes import cgroups
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _STOP_SECONDS = 30.0
@@ -33,6 +34,10 @@ class Options:
 
     nodes: int = 0
     node_labels: tuple[str, ...] = ()
+    real_nodes: int = 0
+    """How many nodes run containers, see :mod:`securetenant.sandbox.realnodes`."""
+    pods_pids: int = 256
+    """How many processes a pod on a real node can have."""
     audit: bool = False
     fsync: bool = False
     emulated_version: str = ""
@@ -196,7 +201,13 @@ def stop(instance: Instance) -> bool:
 
 
 def remove(instance: Instance) -> None:
-    """Remove the folder of an instance that does not run."""
+    """Remove the folder of an instance that does not run, and the control groups of its nodes."""
+    if not cgroups.remove(instance.name):
+        raise SandboxError(
+            f"Processes of sandbox {instance.name} do not end:"
+            f" control group {cgroups.of_instance(instance.name)} is not empty.",
+            remedy="Run `securetenant sandbox down` again.",
+        )
     shutil.rmtree(instance.folder, ignore_errors=True)
     instance.lock_path.unlink(missing_ok=True)
 

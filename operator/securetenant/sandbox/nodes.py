@@ -17,7 +17,7 @@ def manifests(count: int, labels: tuple[str, ...]) -> str:
 
     A label is ``key=value`` for every node or ``<index>:key=value`` for one of them.
     """
-    return yaml.safe_dump_all(_node(index, _labels_of(index, labels)) for index in range(count))
+    return yaml.safe_dump_all(_node(index, labels_of(index, labels)) for index in range(count))
 
 
 def is_ready(body: bytes) -> bool:
@@ -45,7 +45,8 @@ def check_labels(count: int, labels: tuple[str, ...]) -> None:
             )
 
 
-def _labels_of(index: int, labels: tuple[str, ...]) -> dict[str, str]:
+def labels_of(index: int, labels: tuple[str, ...]) -> dict[str, str]:
+    """Return the labels that are for the n-th node."""
     result = {}
     for text in labels:
         which, _, rest = text.rpartition(":")

@@ -34,7 +34,20 @@ class Credentials:
     """Kubeconfig by program."""
 
 
-def make_credentials(instance: Instance, server: str) -> Credentials:
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the API server listens, for those who are beside it and for everybody else."""
+
+    server: str
+    """The URL for the administrator and everybody outside."""
+    inside: str
+    """The URL for the other programs of the control plane."""
+    bind: str = "127.0.0.1"
+    advertise: str = ""
+    """The address that pods reach it by; none where there are no pods that run."""
+
+
+def make_credentials(instance: Instance, place: Place) -> Credentials:
     """Issue every certificate; write the kubeconfigs of the programs and the administrator.
 
     etcd has an authority of its own: anyone who holds a certificate of the cluster's authority
@@ -46,7 +59,7 @@ def make_credentials(instance: Instance, server: str) -> Credentials:
     admin = authority.issue("admin", name="admin", groups=("system:masters",))
     users = {"admin": instance.admin_kubeconfig}
     ca = authority.files.certificate
-    kubeconfigs.by_certificate(users["admin"], server=server, authority=ca, pair=admin)
+    kubeconfigs.by_certificate(users["admin"], server=place.server, authority=ca, pair=admin)
     for program, name, groups in (
         ("kube-controller-manager", "system:kube-controller-manager", ()),
         ("kube-scheduler", "system:kube-scheduler", ()),
@@ -55,7 +68,10 @@ def make_credentials(instance: Instance, server: str) -> Credentials:
     ):
         pair = authority.issue(program, name=name, groups=groups)
         users[program] = kubeconfigs.by_certificate(
-            instance.folder / f"{program}.kubeconfig", server=server, authority=ca, pair=pair
+            instance.folder / f"{program}.kubeconfig",
+            server=place.inside,
+            authority=ca,
+            pair=pair,
         )
     return Credentials(
         authority=authority.files,
@@ -71,6 +87,7 @@ def make_credentials(instance: Instance, server: str) -> Credentials:
                 "kubernetes.default.svc",
                 "127.0.0.1",
                 "10.96.0.1",
+                *((place.advertise,) if place.advertise else ()),
             ),
         ),
         kubelet_client=authority.issue(
@@ -112,12 +129,17 @@ def etcd(
 
 
 def api_server(
-    instance: Instance, binary: Path, keys: Credentials, ports: Ports, options: Options
+    instance: Instance,
+    binary: Path,
+    keys: Credentials,
+    ports: Ports,
+    options: Options,
+    place: Place,
 ) -> list[str]:
     """Return the API server's command line."""
     command = [
         str(binary),
-        "--bind-address=127.0.0.1",
+        f"--bind-address={place.bind}",
         f"--secure-port={ports.server}",
         f"--etcd-servers=https://127.0.0.1:{ports.etcd}",
         f"--etcd-cafile={keys.etcd_authority.certificate}",
@@ -133,7 +155,6 @@ def api_server(
         f"--service-account-signing-key-file={keys.tokens.key}",
         f"--service-account-key-file={keys.tokens.certificate}",
         f"--service-cluster-ip-range={_SERVICE_NETWORK}",
-        "--endpoint-reconciler-type=none",
         f"--kubelet-client-certificate={keys.kubelet_client.certificate}",
         f"--kubelet-client-key={keys.kubelet_client.key}",
         f"--kubelet-certificate-authority={keys.authority.certificate}",
@@ -141,6 +162,11 @@ def api_server(
         "--allow-privileged=true",
         "--shutdown-delay-duration=0s",
     ]
+    if place.advertise:
+        command.append(f"--advertise-address={place.advertise}")
+    else:
+        # No pod runs that would ask for the endpoints of the Service.
+        command.append("--endpoint-reconciler-type=none")
     if options.in_flight:
         # The server adds both up and shares the sum among its priority levels.
         mutating = options.in_flight // 3

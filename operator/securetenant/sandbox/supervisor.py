@@ -8,6 +8,7 @@ to the thread that made it, and signals are waited for, not handled.
 
 import contextlib
 import ctypes
+import dataclasses
 import fcntl
 import http.client
 import json
@@ -23,8 +24,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from securetenant.sandbox import instances, kubeconfigs, nodes, programs
+from securetenant.sandbox import instances, kubeconfigs, nodes, pki, programs
+from securetenant.sandbox.errors import SandboxError
 from securetenant.sandbox.instances import Instance, Options
+from securetenant.sandbox.realnodes import archives, cgroups, files, hub, layout, requirements
+from securetenant.sandbox.realnodes.layout import RealNode
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 _PR_SET_PDEATHSIG = 1
@@ -55,6 +59,9 @@ class Supervisor:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._guests: dict[str, subprocess.Popen[bytes]] = {}
         self._commands: dict[str, list[str]] = {}
+        self._inside: list[str] = []
+        """What to put before a command line to run it where the control plane is."""
+        self._nodes: dict[str, RealNode] = {}
         self._timings: dict[str, float] = {}
         self._record: dict[str, Any] = {}
         self._last = time.monotonic()
@@ -68,7 +75,7 @@ class Supervisor:
             self._watch()
         except _StoppedError:
             pass
-        except (_StartFailedError, OSError) as error:
+        except (_StartFailedError, SandboxError, OSError) as error:
             code = 1
             _say(error=str(error))
             if self._record:
@@ -82,7 +89,6 @@ class Supervisor:
     def _start(self) -> None:
         instance, options = self._instance, self._options
         ports = _free_ports(options.port)
-        server = f"https://127.0.0.1:{ports.server}"
         instance.logs.mkdir()
         self._record = {
             "pid": os.getpid(),
@@ -93,15 +99,19 @@ class Supervisor:
             "ready": False,
         }
         instance.write_record(self._record)
-        keys = programs.make_credentials(instance, server)
+        place, probed = _on_loopback(ports), ports.server
+        if options.real_nodes:
+            place = self._make_hub(ports)
+            ports = dataclasses.replace(ports, server=layout.SERVER_PORT)
+        keys = programs.make_credentials(instance, place)
         self._took("certificates")
         binary = self._binaries
         self._spawn("etcd", programs.etcd(instance, binary["etcd"], keys, ports, options))
         self._spawn(
             "kube-apiserver",
-            programs.api_server(instance, binary["kube-apiserver"], keys, ports, options),
+            programs.api_server(instance, binary["kube-apiserver"], keys, ports, options, place),
         )
-        probe = _Probe(ports.server, keys)
+        probe = _Probe(probed, keys)
         self._wait("the API server to be ready", lambda: probe.get("/readyz"))
         self._took("etcd and API server")
         self._spawn(
@@ -120,20 +130,80 @@ class Supervisor:
             last = f"/api/v1/nodes/{nodes.name(options.nodes - 1)}"
             self._wait("the nodes to be ready", lambda: nodes.is_ready(probe.read(last)))
             self._took(f"{options.nodes} nodes")
+        if options.real_nodes:
+            self._start_nodes(keys)
+            paths = [f"/api/v1/nodes/{each}" for each in self._nodes]
+            self._wait(
+                "the real nodes to be ready",
+                lambda: all(nodes.is_ready(probe.read(path)) for path in paths),
+            )
+            self._label_nodes()
+            self._took(f"{options.real_nodes} real nodes")
         self._record = {**self._record, "ready": True, "timings": self._timings}
         self._write_programs()
         _say(ready=True, timings=self._timings)
 
+    def _make_hub(self, ports: programs.Ports) -> programs.Place:
+        """Start the network namespace of the control plane; what starts later runs in it."""
+        every = layout.of_instance(self._instance, self._options.real_nodes)
+        images = layout.images(self._instance)
+        images.mkdir()
+        archives.pack(self._binaries["pause"], layout.PAUSE, images / "pause.tar")
+        self._spawn("hub", hub.command())
+        pid = self._children["hub"].pid
+        self._wait("a network namespace", lambda: hub.is_apart(pid))
+        self._nodes = {node.name: node for node in every}
+        hub.configure(pid, every)
+        self._spawn("door", hub.door(ports.server, pid))
+        self._inside = hub.inside(pid)
+        self._spawn("registry", hub.registry(images))
+        self._took("network")
+        return programs.Place(
+            server=f"https://127.0.0.1:{ports.server}",
+            inside=f"https://127.0.0.1:{layout.SERVER_PORT}",
+            bind="0.0.0.0",  # noqa: S104 - of the hub, which no other machine reaches.
+            advertise=layout.HUB,
+        )
+
+    def _start_nodes(self, keys: programs.Credentials) -> None:
+        setting = files.Setting(
+            binaries=self._binaries,
+            authority=pki.Authority(keys.authority.certificate.parent, "ca"),
+            proxy_mode=requirements.proxy_mode(),
+            pids=self._options.pods_pids,
+        )
+        every = tuple(self._nodes.values())
+        self._inside = []
+        for node in every:
+            file = files.write(node, every, setting)
+            cgroups.make(node.group)
+            self._spawn(node.name, hub.node(file))
+            self._connect(node)
+
+    def _connect(self, node: RealNode) -> None:
+        pid = self._children[node.name].pid
+        self._wait(f"the namespaces of {node.name}", lambda: hub.is_apart(pid))
+        hub.connect(self._children["hub"].pid, node, pid)
+
+    def _label_nodes(self) -> None:
+        for index, node in enumerate(self._nodes.values()):
+            labels = nodes.labels_of(index, self._options.node_labels)
+            given = [f"{key}={value}" for key, value in labels.items()]
+            if given:
+                self._call("label", "node", node.name, *given)
+
     def _create(self, body: str) -> None:
+        self._call("create", "-f", "-", stdin=body)
+
+    def _call(self, *arguments: str, stdin: str = "") -> None:
+        """Run kubectl as the administrator."""
         done = subprocess.run(
             [
                 str(self._binaries["kubectl"]),
                 f"--kubeconfig={self._instance.admin_kubeconfig}",
-                "create",
-                "-f",
-                "-",
+                *arguments,
             ],
-            input=body.encode(),
+            input=stdin.encode(),
             capture_output=True,
             check=False,
         )
@@ -143,7 +213,7 @@ class Supervisor:
     def _spawn(self, name: str, command: list[str]) -> None:
         """Start a program without which the sandbox is of no use."""
         self._commands[name] = command
-        self._children[name] = self._start_program(name, command)
+        self._children[name] = self._start_program(name, [*self._inside, *command])
 
     def _start_program(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         """Start a program that dies with this process, in a session of its own."""
@@ -202,6 +272,12 @@ class Supervisor:
             code = child.poll()
             if code is None:
                 continue
+            if name in self._nodes and self._record.get("ready"):
+                # A machine that loses its power is switched on again.
+                self._spawn(name, self._commands[name])
+                self._connect(self._nodes[name])
+                self._write_programs()
+                continue
             if self._options.restart and self._record.get("ready"):
                 self._spawn(name, self._commands[name])
                 self._write_programs()
@@ -229,6 +305,9 @@ class Supervisor:
 
     def _end(self) -> None:
         """End the programs in the reverse order of their start: etcd goes last."""
+        for name in self._nodes.keys() & self._children.keys():
+            # Everything in it ends with it; asking it to end would do nothing.
+            self._children[name].kill()
         for child in reversed([*self._children.values(), *self._guests.values()]):
             _stop(child)
 
@@ -269,6 +348,11 @@ class _Probe:
         finally:
             connection.close()
         return body if response.status == http.client.OK else b""
+
+
+def _on_loopback(ports: programs.Ports) -> programs.Place:
+    server = f"https://127.0.0.1:{ports.server}"
+    return programs.Place(server=server, inside=server)
 
 
 def _free_ports(wanted: int) -> programs.Ports:

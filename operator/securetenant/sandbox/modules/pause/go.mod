@@ -1,0 +1,3 @@
+module securetenant.io/sandbox/pause
+
+go 1.26.0
