@@ -14,12 +14,13 @@ def read(text: str) -> list[Any]:
 def within(folder: Path) -> list[Any]:
     """Return the objects in all files of a folder, and of those in it.
 
-    Not of charts, which are templates, and not the test data for Argo CD.
+    Not of charts, which are templates, not the test data for Argo CD, and no configuration of
+    another program.
     """
     return [
         body
         for file in sorted(folder.rglob("*.yaml"))
         if not {"argocd", "charts"} & set(file.parts)
         for body in read(file.read_text(encoding="utf-8"))
-        if body
+        if body and "apiVersion" in body
     ]
