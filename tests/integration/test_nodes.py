@@ -1,6 +1,7 @@
 """Nodes of tenants on a real API server with fake nodes: given, kept, taken back."""
 
 import itertools
+import json
 import os
 import threading
 import time
@@ -8,11 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import denials_nodes
 from attack_harness import Policy, judge_message, verdict
 from conftest import control_plane, operating, settled
-from factory import pod, tenant
+from factory import deployment, pod, tenant
 from harness import (
     JSON_PATCH,
     MERGE,
@@ -26,6 +28,7 @@ from harness import (
     writes_by_operator,
 )
 from securetenant.api import kinds, names
+from securetenant.cli.main import main
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 
@@ -871,6 +874,86 @@ def test_without_a_word_of_nodes_in_the_settings_none_is_dedicated(
         what="every tenant to follow the settings",
         seconds=120,
     )
+
+
+DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"
+
+
+def deploy(admin: Api, namespace: str, name: str, **spec: Any) -> tuple[str, str]:
+    """Deploy one pod; return its name, and its node."""
+    body = deployment(name)
+    body["spec"]["template"]["spec"] |= spec
+    admin.call("POST", DEPLOYMENTS.format(namespace), body).ok()
+
+    def placed() -> tuple[str, str] | None:
+        for each in admin.list(kinds.POD, namespace):
+            if each["metadata"].get("labels", {}).get("app") == name and (
+                node := each["spec"].get("nodeName")
+            ):
+                return each["metadata"]["name"], node
+        return None
+
+    found: Any = wait_for(placed, what=f"a node for {name}")
+    return str(found[0]), str(found[1])
+
+
+def planned(noded: Instance, body: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    """Return a part of what the program says that a spec would do."""
+    done = CliRunner().invoke(
+        main,
+        ["plan", "-f", "-", "-o", "json"],
+        env={"KUBECONFIG": str(noded.admin_kubeconfig)},
+        input=json.dumps(body),
+        catch_exceptions=False,
+    )
+    assert done.exit_code == 0, done.output
+    found: list[dict[str, Any]] = json.loads(done.stdout)[part]
+    return found
+
+
+def test_plan_names_pods_that_nodes_would_evict_or_not_take_back(
+    noded: Instance, admin: Api, operator: Operator, register: Register
+) -> None:
+    """And what it says comes true."""
+    own, common = register("planned"), register(tenancy="shared")
+    gpu = {"key": "gpu.example/a", "value": "yes", "effect": "NoSchedule"}
+    spaces = [{"name": "planned-1"}]
+    shared = tenant("planned", namespaces=spaces, workloads={"tolerations": [gpu]})
+    make(admin, shared)
+    wait_for_owner(admin, common, "Shared")
+    tool, where = deploy(admin, "default", "tool", nodeSelector={"kubernetes.io/hostname": own})
+    web, at = deploy(admin, "planned-1", "web", tolerations=[gpu])
+    assert (where, at) == (own, common)
+
+    def fates(body: dict[str, Any]) -> dict[str, tuple[str, str]]:
+        found = planned(noded, body, "nodes")
+        assert all(each["owner"].startswith("ReplicaSet ") for each in found)
+        return {each["pod"]: (each["verb"], each["node"]) for each in found}
+
+    assert fates(shared) == {}
+    asked = {"dedication": "Dedicated", "selector": {"matchLabels": {POOL: "planned"}}}
+    waits = tenant("planned", namespaces=spaces, workloads={"tolerations": [gpu]}, nodes=asked)
+    stays = {f"default/{tool}": ("stays", own), f"planned-1/{web}": ("stays", common)}
+    assert fates(waits) == stays
+    now = tenant(
+        "planned",
+        namespaces=spaces,
+        workloads={"tolerations": [gpu]},
+        nodes={**asked, "eviction": "Evict"},
+    )
+    assert fates(now) == {**stays, f"default/{tool}": ("evicted", own)}
+    # Made again it would get the new selector by itself.
+    assert planned(noded, now, "pods") == []
+    (harm,) = planned(noded, tenant("planned", namespaces=spaces), "pods")
+    assert (harm["pod"], harm["what"]) == (f"planned-1/{web}", "tolerations")
+    assert harm["owner"].startswith("ReplicaSet web-")
+
+    admin.apply(kinds.SECURE_TENANT, now, manager="test").ok()
+    wait_for_owner(admin, own, "planned")
+    wait_for(lambda: admin.get(kinds.POD, tool, "default") is None, what="the eviction", seconds=60)
+    assert admin.get(kinds.POD, web, "planned-1")["spec"]["nodeName"] == common
+    assert fates(now) == {}
+    admin.call("DELETE", f"{DEPLOYMENTS.format('default')}/tool").ok()
 
 
 def _rolled_out(admin: Api) -> tuple[str, int]:

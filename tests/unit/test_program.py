@@ -178,6 +178,110 @@ def test_changed_settings_concern_every_tenant_and_are_followed_in_waves() -> No
     assert {each["verb"] for each in answer.data["flows"]} == {"opens"}
 
 
+SHARING = {
+    "shared": {"matchLabels": {"node-restriction.kubernetes.io/a": "shared"}},
+    "dedicable": {"matchLabels": {"node-restriction.kubernetes.io/a": "own"}},
+}
+OWN = {
+    "dedication": "Dedicated",
+    "selector": {"matchLabels": {"node-restriction.kubernetes.io/a": "own"}},
+}
+
+
+def a_node(name: str, kind: str, owner: str = "") -> dict[str, Any]:
+    labels = {"node-restriction.kubernetes.io/a": kind}
+    labels |= {names.NODE_LABEL: owner} if owner else {}
+    taint = {"key": names.NODE_TAINT, "value": owner, "effect": "NoExecute"}
+    is_own = owner not in ("", names.SHARED)
+    return {
+        "metadata": {"name": name, "uid": name, "labels": labels},
+        "spec": {"taints": [taint] if is_own else []},
+    }
+
+
+def a_pod(space: str, node: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": space},
+        "spec": {"nodeName": node, "containers": [], **spec},
+    }
+
+
+def fates(before: Any, after: Any, nodes: Any, pods: Any, **spec: Any) -> dict[str, str]:
+    """Return what becomes of pods when the nodes of red change, blue being shared."""
+    old, new = (factory.tenant("red", nodes=each) for each in (before, after))
+    settings = factory.settings_spec(nodes=SHARING)
+    spaces = [
+        factory.namespace(f"{each}-{space}", each) for each in ("red", "blue") for space in "ab"
+    ]
+    sides = [
+        State(settings=settings, tenants=tenants(each, factory.tenant("blue")))
+        for each in (old, new)
+    ]
+    answer = planned.plan(
+        Change(
+            before=sides[0],
+            after=sides[1],
+            snapshot=Snapshot(tenants=sides[0].tenants, namespaces=tuple(spaces)),
+            nodes=nodes,
+            on_nodes=pods,
+            now=NOW,
+        )
+    )
+    return {each["pod"]: f"{each['verb']}: {each['what']}" for each in answer.data["nodes"]}
+
+
+def test_pods_of_others_leave_a_node_that_becomes_a_tenants_own() -> None:
+    everything = {"operator": "Exists"}
+    pods = [
+        a_pod("default", "n"),
+        {**a_pod("logs", "n", tolerations=[everything])},
+        {
+            **a_pod("kube-system", "n"),
+            "metadata": {
+                "name": "proxy",
+                "namespace": "kube-system",
+                "ownerReferences": [{"kind": "DaemonSet", "name": "proxy", "controller": True}],
+            },
+        },
+    ]
+    now = fates(None, {**OWN, "eviction": "Evict"}, [a_node("n", "own")], pods)
+    assert now == {"default/p": "evicted: the node is red's, with NoExecute and eviction: Evict"}
+    waits = fates(None, OWN, [a_node("n", "own")], pods)
+    assert waits == {"default/p": "stays: the node is red's; NoExecute waits until it ends"}
+    soft = {**OWN, "effects": ["NoSchedule"]}
+    assert fates(None, soft, [a_node("n", "own")], pods) == {
+        "default/p": "stays: the node is red's"
+    }
+
+
+def test_the_tenants_own_pods_from_before_are_evicted_and_come_back() -> None:
+    pods = [a_pod("red-a", "n"), a_pod("red-b", "common"), a_pod("blue-a", "common")]
+    places = [a_node("n", "own"), a_node("common", "shared", names.SHARED)]
+    found = fates(None, {**OWN, "eviction": "Evict"}, places, pods)
+    assert found["red-a/p"].endswith("one like it may come back")
+    assert found["red-b/p"] == "stays: new pods of red run on its own"
+    assert "blue-a/p" not in found
+
+
+def test_a_tenant_that_gives_its_nodes_back_moves_when_its_pods_are_made_again() -> None:
+    found = fates(OWN, None, [a_node("n", "own", "red")], [a_pod("red-a", "n")])
+    assert found == {"red-a/p": "stays: new pods of red run on those for shared tenants"}
+    # The same spec moves nobody.
+    assert fates(OWN, OWN, [a_node("n", "own", "red")], [a_pod("red-a", "n")]) == {}
+
+
+def test_a_tenant_whose_nodes_do_not_exist_is_told() -> None:
+    red = factory.tenant("red", nodes={"dedication": "Dedicated", "names": ["gone"]})
+    answer = changed(
+        tenants(factory.tenant("red")), tenants(red), nodes=[a_node("n", "shared", names.SHARED)]
+    )
+    assert {"tenant": "red", "message": "no node would be its own: its new pods wait for one"} in (
+        answer.data["remarks"]
+    )
+
+
 # --- reach ----------------------------------------------------------------------------------
 
 

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from securetenant.answers import built
+from securetenant.answers import built, moved
 from securetenant.answers.answer import FINE, FOUND, Answer, Section, Table
 from securetenant.answers.built import Built, State
+from securetenant.answers.moved import Move, Node, Side
 from securetenant.answers.places import Place
 from securetenant.answers.reach import Row, rows_about
 from securetenant.answers.snapshot import Snapshot
 from securetenant.api import kinds, names, quantities
 from securetenant.api.objects import Body, Ref
 from securetenant.api.tenantpolicy import PolicySpec
-from securetenant.checks import live, standing
+from securetenant.checks import filled, live, standing
 from securetenant.checks.reachability import World
 from securetenant.plan import drift, ownership, rollout
 
@@ -36,6 +37,12 @@ class Change:
     """TenantPolicies that are there: they say whose a namespace is."""
     quotas: Sequence[Body] = ()
     """ResourceQuotas that are there: they say what is used."""
+    nodes: Sequence[Body] = ()
+    """Every Node."""
+    on_nodes: Sequence[Body] = ()
+    """Pods of anybody on the nodes that :func:`changed_nodes` names."""
+    mutates: bool = True
+    """Whether policies fill in what pods leave out."""
     refusals: Mapping[str, str] | None = None
     """What the API server said to each manifest in dry-run, by how it is called."""
     now: datetime
@@ -101,6 +108,7 @@ def plan(change: Change) -> Answer:
     access = [each for old, new in sides for each in _access(old, new)]
     shares = [each for old, new in sides for each in _shares(old, new)]
     harms = [each for old, new in sides for each in _harms(change, old, new)]
+    placed = list(_moves(change))
     over = [each for _, new in sides for each in _over(change, new)]
     flows = list(_flows(change, affected, before, after))
     between = [each for each in flows if each.verb == "opens" and each.is_between_tenants]
@@ -109,6 +117,7 @@ def plan(change: Change) -> Answer:
         for name in affected
         for each in _new_remarks(before.get(name), after.get(name))
     ]
+    remarks += _without_nodes(change)
     waves = _waves(change)
     tables = (
         _table("Opens between tenants", _ENDS, [each.row.cells()[:3] for each in between]),
@@ -117,6 +126,8 @@ def plan(change: Change) -> Answer:
         _table("Shares of the quota", _QUOTA, _first_shares(shares)),
         _table(_BEYOND, ("Namespace", "Resource", "Used", "Limit"), over),
         _table(_HARMED, ("Pod", "Of", "Why"), harms),
+        _table(_EVICTED, _MOVED, _moved(placed, moved.EVICTED)),
+        _table(_STAYING, _MOVED, _moved(placed, moved.STAYS)),
         _table(
             "Traffic",
             ("Change", *_ENDS),
@@ -137,6 +148,7 @@ def plan(change: Change) -> Answer:
             "shares": [dict(zip(_SHARE_KEYS, each, strict=True)) for each in shares],
             "overQuota": [dict(zip(_OVER_KEYS, each, strict=True)) for each in over],
             "pods": [each._asdict() for each in harms],
+            "nodes": [each._asdict() for each in placed],
             "flows": [{"verb": each.verb, **each.row.data()} for each in flows],
             "remarks": [{"tenant": name, "message": each} for name, each in remarks],
             "rollOut": waves,
@@ -162,6 +174,9 @@ _ENDS = ("From", "To", "On")
 _QUOTA = ("Namespace", "Resource", "Before", "After")
 _BEYOND = "Used beyond the new share: nothing ends, nothing new is admitted"
 _HARMED = "Pods that run, and would be refused if they were made again"
+_EVICTED = "Pods that are evicted from their node"
+_STAYING = "Pods that stay until they end, and could not come back to their node"
+_MOVED = ("Pod", "Of", "Node", "Why")
 _SHARE_KEYS = ("namespace", "resource", "before", "after")
 _OVER_KEYS = ("namespace", "resource", "used", "limit")
 
@@ -378,7 +393,7 @@ def _is_ours(body: Body) -> bool:
 
 
 def _harms(change: Change, old: Built | None, new: Built | None) -> Iterator[Harm]:
-    """Yield pods that today's rules admit and the new ones would not."""
+    """Yield pods that today's rules admit and the new ones would not if they were made again."""
     if new is None:
         return
     for namespace in new.manifests:
@@ -390,11 +405,69 @@ def _harms(change: Change, old: Built | None, new: Built | None) -> Iterator[Har
             if pod["metadata"]["namespace"] != namespace:
                 continue
             had = {each.what for each in _judged(pod, namespace, before, change.now)}
+            again = _made_again(pod, before, after) if change.mutates else pod
             fresh = [
-                each for each in _judged(pod, namespace, after, change.now) if each.what not in had
+                each
+                for each in _judged(again, namespace, after, change.now)
+                if each.what not in had
             ]
             for each in fresh:
                 yield Harm(f"{namespace}/{each.name}", each.owner, each.what)
+
+
+def _made_again(pod: Body, before: PolicySpec, after: PolicySpec) -> Body:
+    """Return a pod as its controller would make it again: placed by the new rules, not the old."""
+    spec = pod["spec"]
+    selector = {
+        key: value
+        for key, value in (spec.get("nodeSelector") or {}).items()
+        if before.nodes.selector.get(key) != value
+    }
+    tolerations = [
+        each for each in spec.get("tolerations") or () if each.get("key") != names.NODE_TAINT
+    ]
+    plain = {**spec, "nodeSelector": selector, "tolerations": tolerations}
+    return filled.fill({**pod, "spec": plain}, after, mutates=True)
+
+
+def changed_nodes(change: Change) -> list[str]:
+    """Return the nodes that belong to somebody else after a change, or in another way."""
+    return [each.name for each in _nodes(change)[2] if each.is_changed]
+
+
+def _nodes(change: Change) -> tuple[Side, Side, list[Node]]:
+    kept = change.before.tenants.keys() - change.after.tenants.keys()
+    before, after = Side(change.before), Side(change.after, kept)
+    return before, after, moved.look(change.nodes, before, after)
+
+
+def _moves(change: Change) -> list[Move]:
+    before, after, places = _nodes(change)
+    owners = change.snapshot.owners
+    gone = change.before.tenants.keys() - change.after.tenants.keys()
+    # By name, since the namespaces of changed tenants and the changed nodes share some.
+    every = {
+        (each["metadata"]["namespace"], each["metadata"]["name"]): each
+        for each in (*change.on_nodes, *change.snapshot.pods)
+        if owners.get(each["metadata"]["namespace"]) not in gone
+    }
+    return sorted(moved.moves(places, every.values(), owners, before, after))
+
+
+def _without_nodes(change: Change) -> list[tuple[str, str]]:
+    """Return the tenants that ask for nodes of their own and would newly get none."""
+    if not change.nodes:
+        return []
+    before, after, places = _nodes(change)
+    had = set(before.without(each.before for each in places))
+    told = "no node would be its own: its new pods wait for one"
+    return [
+        (each, told) for each in after.without(node.after for node in places) if each not in had
+    ]
+
+
+def _moved(found: Iterable[Move], verb: str) -> list[tuple[str, ...]]:
+    return [(each.pod, each.owner, each.node, each.what) for each in found if each.verb == verb]
 
 
 def _judged(

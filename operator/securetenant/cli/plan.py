@@ -1,5 +1,6 @@
 """``securetenant plan``: what a change of specs or settings would do, before it is applied."""
 
+import dataclasses
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -60,7 +61,8 @@ def plan(
     """Say what changed SecureTenants or TenancySettings would do, and change nothing.
 
     Objects, access and shares that come, change and go; what opens and closes; pods that would be
-    refused; what the API server says in dry-run; how settings would be rolled out.
+    refused if they were made again, that nodes evict or would not take back; what the API server
+    says in dry-run; how settings would be rolled out.
 
     Exit code 2: something new opens between tenants, or something is refused.
     """
@@ -146,15 +148,19 @@ async def _live(cluster: Cluster, wanted: _Wanted, *, everything: bool) -> Chang
         for namespace in snapshot.of_tenant(name)
     }
     snapshot = await cluster.with_pods(snapshot, sorted(spaces))
-    return Change(
+    change = Change(
         before=State(settings=settings, tenants=there),
         after=State(settings=new, tenants=tenants, settings_problem=problem),
         snapshot=snapshot,
         policies=await cluster.listed(kinds.TENANT_POLICY),
         quotas=await cluster.listed(kinds.RESOURCE_QUOTA),
+        nodes=await cluster.listed(kinds.NODE),
+        mutates=await cluster.serves(kinds.MUTATING_POLICY),
         refusals=await _refusals(cluster, wanted, there),
         now=datetime.now(UTC),
     )
+    on_nodes = await cluster.on_nodes(planned.changed_nodes(change))
+    return dataclasses.replace(change, on_nodes=on_nodes)
 
 
 async def _refusals(cluster: Cluster, wanted: _Wanted, there: dict[str, Body]) -> dict[str, str]:
