@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from harness import ROOT
+from securetenant.sandbox import binaries
 
 WORKFLOWS = ROOT / ".github" / "workflows"
+EXAMPLES = ROOT / "examples" / "ci"
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,24 @@ def test_a_dry_run_makes_package_and_charts_of_one_version(tmp_path: Path, versi
             about = opened.extractfile(f"{chart}/Chart.yaml")
             assert about is not None
             assert yaml.safe_load(about)["appVersion"] == version
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*sorted(WORKFLOWS.glob("*.yml")), EXAMPLES / "github.yaml", EXAMPLES / "tenants.yaml"],
+    ids=lambda path: path.stem,
+)
+def test_a_workflow_is_one_that_github_takes(path: Path) -> None:
+    """As far as actionlint knows: fields, expressions, inputs of actions, what comes after what."""
+    actionlint = binaries.locate(("actionlint",), lambda _: None)["actionlint"]
+    # The same whether or not shellcheck and pyflakes are installed here.
+    done = subprocess.run(
+        [str(actionlint), "-shellcheck=", "-pyflakes=", "-no-color", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("path", sorted(WORKFLOWS.glob("*.yml")), ids=lambda path: path.stem)

@@ -108,6 +108,14 @@ def pins() -> Pins:
                 ldflags="-s -w -X github.com/prometheus/common/version.Version="
                 + raw["prometheus"]["version"],
             ),
+            Component(
+                name="actionlint",
+                version=raw["actionlint"]["version"],
+                module="actionlint",
+                package=f"{raw['actionlint']['module']}/cmd/actionlint",
+                ldflags=f"-s -w -X {raw['actionlint']['module']}.version="
+                + raw["actionlint"]["version"],
+            ),
         ),
         nodes=(
             *(
