@@ -253,8 +253,16 @@ class Operator:
     at_work: ClassVar[set["Operator"]] = set()
     """Those that run now: their logs belong to the report of a test that fails."""
 
-    def __init__(self, instance: Instance, log: Path, *, login: Path | None = None) -> None:
-        """``login`` is another kubeconfig of the same ServiceAccount."""
+    def __init__(
+        self,
+        instance: Instance,
+        log: Path,
+        *,
+        login: Path | None = None,
+        source: Path = ROOT / "operator",
+    ) -> None:
+        """``login``: another kubeconfig of the same ServiceAccount; ``source``: another version."""
+        self._source = source
         self._login = login or kubeconfigs.for_service_account(instance, *OPERATOR)
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
@@ -266,7 +274,10 @@ class Operator:
         seen = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [*command, "--address=127.0.0.1", "--port=0"], stdout=out, stderr=out
+                [*command, "--address=127.0.0.1", "--port=0"],
+                stdout=out,
+                stderr=out,
+                env=environment(PYTHONPATH=str(self._source)),
             )
 
         def running() -> bool:
