@@ -51,19 +51,23 @@ CONTENTS = {
     "Contributors": (
         "CONTRIBUTING",
         "docs/architecture",
+        "docs/e2e",
         "docs/decisions/*",
         "docs/benchmarks/*",
         "CODE_OF_CONDUCT",
     ),
 }
 """What the side of each page lists: a part for each reader."""
+_LISTED = {page for pages in CONTENTS.values() for page in pages}
+_LEFT = sorted({f"docs/{page.stem}" for page in (ROOT / "docs").glob("*.md")} - _LISTED)
 
 
 def contents() -> str:
     """Return the table of contents as the generator reads it."""
     parts = [
         "\n".join((f"```{{toctree}}\n:hidden:\n:caption: {caption}\n:glob:\n", *pages, "```"))
-        for caption, pages in CONTENTS.items()
+        for caption, pages in {**CONTENTS, "More": _LEFT}.items()
+        if pages
     ]
     return "\n\n" + "\n\n".join(parts) + "\n"
 

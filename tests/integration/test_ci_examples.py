@@ -235,7 +235,8 @@ def test_the_dry_run_tries_tenants_on_an_api_server_with_the_policies(
     for name, source in (("crds", "crds"), ("manifests", "manifests")):
         (work / "platform" / name).symlink_to(ROOT / source)
     (work / "platform/kustomization.yaml").write_text("resources: [manifests]\n", encoding="utf-8")
-    tenant = spec("forge-tried", **({} if is_good else {"quota": {"cpu": 1}}))
+    more: dict[str, Any] = {} if is_good else {"quota": {"cpu": 1}}
+    tenant = spec("forge-tried", **more)
     files = {"tried.yaml": tenant, "kustomization.yaml": "resources: [tried.yaml]\n"}
     (work / "tenants").mkdir()
     for name, text in files.items():
