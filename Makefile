@@ -69,8 +69,8 @@ release-dry-run: .venv/ready
 	  for chart in securetenant-crds securetenant; do \
 	    "$$helm" package "manifests/charts/$$chart" -d "$(DIST)" || exit 1; \
 	  done && \
-	  $(MAKE) --no-print-directory "$(DIST)/site" && \
-	  cd "$(DIST)" && sha256sum -- *.whl *.tar.gz *.tgz | tee SHA256SUMS
+	  $(MAKE) --no-print-directory "$(DIST)/site" "$(DIST)/sbom.cdx.json" && \
+	  cd "$(DIST)" && sha256sum -- *.whl *.tar.gz *.tgz *.json | tee SHA256SUMS
 
 # The documentation as a site. A link that leads nowhere is an error.
 $(DIST)/site: .venv/docs/ready
@@ -78,9 +78,14 @@ $(DIST)/site: .venv/docs/ready
 	  -d "$(DIST)/doctrees" . "$@"
 	@rm -r "$(DIST)/doctrees"
 
-.venv/docs/ready: .venv/ready requirements-docs.lock
-	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/docs
-	@$(BIN)/uv pip sync --quiet --python .venv/docs/bin/python --require-hashes requirements-docs.lock || \
+# What the operator consists of, from its lock: CycloneDX, the same bytes for the same lock.
+$(DIST)/sbom.cdx.json: .venv/release/ready
+	@.venv/release/bin/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml \
+	  --output-reproducible --output-format JSON --validate --output-file "$@" requirements.lock
+
+.venv/docs/ready .venv/release/ready: .venv/%/ready: .venv/ready requirements-%.lock
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/$*
+	@$(BIN)/uv pip sync --quiet --python .venv/$*/bin/python --require-hashes requirements-$*.lock || \
 	  { echo "The locked packages cannot be installed: is a Python package index reachable?"; exit 1; }
 	@touch $@
 

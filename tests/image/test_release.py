@@ -1,6 +1,8 @@
 """What a release publishes, made here; the workflow adds the image, signs and publishes."""
 
 import hashlib
+import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -23,7 +25,9 @@ def version() -> str:
     return str(project["version"])
 
 
-def test_a_dry_run_makes_package_and_charts_of_one_version(tmp_path: Path, version: str) -> None:
+def test_a_dry_run_makes_package_charts_and_bill_of_materials_of_one_version(
+    tmp_path: Path, version: str
+) -> None:
     """The environment stands already, so make is told not to build one."""
     dist = tmp_path / "dist"
     subprocess.run(
@@ -44,6 +48,7 @@ def test_a_dry_run_makes_package_and_charts_of_one_version(tmp_path: Path, versi
         f"securetenant_operator-{version}.tar.gz",
         f"securetenant-{version}.tgz",
         f"securetenant-crds-{version}.tgz",
+        "sbom.cdx.json",
     }
     for name, digest in sums.items():
         assert hashlib.sha256((dist / name).read_bytes()).hexdigest() == digest
@@ -52,6 +57,12 @@ def test_a_dry_run_makes_package_and_charts_of_one_version(tmp_path: Path, versi
             about = opened.extractfile(f"{chart}/Chart.yaml")
             assert about is not None
             assert yaml.safe_load(about)["appVersion"] == version
+    materials = json.loads((dist / "sbom.cdx.json").read_text(encoding="utf-8"))
+    assert materials["metadata"]["component"]["version"] == version
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    locked = set(re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE))
+    assert {(each["name"], each["version"]) for each in materials["components"]} == locked
+    assert all("hashes" in each["externalReferences"][0] for each in materials["components"])
 
 
 @pytest.mark.parametrize(
