@@ -6,6 +6,10 @@ BIN := .venv/bin
 # Each runs whole files of tests, on a control plane of its own (about 0.6 GB).
 WORKERS ?= 4
 DIST ?= dist
+# Where a release is published: the krew manifest names its archives there.
+REPOSITORY ?= https://forge.example/securetenant
+PLATFORMS ?= linux-amd64 linux-arm64 darwin-amd64 darwin-arm64
+PYTHONS ?= 3.11 3.12 3.13 3.14
 SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Python keeps what it compiled, whatever the shell says: programs start in a third of the time.
@@ -69,8 +73,10 @@ release-dry-run: .venv/ready
 	  for chart in securetenant-crds securetenant; do \
 	    "$$helm" package "manifests/charts/$$chart" -d "$(DIST)" || exit 1; \
 	  done && \
+	  $(BIN)/python release/archives.py "$(DIST)" --uv "$(BIN)/uv" --repository "$(REPOSITORY)" \
+	    --platforms $(PLATFORMS) --pythons $(PYTHONS) && \
 	  $(MAKE) --no-print-directory "$(DIST)/site" "$(DIST)/sbom.cdx.json" && \
-	  cd "$(DIST)" && sha256sum -- *.whl *.tar.gz *.tgz *.json | tee SHA256SUMS
+	  cd "$(DIST)" && sha256sum -- *.whl *.tar.gz *.tgz *.yaml *.json | tee SHA256SUMS
 
 # The documentation as a site. A link that leads nowhere is an error.
 $(DIST)/site: .venv/docs/ready

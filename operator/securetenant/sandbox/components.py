@@ -116,6 +116,14 @@ def pins() -> Pins:
                 ldflags=f"-s -w -X {raw['actionlint']['module']}.version="
                 + raw["actionlint"]["version"],
             ),
+            Component(
+                name="krew",
+                version=raw["krew"]["version"],
+                module="krew",
+                package=f"{raw['krew']['module']}/cmd/krew",
+                ldflags=f"-s -w -X {raw['krew']['module']}/internal/version.gitTag=v"
+                + raw["krew"]["version"],
+            ),
         ),
         nodes=(
             *(
@@ -195,6 +203,7 @@ def modules() -> Path:
 _ARGUMENTS = {
     "kubectl": ["version", "--client", "-o", "json"],
     "helm": ["version", "--short"],
+    "krew": ["version"],
     "containerd-shim-runc-v2": ["-v"],
 }
 
