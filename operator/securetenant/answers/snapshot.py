@@ -1,5 +1,7 @@
 """What of a cluster an answer is made from."""
 
+import functools
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,7 +16,7 @@ from securetenant.checks.declared import Declared
 from securetenant.checks.reachability import World
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """Objects as the API server gave them, each with apiVersion and kind; none: not asked for."""
 
@@ -27,7 +29,7 @@ class Snapshot:
     """Of kinds that are not evaluated."""
     pods: tuple[Body, ...] = ()
 
-    @property
+    @functools.cached_property
     def owners(self) -> dict[str, str]:
         """Return whose each namespace is; of nobody's, an empty text."""
         return {
@@ -39,7 +41,14 @@ class Snapshot:
 
     def of_tenant(self, tenant: str) -> tuple[str, ...]:
         """Return the namespaces of a tenant, sorted."""
-        return tuple(sorted(name for name, owner in self.owners.items() if owner == tenant))
+        return self._by_tenant.get(tenant, ())
+
+    @functools.cached_property
+    def _by_tenant(self) -> dict[str, tuple[str, ...]]:
+        found = defaultdict[str, list[str]](list)
+        for name, owner in self.owners.items():
+            found[owner].append(name)
+        return {owner: tuple(sorted(spaces)) for owner, spaces in found.items()}
 
     def specs(self) -> dict[str, TenantSpec]:
         """Return every spec that can be read."""
