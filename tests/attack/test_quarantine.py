@@ -83,20 +83,27 @@ def stored(admin: Api, namespace: str) -> dict[str, Any]:
 
 
 def is_cut(admin: Api, namespace: str) -> bool:
-    """Tell whether everything that opens something is gone or aside."""
-    policies = admin.list(POLICY, namespace)
-    bindings = {each["metadata"]["name"]: each for each in admin.list(BINDING, namespace)}
-    return (
-        names_of(admin, POLICY, namespace) == {names.DEFAULT_DENY, "own"}
-        and all(
-            len(each["spec"]["podSelector"].get("matchExpressions", ())) == 2
-            for each in policies
-            if each["metadata"]["name"] == "own"
-        )
-        and bindings.keys() == {names.CANARY, names.role_binding("Viewer"), "broad", "mine"}
-        and not bindings["broad"].get("subjects")
-        and not bindings["mine"].get("subjects")
-    )
+    """Tell whether everything that opens something is aside."""
+    return selecting(admin, namespace) == {names.DEFAULT_DENY} and naming(admin, namespace) == {
+        names.CANARY,
+        names.role_binding("Viewer"),
+    }
+
+
+def selecting(admin: Api, namespace: str) -> set[str]:
+    """Return the NetworkPolicies that select pods."""
+    return {
+        each["metadata"]["name"]
+        for each in admin.list(POLICY, namespace)
+        if len(each["spec"]["podSelector"].get("matchExpressions", ())) != 2
+    }
+
+
+def naming(admin: Api, namespace: str) -> set[str]:
+    """Return the RoleBindings that name somebody."""
+    return {
+        each["metadata"]["name"] for each in admin.list(BINDING, namespace) if each.get("subjects")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +126,7 @@ def ill(admin: Api, sandbox: Instance, operator: Operator) -> Iterator[Api]:
     wait_for(lambda: is_cut(admin, "ill-1"), what="the quarantine", seconds=20)
     yield member
     lock(admin, "ill", "None")
-    wait_for(
-        lambda: names.DNS in names_of(admin, POLICY, "ill-1"), what="the end of it", seconds=20
-    )
+    wait_for(lambda: names.DNS in selecting(admin, "ill-1"), what="the end of it", seconds=20)
 
 
 def pods(admin: Api) -> list[Any]:
@@ -294,26 +299,56 @@ def test_a_retained_namespace_is_quarantined_and_released_with_its_tenant(
         what="the namespace to be retained",
     )
     lock(admin, "kept", "Quarantined")
-
-    def selected() -> set[str]:
-        return {
-            each["metadata"]["name"]
-            for each in admin.list(POLICY, "kept-1")
-            if not each["spec"]["podSelector"].get("matchExpressions")
-        }
-
-    def held() -> set[str]:
-        return {
-            each["metadata"]["name"]
-            for each in admin.list(BINDING, "kept-1")
-            if each.get("subjects")
-        }
-
-    wait_for(lambda: selected() == {names.DEFAULT_DENY}, what="traffic to be cut", seconds=20)
-    wait_for(lambda: held() == {names.CANARY}, what="access to be taken", seconds=20)
+    wait_for(
+        lambda: selecting(admin, "kept-1") == {names.DEFAULT_DENY},
+        what="traffic to be cut",
+        seconds=20,
+    )
+    wait_for(
+        lambda: naming(admin, "kept-1") == {names.CANARY}, what="access to be taken", seconds=20
+    )
     lock(admin, "kept", "None")
     wait_for(lambda: stored(admin, "kept-1") == before, what="it to be as before", seconds=20)
-    assert "Developer" not in held()
+
+
+def whole(admin: Api, namespace: str) -> dict[str, Any]:
+    """Return everything that a quarantine touches, whoever made it."""
+    return {
+        f"{kind.name} {each['metadata']['name']}": {
+            **{key: each.get(key) for key in ("spec", "roleRef", "subjects")},
+            "annotations": each["metadata"].get("annotations"),
+        }
+        for kind in (POLICY, BINDING)
+        for each in admin.list(kind, namespace)
+    }
+
+
+def test_a_namespace_that_leaves_its_tenant_in_quarantine_comes_back_with_its_end(
+    admin: Api, ready: Ready, sandbox: Instance
+) -> None:
+    """Nobody makes anything there any more: what the operator made is brought back in place."""
+    body = patient("gone")
+    both = [{"name": "gone-1"}, {"name": "gone-2"}]
+    body["spec"]["namespaces"] = both
+    ready(body)
+    member = Api(kubeconfigs.for_user(sandbox, "gone-admin", ("gone-admins",)))
+    furnish(admin, member, "gone-1")
+    before = whole(admin, "gone-1")
+    lock(admin, "gone", "Quarantined")
+    wait_for(lambda: is_cut(admin, "gone-1"), what="the quarantine", seconds=20)
+    admin.patch(kinds.SECURE_TENANT, "gone", {"spec": {"namespaces": both[1:]}}).ok()
+    wait_for(
+        lambda: (
+            admin.get(kinds.NAMESPACE, "gone-1")["metadata"]["labels"][names.STATE_LABEL]
+            == names.RETAINED
+        ),
+        what="the namespace to be retained",
+    )
+    assert selecting(admin, "gone-1") == {names.DEFAULT_DENY}
+    assert naming(admin, "gone-1") <= {names.CANARY, names.role_binding("Viewer")}
+    lock(admin, "gone", "None")
+    wait_for(lambda: whole(admin, "gone-1") == before, what="it to be as before", seconds=20)
+    member.call("GET", "/api/v1/namespaces/gone-1/secrets").ok()
 
 
 def test_what_a_member_fills_to_the_brim_is_put_aside_too(
@@ -449,6 +484,13 @@ def test_a_stolen_operator_token_brings_nobody_in_by_an_annotation_of_its_own(
     # The operator would delete the binding at once.
     suspend = {"spec": {"reconciliation": "Suspended"}}
     admin.patch(kinds.SECURE_TENANT, "planted", suspend).ok()
+    wait_for(
+        lambda: (
+            conditions(admin.get(kinds.SECURE_TENANT, "planted"))["Ready"]["reason"] == "Suspended"
+        ),
+        what="the operator to leave it alone",
+        seconds=20,
+    )
     body = factory.binding(role=names.cluster_role("Admin"))
     body["metadata"] = {
         "name": "securetenant-planted",

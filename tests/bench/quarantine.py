@@ -1,6 +1,7 @@
-"""From ``lockdown: Quarantined`` to the last NetworkPolicy, beside a bare client's same writes."""
+"""From ``lockdown: Quarantined`` to the last NetworkPolicy, and what a bare client takes."""
 
 import asyncio
+import statistics
 import time
 from collections import deque
 from typing import Any
@@ -64,23 +65,32 @@ class Open:
         return time.monotonic()
 
 
-async def bare(client: Raw, size: int, rounds: int) -> list[float]:
-    """Close as many namespaces that are no tenant's: none of our policies looks at them."""
-    places = [f"bare-{number}" for number in range(size)]
-    opened = [_named("dns"), _named("same-tenant"), OWN]
-    for place in places:
-        await client.send("POST", kinds.NAMESPACE.path(), {"metadata": {"name": place}})
-    watched = Open(client, "bare-")
-    watching = asyncio.create_task(watched.follow())
-    seconds = []
-    for _ in range(rounds):
-        for place in places:
-            for each in opened:
-                await client.send("POST", POLICY.path(place), each)
-        await watched.until(size * len(opened))
-        work = deque(places)
+class Bare:
+    """A bare client on namespaces that are no tenant's: none of our policies looks at them."""
 
-        async def worker(work: deque[str] = work) -> None:
+    def __init__(self, client: Raw, size: int) -> None:
+        self._client = client
+        self._places = [f"bare-{number}" for number in range(size)]
+        self._opened = [_named("dns"), _named("same-tenant"), OWN]
+        self._watched = Open(client, "bare-")
+        self.watching = asyncio.create_task(self._watched.follow())
+
+    async def prepare(self) -> None:
+        """Make the namespaces."""
+        for place in self._places:
+            body = {"metadata": {"name": place}}
+            await self._client.send("POST", kinds.NAMESPACE.path(), body)
+
+    async def close(self) -> float:
+        """Close all of them; return how long it took."""
+        client = self._client
+        for place in self._places:
+            for each in self._opened:
+                await client.send("POST", POLICY.path(place), each)
+        await self._watched.until(len(self._places) * len(self._opened))
+        work = deque(self._places)
+
+        async def worker() -> None:
             while work:
                 place = work.popleft()
                 label = {"metadata": {"labels": {"example.com/closed": "yes"}}}
@@ -92,11 +102,10 @@ async def bare(client: Raw, size: int, rounds: int) -> list[float]:
 
         began = time.monotonic()
         await gather(WORKERS, worker)
-        seconds.append(await watched.until(0) - began)
-        for place in places:
+        seconds = await self._watched.until(0) - began
+        for place in self._places:
             await client.send("DELETE", POLICY.path(place, "own"))
-    watching.cancel()
-    return seconds
+        return seconds
 
 
 def _named(name: str) -> dict[str, Any]:
@@ -104,9 +113,10 @@ def _named(name: str) -> dict[str, Any]:
 
 
 async def measure(instance: Instance, operator: Operator, size: int, rounds: int) -> list[str]:
-    """Quarantine a tenant and release it, again and again."""
+    """Quarantine a tenant and release it, again and again; a bare client in turn with it."""
     async with raw(instance.admin_kubeconfig) as admin:
-        reference = await bare(admin, size, rounds)
+        bare = Bare(admin, size)
+        await bare.prepare()
         places = [f"ill-{number}" for number in range(size)]
         body = tenant("ill", namespaces=[{"name": each} for each in places], quota=enough(size))
         operator.start()
@@ -119,7 +129,9 @@ async def measure(instance: Instance, operator: Operator, size: int, rounds: int
         await watched.until(3 * size)
         cut: list[float] = []
         back: list[float] = []
+        reference: list[float] = []
         for _ in range(rounds):
+            reference.append(await bare.close())
             for how, left, seconds in (("Quarantined", 0, cut), ("None", 3 * size, back)):
                 await asyncio.sleep(2)
                 began = time.monotonic()
@@ -127,7 +139,8 @@ async def measure(instance: Instance, operator: Operator, size: int, rounds: int
                 await admin.send("PATCH", kinds.SECURE_TENANT.path("", "ill"), patch, MERGE)
                 seconds.append(await watched.until(left) - began)
         watching.cancel()
-    ratio = sorted(cut)[len(cut) // 2] / sorted(reference)[len(reference) // 2]
+        bare.watching.cancel()
+    ratio = statistics.median(cut) / statistics.median(reference)
     return [
         f"{size:,}",
         spread(cut, "s", 1),

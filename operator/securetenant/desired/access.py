@@ -4,12 +4,14 @@ Never the built-in admin and edit: they carry impersonation, token creation, eve
 NetworkPolicy writes, and whatever any operator aggregates into them.
 """
 
-from securetenant.api import access, kinds, names, objects
+from securetenant.api import access, aside, kinds, names, objects
 from securetenant.api.access import Role, Subject
 from securetenant.api.objects import Manifest
 from securetenant.desired.scope import Scope
 
 _RBAC = "rbac.authorization.k8s.io"
+_LONGEST = 200_000
+"""Characters of an annotation: the API server takes 256 KiB of all of them together."""
 
 
 def build(scope: Scope) -> tuple[Manifest, ...]:
@@ -18,7 +20,11 @@ def build(scope: Scope) -> tuple[Manifest, ...]:
 
 
 def build_reduced(scope: Scope) -> tuple[Manifest, ...]:
-    """Return them in quarantine: everybody who holds a role may look, and nothing else."""
+    """Return them in quarantine: everybody who holds a role may look, and nothing else.
+
+    The other roles are kept, and name nobody. Who held them is in an annotation, by which they come
+    back in a namespace that left the spec meanwhile: nobody makes anything there any more.
+    """
     bounds = scope.settings.bounds
     held = {
         subject
@@ -27,7 +33,25 @@ def build_reduced(scope: Scope) -> tuple[Manifest, ...]:
         if bounds is None or bounds.admits_grant("Viewer", subject.kind, subject.name)
     }
     left = tuple(sorted(held, key=access.order))
-    return (_canary(scope), *((_grant(scope, "Viewer", left),) if left else ()))
+    roles = [(role, held) for role, held in scope.grants if role != "Viewer"]
+    return (
+        _canary(scope),
+        *(_put_aside(_grant(scope, role, held)) for role, held in roles),
+        *((_grant(scope, "Viewer", left),) if left else ()),
+    )
+
+
+def count(scope: Scope) -> int:
+    """Return how many RoleBindings there are at most: one for Viewers, at least in quarantine."""
+    return 1 + len({role for role, _ in scope.grants} | ({"Viewer"} if scope.grants else set()))
+
+
+def _put_aside(manifest: Manifest) -> Manifest:
+    """Return a RoleBinding that names nobody, with its subjects in an annotation."""
+    lines = "\n".join(map(aside.line, manifest.body["subjects"]))
+    told = {"annotations": {names.ASIDE: lines}} if len(lines) <= _LONGEST else {}
+    metadata = {**manifest.body["metadata"], **told}
+    return Manifest(manifest.ref, {**manifest.body, "metadata": metadata, "subjects": []})
 
 
 def _grant(scope: Scope, role: Role, subjects: tuple[Subject, ...]) -> Manifest:

@@ -8,7 +8,7 @@ import functools
 from collections import defaultdict
 from typing import Any, NamedTuple
 
-from securetenant.api import kinds, names, objects
+from securetenant.api import aside, kinds, names, objects
 from securetenant.api.objects import Manifest
 from securetenant.desired import openings
 from securetenant.desired.openings import Opened
@@ -30,8 +30,16 @@ def build(scope: Scope) -> tuple[Manifest, ...]:
 
 
 def build_cut(scope: Scope) -> tuple[Manifest, ...]:
-    """Return what is left of them in quarantine: nothing in, nothing out."""
-    return (_default_deny(scope),)
+    """Return them in quarantine, put aside but for default-deny: nothing in, nothing out."""
+    return tuple(
+        each if each.ref.name == names.DEFAULT_DENY else _put_aside(each) for each in build(scope)
+    )
+
+
+def _put_aside(manifest: Manifest) -> Manifest:
+    """Return a NetworkPolicy as it is, but that it selects no pod."""
+    spec = {**manifest.body["spec"], "podSelector": {"matchExpressions": list(aside.MARKS)}}
+    return Manifest(manifest.ref, {**manifest.body, "spec": spec})
 
 
 class Named(NamedTuple):

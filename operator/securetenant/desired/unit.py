@@ -13,8 +13,8 @@ def build(scope: Scope) -> tuple[Manifest, ...]:
     not there yet is made after them.
     """
     walls, bindings = network.build(scope), access.build(scope)
-    # In quarantine too: a quota that counts fewer would have to be counted again, twice.
-    counted = quota.build(scope, network_policies=len(walls), role_bindings=len(bindings))
+    # The same in quarantine: a quota with another limit would have to be counted again, twice.
+    counted = quota.build(scope, network_policies=len(walls), role_bindings=access.count(scope))
     if scope.lockdown == lockdown.QUARANTINED:
         walls, bindings = network.build_cut(scope), access.build_reduced(scope)
     return (namespaces.build(scope), policy.build(scope), *counted, *walls, *bindings)

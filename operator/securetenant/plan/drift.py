@@ -57,8 +57,7 @@ def surplus(desired: Body, observed: Body) -> Patch:
         ]
     else:
         extra = [
-            ["metadata", *path] if path[0] == "labels" else path
-            for path in _extra(ownership.owned(desired), ownership.owned(observed))
+            _place(path) for path in _extra(ownership.owned(desired), ownership.owned(observed))
         ]
     if not extra:
         return []
@@ -66,6 +65,13 @@ def surplus(desired: Body, observed: Body) -> Patch:
         {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
         *({"op": "remove", "path": pointer(path)} for path in sorted(extra)),
     ]
+
+
+def _place(path: list[str]) -> list[str]:
+    """Return where in an object that is which :func:`ownership.owned` returns under a path."""
+    if path == [ownership.ASIDE]:
+        return ["metadata", "annotations", names.ASIDE]
+    return ["metadata", *path] if path[0] == "labels" else path
 
 
 def is_fixed(desired: Body, observed: Body) -> bool:

@@ -18,6 +18,8 @@ from securetenant.api.objects import Body, Ref
 _DIGEST_BYTES = 16
 _REMAINING = 400
 """Characters: the names of finalizers are anybody's to choose."""
+ASIDE = "set-aside"
+"""Under this key :func:`owned` returns the annotation by which a RoleBinding is brought back."""
 _NOT_OURS = frozenset({"apiVersion", "kind", "metadata", "status"})
 
 
@@ -225,6 +227,8 @@ def ref_of(body: Body) -> Ref:
 def owned(body: Body) -> dict[str, Any]:
     """Return the part of a wall that we own, with absent and empty made equal.
 
+    Of annotations only one counts: who was named by a RoleBinding that is put aside.
+
     Only direct children of ``spec`` may be absent for empty: further down the difference
     matters (``from: [{podSelector: {}}]`` is one namespace, ``from: [{}]`` is invalid and
     ``ingress: [{}]`` is everybody).
@@ -237,6 +241,10 @@ def owned(body: Body) -> dict[str, Any]:
             result[key] = {name: each for name, each in value.items() if not _is_empty(each)}
         elif not _is_empty(value):
             result[key] = value
+    told = body["metadata"].get("annotations") or {}
+    if body["kind"] == kinds.ROLE_BINDING.name and names.ASIDE in told:
+        # Whom a quarantine would bring back.
+        result[ASIDE] = told[names.ASIDE]
     return result
 
 

@@ -1,8 +1,9 @@
 """NetworkPolicies and RoleBindings of others, while their tenant is quarantined.
 
-What the operator made itself is gone meanwhile, since the desired state holds less.
+What the operator made itself is put aside too: that is its desired state meanwhile.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from securetenant.api import kinds, lockdown, names, status
@@ -13,7 +14,7 @@ from securetenant.plan.aside import Found
 from securetenant.plan.ownership import PolicyFacts
 from securetenant.reconcile import foreign
 from securetenant.reconcile.concern import Concern, Watch, Work
-from securetenant.reconcile.errors import ClusterError
+from securetenant.reconcile.errors import ClusterError, ConflictError, MissingError
 from securetenant.reconcile.foreign import Foreign
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.machine import Machine
@@ -21,12 +22,16 @@ from securetenant.reconcile.tenants import Record
 from securetenant.status.outcome import Finding
 from securetenant.status.statements import Remark, Statement
 
-_WORK = "PutAside"
+_WORK, _TELL = "PutAside", "TellAside"
 _ASPECTS = {
     kinds.NETWORK_POLICY: status.NETWORK_ISOLATED,
     kinds.ROLE_BINDING: status.ACCESS_SCOPED,
 }
 _TOLD = 3
+_AT_ONCE = 16
+"""How many objects of one namespace are changed at a time."""
+_TELL_SECONDS = 2.0
+"""How long an event waits for more of the same: until then every request goes into the work."""
 
 
 class Quarantine(Concern):
@@ -36,6 +41,8 @@ class Quarantine(Concern):
         self._machine = machine
         self._found: Mapping[Kind, Foreign[Found, str]] = {kind: Foreign() for kind in _ASPECTS}
         self._failed: dict[Ref, str] = {}
+        self._untold: dict[tuple[str, bool], tuple[int, list[Ref]]] = {}
+        """By tenant, and whether put aside or brought back: how many, and the first few."""
 
     def watches(self) -> Sequence[Watch]:
         """Follow those without our label."""
@@ -44,8 +51,8 @@ class Quarantine(Concern):
         )
 
     def works(self) -> Mapping[str, Work]:
-        """Look at one namespace."""
-        return {_WORK: self._look}
+        """Look at one namespace; tell of what was done."""
+        return {_WORK: self._look, _TELL: self._announce}
 
     def writes(self) -> frozenset[str]:
         """All of it."""
@@ -99,35 +106,70 @@ class Quarantine(Concern):
         if record is None or self._machine.settings is None:
             return False
         is_cut = _is_quarantined(record)
-        done, has_failed = [], False
-        for ref in list(self._wrong(record, key.name)):
-            try:
-                done += await self._change(ref, is_cut=bool(is_cut))
-            except ClusterError as error:
-                has_failed = self._failed.get(ref) != str(error) or has_failed
-                self._failed[ref] = str(error)
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def change(ref: Ref) -> tuple[list[Ref], bool]:
+            async with turns:
+                try:
+                    return await self._change(ref, is_cut=bool(is_cut)), False
+                except ClusterError as error:
+                    is_new = self._failed.get(ref) != str(error)
+                    self._failed[ref] = str(error)
+                    return [], is_new
+
+        found = await asyncio.gather(*map(change, self._wrong(record, key.name)))
+        done = [ref for changed, _ in found for ref in changed]
         if done:
-            self._announce(key.line, done, is_cut=bool(is_cut))
-        if done or has_failed:
+            count, first = self._untold.get(why := (key.line, bool(is_cut)), (0, []))
+            self._untold[why] = count + len(done), [*first, *done][:_TOLD]
+            self._machine.queue.add_after(Key(_TELL, key.line), _TELL_SECONDS)
+        if done or any(has_failed for _, has_failed in found):
             self._machine.tell((key.line,))
         return any(self._wrong(record, key.name))
 
     async def _change(self, ref: Ref, *, is_cut: bool) -> list[Ref]:
+        writer, known = self._machine.writer, self._of(ref).get(ref)
+        if known is None:
+            return []
+        try:
+            if known.is_plain:
+                # Most are: nothing has to be read first.
+                changed = await writer.patch(ref, known.version, aside.of_plain(known))
+                return self._took(ref, changed)
+        except MissingError:
+            return []
+        except ConflictError:
+            pass
         body = await self._machine.cluster.read(ref)
         patch = [] if body is None else (aside.close if is_cut else aside.reopen)(body)
         if body is None or not patch:
             return []
-        self.seen(ref, await self._machine.writer.change(ref, body, patch))
+        return self._took(ref, await writer.change(ref, body, patch))
+
+    def _took(self, ref: Ref, body: Body) -> list[Ref]:
+        self.seen(ref, body)
         self._failed.pop(ref, None)
         return [ref]
 
-    def _announce(self, tenant: str, done: Sequence[Ref], *, is_cut: bool) -> None:
-        told = ", ".join(map(str, done[:_TOLD]))
-        more = f" and {len(done) - _TOLD} more" if len(done) > _TOLD else ""
-        reason, what = ("PutAside", "put aside") if is_cut else ("BroughtBack", "brought back")
-        is_are = "is" if len(done) == 1 else "are"
-        note = f"{told}{more} {is_are} {what}, as the lockdown of the tenant asks for"
-        self._machine.announce(tenant, reason, reason, note, is_warning=is_cut)
+    async def _announce(self, key: Key) -> bool:
+        """Tell of all that was done of late in one event a tenant."""
+        for is_cut in (True, False):
+            count, first = self._untold.pop((key.line, is_cut), (0, []))
+            if not count:
+                continue
+            told = ", ".join(map(str, first))
+            more = f" and {count - len(first)} more" if count > len(first) else ""
+            reason, what = ("PutAside", "put aside") if is_cut else ("BroughtBack", "brought back")
+            is_are = "is" if count == 1 else "are"
+            note = f"{told}{more} {is_are} {what}, as the lockdown of the tenant asks for"
+            self._machine.announce(key.line, reason, reason, note, is_warning=is_cut)
+        return False
+
+    def tenant_gone(self, name: str) -> None:
+        """Forget a tenant."""
+        for is_cut in (True, False):
+            self._untold.pop((name, is_cut), None)
+        self._machine.queue.forget(Key(_TELL, name))
 
     def _wrong(self, record: Record, namespace: str) -> Iterator[Ref]:
         """Yield what is to be put aside or brought back in a namespace of this SecureTenant."""
