@@ -228,7 +228,7 @@ class MemoryCluster:
         before, after = self.objects.get(ref), _nested(fields)
         if ref.kind == kinds.RESOURCE_QUOTA.name:
             # Where the controller-manager takes a moment.
-            after["status"] = {"hard": after["spec"]["hard"]}
+            after["status"] = {**after.get("status", {}), "hard": after["spec"]["hard"]}
         if after == before:
             return before
         self._version += 1

@@ -2,9 +2,11 @@
 
 import asyncio
 import datetime
+import time
+from collections import deque
 from typing import Any
 
-from bench.cluster import Operator, Raw, raw, spread, table
+from bench.cluster import Operator, Raw, gather, raw, spread, table
 from conftest import control_plane
 from factory import enough, tenant
 from securetenant.api import kinds, names
@@ -14,6 +16,7 @@ BINDING = kinds.ROLE_BINDING
 PER_TENANT = 10
 WAIT_SECONDS = 20
 """Between the last grant and the moment: all of them stand by then."""
+WORKERS = 32
 
 
 def _at(seconds: float) -> datetime.datetime:
@@ -57,6 +60,29 @@ class Held:
             await self._changed.wait_for(lambda: len(self.held) == count)
 
 
+async def bare(client: Raw, count: int) -> float:
+    """Delete as many RoleBindings in namespaces that are no tenant's; return how long it took."""
+    places = [f"bare-{number}" for number in range(max(1, count // PER_TENANT))]
+    paths = deque[str]()
+    for place in places:
+        await client.send("POST", kinds.NAMESPACE.path(), {"metadata": {"name": place}})
+    for number in range(count):
+        role = {"kind": "ClusterRole", "name": "view", "apiGroup": BINDING.group}
+        jane = {"kind": "User", "name": "jane", "apiGroup": BINDING.group}
+        body = {"metadata": {"name": f"b{number}"}, "roleRef": role, "subjects": [jane]}
+        place = places[number % len(places)]
+        await client.send("POST", BINDING.path(place), body)
+        paths.append(BINDING.path(place, f"b{number}"))
+
+    async def worker() -> None:
+        while paths:
+            await client.send("DELETE", paths.popleft())
+
+    began = time.monotonic()
+    await gather(WORKERS, worker)
+    return time.monotonic() - began
+
+
 async def measure(
     instance: Instance, operator: Operator, grants: int, *, restarts: bool
 ) -> list[str]:
@@ -73,6 +99,7 @@ async def measure(
             body = tenant(f"t{number}", namespaces=places, access=_access(None), quota=quota)
             await admin.send("POST", kinds.SECURE_TENANT.path(), body)
         await held.until(grants)
+        reference = await bare(admin, grants)
         ends = _at(WAIT_SECONDS + tenants / 20)
         for number in range(tenants):
             await admin.send(
@@ -95,6 +122,8 @@ async def measure(
         "5 s before" if restarts else "no",
         spread(kept, "s", 1),
         f"{max(kept):.2f} s",
+        f"{reference:.2f} s",
+        f"{max(kept) / reference:.1f}",
         str(early),
     ]
 
@@ -106,6 +135,8 @@ def run(sizes: tuple[int, ...]) -> str:
         "operator restarted",
         "kept after it",
         "longest",
+        "a bare client",
+        "ratio",
         "early",
     ]
     rows = [head]

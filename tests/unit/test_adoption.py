@@ -11,6 +11,7 @@ from fleet import Fleet
 from memory_cluster import Write
 from securetenant.api import kinds, names
 from securetenant.api.objects import Body, Ref
+from securetenant.concerns.bindings.concern import ForeignBindings
 from securetenant.reconcile.errors import UnavailableError
 
 NAMESPACE = Ref(kinds.NAMESPACE.name, "", "lived-in")
@@ -85,6 +86,23 @@ def test_without_consent_for_this_tenant_nothing_is_touched(consent: str) -> Non
         told = ready(fleet)
         assert told["reason"] == "Conflict"
         assert "kubectl annotate namespace lived-in securetenant.io/adopt=acme" in told["message"]
+
+    run(test)
+
+
+@pytest.mark.parametrize("consent", ["", "Acme", "acme,beta"])
+def test_a_retained_namespace_is_not_taken_back_by_a_consent_that_names_another(
+    consent: str,
+) -> None:
+    """Bad input: nothing, another spelling, a list; the message says what to write."""
+
+    async def test(fleet: Fleet) -> None:
+        there(fleet, "acme", consent, **{names.STATE_LABEL: names.RETAINED})
+        await fleet.add("acme", **SPEC)
+        told = ready(fleet)
+        assert told["reason"] == "ConsentNeeded"
+        assert "kubectl annotate namespace lived-in securetenant.io/adopt=acme" in told["message"]
+        assert DENY not in fleet.cluster.objects
 
     run(test)
 
@@ -221,6 +239,164 @@ def test_what_is_put_aside_from_before_brings_nobody_in() -> None:
         told = ready(fleet)
         assert told["reason"] == "AdoptionBlocked"
         assert "RoleBindings sleeper hold the names of others" in told["message"]
+
+    run(test)
+
+
+QUOTA: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "ResourceQuota",
+    "metadata": {"name": "old", "namespace": "lived-in"},
+    "spec": {"hard": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "hard", "used", "more"),
+    [
+        ("count/networkpolicies.networking.k8s.io", "4", "2", 4),
+        ("count/rolebindings.rbac.authorization.k8s.io", "1", "1", 1),
+        ("count/tenantpolicies.securetenant.io", "0", "0", 1),
+        ("resourcequotas", "1", "1", 1),
+    ],
+)
+def test_a_quota_of_others_that_would_stop_it_halfway_keeps_a_namespace_from_being_taken(
+    key: str, hard: str, used: str, more: int
+) -> None:
+    """It is taken as a whole or not at all, in Audit mode too."""
+
+    async def test(fleet: Fleet) -> None:
+        there(fleet)
+        body = {**QUOTA, "spec": {"hard": {key: hard}}, "status": {"used": {key: used}}}
+        fleet.cluster.put(body)
+        await fleet.add("acme", **SPEC, enforcement="Audit")
+        told = ready(fleet)
+        assert told["reason"] == "AdoptionBlocked"
+        assert (
+            f"ResourceQuota old allows {key} {hard}, {used} are used, and the operator makes"
+            f" {more} more: raise its limit or delete it"
+        ) in told["message"]
+        assert DENY not in fleet.cluster.objects
+        body["spec"] = {"hard": {key: str(int(used) + more)}}
+        fleet.cluster.put(body)
+        await fleet.add("acme", **SPEC)
+        assert DENY in fleet.cluster.objects
+
+    run(test)
+
+
+def test_objects_beyond_the_share_keep_it_from_being_taken() -> None:
+    """No other could be made in their place."""
+
+    async def test(fleet: Fleet) -> None:
+        there(fleet)
+        for number in range(3):
+            metadata = {"name": f"s{number}", "namespace": "lived-in"}
+            spec = {"ports": [{"port": 80}]}
+            body = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+            fleet.cluster.put(body)
+        await fleet.add("acme", **SPEC, enforcement="Audit", quota={"services": 2})
+        assert ready(fleet)["reason"] == "AdoptionBlocked"
+        assert "it holds services 3, and its share is 2 (spec.quota)" in ready(fleet)["message"]
+        await fleet.add("acme", **SPEC, enforcement="Audit", quota={"services": 3})
+        assert DENY in fleet.cluster.objects, ready(fleet)
+
+    run(test)
+
+
+def test_access_of_the_former_tenant_that_would_stay_keeps_it_from_being_taken() -> None:
+    """Somebody's finalizer on a RoleBinding is named before anything is touched."""
+
+    async def test(fleet: Fleet) -> None:
+        await lent(fleet)
+        ref = Ref("RoleBinding", "lived-in", names.role_binding("Admin"))
+        body = fleet.cluster.objects[ref]
+        metadata = {**body["metadata"], "finalizers": ["example.com/keep"]}
+        fleet.cluster.put({**body, "metadata": metadata})
+        await fleet.add("acme", **SPEC)
+        await allow(fleet)
+        told = ready(fleet)
+        assert told["reason"] == "AdoptionBlocked"
+        assert (
+            f"RoleBindings {ref.name} (example.com/keep) could not be deleted: remove these"
+            " finalizers first"
+        ) in told["message"]
+        assert fleet.cluster.objects[NAMESPACE]["metadata"]["labels"][names.TENANT_LABEL] == "beta"
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        {"kind": "ServiceAccount", "name": "ci", "namespace": "lived-in"},
+        {"kind": "User", "name": "system:serviceaccount:lived-in:ci"},
+        {"kind": "Group", "name": "system:serviceaccounts:lived-in"},
+    ],
+)
+def test_rights_in_the_whole_cluster_keep_it_from_being_taken_in_enforce_mode(
+    subject: dict[str, str],
+) -> None:
+    """Everybody who may run pods there would have them."""
+
+    async def test(fleet: Fleet) -> None:
+        there(fleet)
+        binding = {**STRANGER, "kind": "ClusterRoleBinding", "metadata": {"name": "ci-is-root"}}
+        fleet.cluster.put({**binding, "subjects": [subject]})
+        others = [{"kind": "Group", "name": "system:serviceaccounts"}]
+        fleet.cluster.put({**binding, "metadata": {"name": "all"}, "subjects": others})
+        await fleet.add("acme", **SPEC)
+        told = ready(fleet)
+        assert told["reason"] == "AdoptionBlocked"
+        assert "ClusterRoleBindings ci-is-root give rights to its" in told["message"]
+        assert "with spec.enforcement: Audit it is taken all the same" in told["message"]
+        await fleet.add("acme", **SPEC, enforcement="Audit")
+        assert DENY in fleet.cluster.objects
+
+    run(test)
+
+
+def test_rights_in_a_namespace_of_the_platform_keep_it_from_being_taken_in_enforce_mode() -> None:
+    async def test(fleet: Fleet) -> None:
+        there(fleet)
+        account = {"kind": "ServiceAccount", "name": "ci", "namespace": "lived-in"}
+        metadata = {"name": "deploys", "namespace": "ingress-nginx"}
+        fleet.cluster.put(factory.namespace("ingress-nginx", ""))
+        body = fleet.cluster.put({**STRANGER, "metadata": metadata, "subjects": [account]})
+        (watch,) = (
+            each
+            for concern in fleet.engine.concerns
+            if isinstance(concern, ForeignBindings)
+            for each in concern.watches()
+        )
+        watch.seen(Ref("RoleBinding", "ingress-nginx", "deploys"), body)
+        await fleet.add("acme", **SPEC)
+        told = ready(fleet)
+        assert told["reason"] == "AdoptionBlocked"
+        assert "RoleBinding deploys in ingress-nginx give rights to its" in told["message"]
+        await fleet.add("acme", **SPEC, enforcement="Audit")
+        assert DENY in fleet.cluster.objects
+
+    run(test)
+
+
+def test_an_opening_that_is_not_made_keeps_it_from_being_taken() -> None:
+    """What runs would be cut off from something that is declared."""
+
+    async def test(fleet: Fleet) -> None:
+        there(fleet)
+        web = {"name": "web", "from": [{"ingressController": "absent"}], "ports": [{"port": 80}]}
+        lacking = {**SPEC, "network": {"ingress": [web]}}
+        await fleet.add("acme", **lacking, enforcement="Audit")
+        told = ready(fleet)
+        assert told["reason"] == "AdoptionBlocked"
+        assert (
+            "TenancySettings do not know ingress controller absent (opening web)"
+            in (told["message"])
+        )
+        assert DENY not in fleet.cluster.objects
+        await fleet.add("acme", **SPEC)
+        assert DENY in fleet.cluster.objects
 
     run(test)
 

@@ -34,7 +34,11 @@ def policy(name: str, selector: dict[str, Any]) -> dict[str, Any]:
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": name, "namespace": "acme-a"},
-        "spec": {"podSelector": selector, "policyTypes": ["Egress"], "egress": [{"to": [{"podSelector": {}}]}]},
+        "spec": {
+            "podSelector": selector,
+            "policyTypes": ["Egress"],
+            "egress": [{"to": [{"podSelector": {}}]}],
+        },
     }
 
 
@@ -110,9 +114,7 @@ def test_what_members_made_is_put_aside_side_by_side() -> None:
         await fleet.add("acme")
         selectors: list[dict[str, Any]] = [{}, {"matchLabels": {"app": "web"}}]
         selectors.append({"matchExpressions": [{"key": "a", "operator": "Exists"}]})
-        refs = [
-            show(fleet, policy(f"p{number}", selectors[number % 3])) for number in range(30)
-        ]
+        refs = [show(fleet, policy(f"p{number}", selectors[number % 3])) for number in range(30)]
         account = {"kind": "ServiceAccount", "name": "ci", "namespace": "acme-a"}
         for number in range(30):
             body = factory.binding(account)

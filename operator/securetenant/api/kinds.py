@@ -24,6 +24,11 @@ class Kind:
         """Return the ``apiVersion`` of its objects."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    @property
+    def counted(self) -> str:
+        """Return the key by which a ResourceQuota counts its objects."""
+        return f"count/{self.plural}.{self.group}" if self.group else f"count/{self.plural}"
+
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """Return the URL path of an object, or of the collection when ``name`` is empty.
 

@@ -62,6 +62,18 @@ class Bindings:
         """
         return await self._delete(self._in_others(namespace, tenant))
 
+    def outside(self, namespace: str) -> list[Ref]:
+        """Return those that name its ServiceAccounts in namespaces of no tenant.
+
+        Nobody deletes these: they are the platform's.
+        """
+        naming = self._found.naming(namespace)
+        return [
+            ref
+            for ref in naming
+            if ref.namespace != namespace and not self._store.owner_of(ref.namespace)
+        ]
+
     async def expel(self, tenant: str) -> list[Ref]:
         """Delete those in a tenant's namespaces that name ServiceAccounts of another tenant.
 

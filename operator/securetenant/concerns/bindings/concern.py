@@ -9,6 +9,7 @@ from securetenant.reconcile import foreign
 from securetenant.reconcile.concern import Concern, Prepared, Watch
 from securetenant.reconcile.machine import Machine
 from securetenant.reconcile.tenants import Record
+from securetenant.status import conditions
 from securetenant.status.statements import Statement
 
 
@@ -35,6 +36,24 @@ class ForeignBindings(Concern):
         """Delete those that name ServiceAccounts of other tenants."""
         self._removed(await self._bindings.expel(name))
         return Prepared(is_open=self._bindings.is_open(name))
+
+    async def preflight(
+        self, namespace: str, tenant: str, record: Record
+    ) -> tuple[str, str] | None:
+        """Name those elsewhere that give rights to its ServiceAccounts, and stay."""
+        unit = record.units[namespace]
+        found = self._bindings.outside(namespace)
+        if not found or unit.scope.enforcement != "Enforce":
+            return None
+        told = (
+            f"Namespace {namespace} is not taken, and nothing in it was touched:"
+            f" {conditions.listed(map(str, found))} give rights to its ServiceAccounts, and anyone"
+            " who may run pods there may use them. Delete what is named; with spec.enforcement:"
+            " Audit it is taken all the same"
+        )
+        if unit.outcome.message != told:
+            self._machine.announce(tenant, status.ADOPTION_BLOCKED, "Adopt", told, is_warning=True)
+        return status.ADOPTION_BLOCKED, told
 
     async def admit(self, namespace: str, tenant: str, record: Record) -> None:
         """Take from its ServiceAccounts what they had elsewhere."""

@@ -4,10 +4,12 @@ import dataclasses
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from securetenant.api import names, status
+from securetenant.api import kinds, names, status
+from securetenant.api.kinds import Kind
 from securetenant.api.objects import Ref
 from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.checks import standing
@@ -89,6 +91,12 @@ class Standing(Concern):
             self._rules(unit),
             self._served,
             share=unit.scope.share,
+            made=self._made(unit),
+            unopened=(
+                f"what an opening of the SecureTenant is for would be cut off: {each.message}"
+                for each in record.findings
+                if each.reason == status.NOT_IN_SETTINGS
+            ),
             former=self._machine.store.owner_of(namespace),
             tenant=tenant,
             is_ours=self._is_ours,
@@ -101,6 +109,13 @@ class Standing(Concern):
             return status.ADOPTION_BLOCKED, told
         self._announce(tenant, "Adopted", f"Namespace {namespace} is taken: {found.summary()}")
         return None
+
+    def _made(self, unit: Unit) -> Mapping[Kind, int]:
+        """Return how many objects of each kind there will be more, once the namespace is taken."""
+        inside = self._machine.store.inside(unit.scope.namespace.name)
+        before = Counter(ref.kind for ref in inside)
+        after = Counter(ref.kind for ref in unit.wanted.digests)
+        return {kinds.BY_NAME[name]: count for name, count in (after - before).items()}
 
     def _announce(self, tenant: str, reason: str, note: str) -> None:
         is_warning = reason == status.ADOPTION_BLOCKED

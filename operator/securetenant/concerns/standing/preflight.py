@@ -4,7 +4,8 @@ Nothing is changed and nothing is kept of it. What is not known keeps it from be
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from securetenant.api import kinds, names
@@ -14,11 +15,13 @@ from securetenant.checks import filled, needs
 from securetenant.checks.standing import Rules
 from securetenant.concerns.standing import look
 from securetenant.concerns.standing.look import Found, Note, Served
+from securetenant.plan import bindings as foreign
 from securetenant.reconcile.errors import MissingError
 from securetenant.reconcile.ports import Lists
 
 _FINISHED = ("Succeeded", "Failed")
 _TOLD = 3
+_NOTHING: Mapping[Kind, int] = MappingProxyType({})
 
 
 class Preflight(NamedTuple):
@@ -27,11 +30,19 @@ class Preflight(NamedTuple):
     found: Found
     """What the rules would refuse, were it made again."""
     beyond: tuple[str, ...]
-    """What running pods take beyond the namespace's share, for people to read."""
+    """What is there takes beyond the namespace's share, for people to read."""
+    unopened: tuple[str, ...]
+    """What the spec opens and TenancySettings do not know, so that it would be cut off."""
+    crowded: tuple[str, ...]
+    """Quotas of others that would refuse what the operator makes."""
+    held: tuple[str, ...]
+    """RoleBindings of the operator that finalizers would keep from going."""
     bindings: tuple[str, ...]
     """RoleBindings that give rights to ServiceAccounts whose tokens a former tenant may hold."""
     aside: tuple[str, ...]
     """RoleBindings that a quarantine put aside which was not this tenant's, or that claim it."""
+    cluster: tuple[str, ...]
+    """ClusterRoleBindings that give rights to its ServiceAccounts."""
     pods: int
     """How many run."""
     elsewhere: int
@@ -39,7 +50,12 @@ class Preflight(NamedTuple):
 
     def contradictions(self) -> tuple[str, ...]:
         """Say what, in any mode, keeps the namespace from being taken."""
-        told = [*self.beyond]
+        told = [*self.unopened, *self.beyond, *self.crowded]
+        if self.held:
+            told.append(
+                f"RoleBindings {_listed(self.held)} could not be deleted: remove these finalizers"
+                " first"
+            )
         if self.bindings:
             told.append(
                 f"RoleBindings {_listed(self.bindings)} give rights to ServiceAccounts of which the"
@@ -61,13 +77,15 @@ class Preflight(NamedTuple):
         if is_enforced and self.found.total:
             told.append(look.listing([self.found], "would be refused"))
         told += self.contradictions()
+        if is_enforced and self.cluster:
+            told.append(
+                f"ClusterRoleBindings {_listed(self.cluster)} give rights to its ServiceAccounts,"
+                " and anyone who may run pods there may use them"
+            )
         if not told:
             return ""
-        audit = (
-            "; with spec.enforcement: Audit it is taken although they would be refused"
-            if is_enforced and self.found.total
-            else ""
-        )
+        is_lenient = is_enforced and (self.found.total or self.cluster)
+        audit = "; with spec.enforcement: Audit it is taken all the same" if is_lenient else ""
         return (
             f"Namespace {namespace} is not taken, and nothing in it was touched: {'; '.join(told)}."
             f" Change or delete what is named, or change the SecureTenant{audit}"
@@ -83,6 +101,10 @@ class Preflight(NamedTuple):
             )
         if self.found.total:
             told.append(look.listing([self.found], "would be refused"))
+        if self.cluster:
+            told.append(
+                f"ClusterRoleBindings {_listed(self.cluster)} give rights to its ServiceAccounts"
+            )
         return "; ".join(told)
 
 
@@ -96,18 +118,25 @@ async def through(
     tenant: str,
     is_ours: Callable[[Ref], bool],
     is_elsewhere: Callable[[str], bool],
+    made: Mapping[Kind, int] = _NOTHING,
+    unopened: Iterable[str] = (),
     note: Note = lambda _: None,
 ) -> Preflight:
     """Look through the namespace. Raises a :class:`ClusterError`.
 
     ``share`` is what ``tenant`` would give it of its quota, ``former`` the tenant that let go of it
     or an empty string, ``is_elsewhere`` tells whether a node is none for the tenant's pods.
+    ``made`` says how many objects of each kind the operator makes there, ``unopened`` which
+    openings it does not make.
     """
     mutates = await _mutates(cluster)
+    counted: defaultdict[str, int] = defaultdict(int)
 
     def prepare(kind: Kind, body: Body) -> Body:
         """Judge a pod as it would be made again: what it leaves out is filled in."""
         if kind is not kinds.POD:
+            for key, amount in needs.of_object(kind, body).items():
+                counted[key] += amount
             return body
         return filled.fill(body, rules.policy, mutates=mutates)
 
@@ -131,10 +160,29 @@ async def through(
     async for held in cluster.pages(
         kinds.ROLE_BINDING, take=_take_binding, namespace=rules.namespace
     ):
-        bindings += filter(None, held.items)
+        bindings += held.items
+    crowded: list[str] = []
+    async for quotas in cluster.pages(
+        kinds.RESOURCE_QUOTA,
+        take=lambda body: needs.crowded(body, made),
+        namespace=rules.namespace,
+    ):
+        crowded += [told for each in quotas.items for told in each]
+    given: list[str] = []
+    async for found_bindings in cluster.pages(
+        kinds.CLUSTER_ROLE_BINDING, take=lambda body: _take_given(body, rules.namespace)
+    ):
+        given += filter(None, found_bindings.items)
     return Preflight(
         found=found,
-        beyond=needs.beyond(taken, share),
+        beyond=(
+            *needs.beyond(taken, share),
+            *needs.beyond(counted, share, "it holds"),
+        ),
+        unopened=tuple(unopened),
+        crowded=tuple(crowded),
+        held=tuple(sorted(f"{each.name} ({each.held})" for each in bindings if each.held)),
+        cluster=tuple(sorted(given)),
         bindings=tuple(sorted(each.name for each in bindings if former and each.has_accounts)),
         aside=tuple(sorted(each.name for each in bindings if former != tenant and each.is_aside)),
         pods=count,
@@ -156,17 +204,28 @@ class _Binding(NamedTuple):
     name: str
     has_accounts: bool
     is_aside: bool
+    held: str
+    """The finalizers of one of the operator's, which is deleted when the namespace is taken."""
 
 
-def _take_binding(body: Body) -> _Binding | None:
-    """Return what counts of a RoleBinding of others; nothing of the operator's own."""
+def _take_given(body: Body, namespace: str) -> str | None:
+    """Return the name of a ClusterRoleBinding that names ServiceAccounts of the namespace."""
+    subjects = body.get("subjects") or ()
+    is_given = any(foreign.home(each, "") == namespace for each in subjects)
+    return str(body["metadata"]["name"]) if is_given else None
+
+
+def _take_binding(body: Body) -> _Binding:
+    """Return what counts of a RoleBinding; of the operator's own only what keeps it there."""
     metadata = body["metadata"]
     if (metadata.get("labels") or {}).get(names.MANAGED_BY_LABEL) == names.MANAGED_BY:
-        return None
+        held = ", ".join(metadata.get("finalizers") or ())
+        return _Binding(metadata["name"], has_accounts=False, is_aside=False, held=held)
     return _Binding(
         name=metadata["name"],
         has_accounts=any(each["kind"] == "ServiceAccount" for each in body.get("subjects") or ()),
         is_aside=names.ASIDE in (metadata.get("annotations") or {}),
+        held="",
     )
 
 
