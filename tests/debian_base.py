@@ -48,7 +48,7 @@ def missing() -> str:
     if not _mirror():
         return "apt knows no mirror of Debian here. Name one in its sources"
     if os.geteuid() != 0:
-        return "an image is built and run by root alone. Run these tests as root"
+        return "only root can build and run an image. Run these tests as root"
     return ""
 
 

@@ -64,7 +64,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
         _ANYBODY, "members hold nothing of it: it carries none of our labels, and no role of theirs"
     ),
     ("cluster-roles", "changes-something"): _CHANGES,
-    ("crds", "ours"): Reason(_ANYBODY, "the CRD is of another group"),
+    ("crds", "securetenant-kinds"): Reason(_ANYBODY, "the CRD is of another group"),
     ("crds", "deletes-or-not-breaking-the-glass"): _GLASS,
     ("settings", "not-breaking-the-glass"): _GLASS,
     ("parameters", "is-read"): Reason(_ANYBODY, "policies read the name effective only"),
@@ -86,7 +86,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("ingress", "changes-something"): _CHANGES,
     ("routes", "changes-something"): _CHANGES,
     ("managed", "touches-managed"): Reason(
-        _ANYBODY, "neither name nor label is ours, before or after"
+        _ANYBODY, "neither name nor label is the operator's, before or after"
     ),
     ("managed", "changes-something"): Reason(
         _ANYBODY, "an update that changes nothing passes, for storage version migration"
@@ -94,12 +94,14 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
     ("managed", "not-exempt"): _CONTROLLERS,
     ("managed", "not-counting"): Reason(_CLUSTER, "the status of a quota is theirs to count"),
     ("mirror-pods", "by-a-node"): _ONE_IDENTITY,
-    ("namespaces", "concerns-tenants"): Reason(_ANYBODY, "no label is ours, before or after"),
+    ("namespaces", "concerns-tenants"): Reason(
+        _ANYBODY, "no label is the operator's, before or after"
+    ),
     ("namespaces", "not-exempt"): _CONTROLLERS,
     ("network", "changes-something"): _CHANGES,
     ("network", "not-the-operator-nor-breaking-the-glass"): _OPERATOR,
     ("nodes", "concerns-tenants"): Reason(
-        _ANYBODY, "no label and no taint is ours, before or after"
+        _ANYBODY, "no label and no taint is the operator's, before or after"
     ),
     ("nodes", "not-the-operator-nor-breaking-the-glass"): _OPERATOR,
     ("operator-bounds", "the-operator"): _ONE_IDENTITY,

@@ -196,7 +196,7 @@ STOLEN: list[Any] = [
                 "securetenant-admin",
             ),
             (
-                "give them to whoever breaks the glass",
+                "give them to anyone who breaks the glass",
                 "securetenant:admin",
                 {"kind": "Group", "name": "securetenant:break-glass"},
                 "securetenant-admin",

@@ -28,7 +28,7 @@ HEADER = f"""# What a stolen credential may do
 
 Written by `{UPDATE}` from the answers of a real
 API server: every verb on every resource and subresource that it serves, by access review,
-cluster-wide and in namespaces. A resource followed by a name is allowed for that name alone. What
+cluster-wide and in namespaces. A resource followed by a name is allowed only for that name. What
 everybody may do stands once and is left out below. What admission refuses on top is shown where it
 refuses something.
 """
@@ -279,10 +279,10 @@ def _graph(placed: dict[str, str]) -> list[tuple[str, Question]]:
         ("the pods of another node", ask("pods", "", selector=f"spec.nodeName={there}")),
         ("every pod", ask("pods", "")),
         ("a Secret that a pod on it mounts", ask("secrets", "north-1", "mounted")),
-        ("another Secret beside it", ask("secrets", "north-1", "unmounted")),
+        ("another Secret next to it", ask("secrets", "north-1", "unmounted")),
         ("every Secret of that namespace", ask("secrets", "north-1")),
         ("a ConfigMap that a pod on it mounts", ask("configmaps", "north-1", "mounted")),
-        ("another ConfigMap beside it", ask("configmaps", "north-1", "unmounted")),
+        ("another ConfigMap next to it", ask("configmaps", "north-1", "unmounted")),
         (
             "a token for the ServiceAccount of a pod on it",
             ask("serviceaccounts/token", "north-1", "default"),
@@ -464,7 +464,7 @@ def _paths(court: Court, who: Identity, paths: list[tuple[str, str]]) -> str:
 
 
 ABOUT = {
-    NOBODY.title: "Whoever reaches the API server.",
+    NOBODY.title: "Anyone who reaches the API server.",
     EVERYBODY.title: "Discovery, and questions about oneself.",
     OPERATOR.title: (
         "ServiceAccount `securetenant-operator`. No Secret, no policy, of pods, Services,"
@@ -489,7 +489,7 @@ ABOUT = {
         " [when somebody leaves](controls/access.md#when-somebody-leaves)."
     ),
     "Break-glass": (
-        "Whoever may impersonate the group `securetenant:break-glass`: what it holds by itself."
+        "Anyone who may impersonate the group `securetenant:break-glass`: what it holds by itself."
     ),
     CANARY_USER.title: (
         "User `securetenant:canary`, which the verifier may impersonate. It tries attacks in"

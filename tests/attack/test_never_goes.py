@@ -365,7 +365,7 @@ def test_nothing_that_blocks_has_an_owner_that_cannot_be_looked_up(
     for path in ("configmaps", "secrets"):
         answer = member.post(path, body)
         assert verdict(answer, OWNERS) == "Blocked"
-        assert "an owner in metadata.ownerReferences is of kind Foo of foo.example/v1, beside" in (
+        assert "an owner in metadata.ownerReferences is of kind Foo of foo.example/v1, next to" in (
             answer.message
         )
     path = f"/api/v1/namespaces/{member.namespace}/configmaps"

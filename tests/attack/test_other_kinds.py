@@ -113,7 +113,7 @@ def attempt(server: Api, kind: str, spec: Any, annotations: dict[str, str] | Non
                 "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],
             },
             "securetenant-routes",
-            f"allows routes alone: Gateways and grants are the platform's. {SEE}",
+            f"allows only routes: Gateways and grants are the platform's. {SEE}",
         ),
         (
             "ReferenceGrant",
@@ -122,7 +122,7 @@ def attempt(server: Api, kind: str, spec: Any, annotations: dict[str, str] | Non
                 "to": [{"group": "", "kind": "Service"}],
             },
             "securetenant-routes",
-            "securetenant: kind is ReferenceGrant; tight-a allows routes alone",
+            "securetenant: kind is ReferenceGrant; tight-a allows only routes",
         ),
         (
             "HTTPRoute",

@@ -80,7 +80,7 @@ def _peer(**more: Any) -> dict[str, Any]:
         ),
         pytest.param(
             _egress(ingressController="nginx", **{"except": ["10.0.0.0/8"]}),
-            "except takes addresses out of a cidr: write the cidr beside it",
+            "except takes addresses out of a cidr: write the cidr too",
             id="an exception of nothing",
         ),
         pytest.param(_egress(), ONE_OF, id="an empty entry"),
@@ -90,7 +90,7 @@ def _peer(**more: Any) -> dict[str, Any]:
         pytest.param(_egress(podLabels={"app": "x"}), ONE_OF, id="pods of nowhere"),
         pytest.param(
             _egress(cidr="10.0.0.0/8", podLabels={"app": "x"}),
-            "podLabels stand beside namespaceLabels",
+            "podLabels need namespaceLabels",
             id="pods of a cidr",
         ),
         pytest.param(_egress(namespaceLabels={}), SELECTOR, id="every namespace"),

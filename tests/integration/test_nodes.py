@@ -380,7 +380,7 @@ def test_e2_a_node_that_lies_is_refused(
     ):
         answer = who.call("PATCH", path, body, content_type=MERGE, dryRun="All")
         assert answer.status == 403, body
-        assert "set by the operator alone" in answer.message or who is itself, answer
+        assert "only the operator sets it" in answer.message or who is itself, answer
     admin.delete(kinds.NODE, "liar-1").ok()
 
 

@@ -304,7 +304,7 @@ def test_a_declared_limit_counts_for_less(admin: Api, machine: Make, create: Cre
     wait_until(admin, name, "Unknown", "KubeletUnread", "refuses connections")
     node.label(**{names.DECLARED_PIDS_LABEL.replace("/", "__"): "512"})
     message = wait_until(admin, name, "True", "Declared")
-    assert "by the label node-restriction.kubernetes.io/pod-pids-limit alone" in message
+    assert "by the label node-restriction.kubernetes.io/pod-pids-limit only" in message
     assert node.bounds == set()
     node.says(4096)
     node.moves(right)
@@ -318,7 +318,7 @@ def test_required_pods_land_where_the_limit_was_read(
     limited, unlimited = machine(300), machine(-1)
     body = dedicated(limited, unlimited, podPidsLimit=512, pids="Require")
     name = create(body)
-    there = f"new pods land there alone, and not on {unlimited.name} (no limit)"
+    there = f"new pods land only there, and not on {unlimited.name} (no limit)"
     wait_until(admin, name, "True", "ReportedByKubelet", there)
     namespace = body["spec"]["namespaces"][0]["name"]
     wait_for_account(admin, namespace)

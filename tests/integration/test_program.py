@@ -279,7 +279,9 @@ def test_plan_says_what_the_api_server_says(run: Run, admin: Api, asked: str) ->
     body = spec_of(admin, asked)
     body["spec"]["quota"] = {"cpu": 4}
     done = run("plan", "-f", "-", "-o", "json", stdin=json.dumps(body), code=2)
-    assert "cpu and memory alone are ambiguous" in data(done)["refused"]["SecureTenant asked"]
+    assert (
+        "cpu and memory by themselves are ambiguous" in data(done)["refused"]["SecureTenant asked"]
+    )
 
 
 def test_plan_with_all_shows_who_would_go(run: Run, admin: Api, asked: str) -> None:

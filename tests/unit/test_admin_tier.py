@@ -169,7 +169,7 @@ def test_ports_that_do_not_fit_are_left_to_network_policies_and_told() -> None:
     assert not any("protocols" in rule for rule in rules)
     assert denies(rules, "to", of("beta", "beta-b"), "TCP", 1)
     assert found.remark == (
-        "ports of peers are too many for it, so NetworkPolicies alone decide about them"
+        "ports of peers are too many for it, so only NetworkPolicies decide about them"
     )
 
 

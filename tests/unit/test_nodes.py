@@ -203,12 +203,12 @@ def test_a_shared_tenant_is_told_of_nodes_that_its_pods_have_not_left() -> None:
 
 
 def test_a_shared_tenant_is_told_of_its_pods_on_nodes_of_others() -> None:
-    """It was said that they run on the nodes for shared tenants alone."""
+    """It was said that they run only on the nodes for shared tenants."""
     found = placement.judge(Placement(dedicated=False, elsewhere=("acme-1/web on node-1",)))
     assert (found.status, found.reason) == ("False", "PodsElsewhere")
     assert found.message == (
         "Pods of the tenant on nodes of others, from before: acme-1/web on node-1. Delete them, and"
-        " they come back where they belong; New pods run on the nodes for shared tenants alone"
+        " they come back where they belong; New pods run only on the nodes for shared tenants"
         " (TenancySettings, nodes.shared)"
     )
 

@@ -260,8 +260,8 @@ def test_where_the_networks_of_nodes_are_known_it_goes_nowhere_else() -> None:
             True,
             "True",
             status.REPORTED_BY_KUBELET,
-            "1 node limits pods to at most 1024 processes, as the kubelet says; new pods land there"
-            " alone, and not on b (no limit), c (not read: no answer),"
+            "1 node limits pods to at most 1024 processes, as the kubelet says; new pods land"
+            " only there, and not on b (no limit), c (not read: no answer),"
             " d (declared, not read: no answer)",
             id="required, one will do",
         ),

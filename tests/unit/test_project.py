@@ -67,25 +67,43 @@ def test_a_command_imports_only_what_it_needs() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-AVOIDED = {
-    r"[Tt]ake note": 0,
-    r"\banew\b": 0,
-    r"[Aa]s above": 0,
-    r"\b(?:is|are) (?:no )?news\b": 0,
-    r"\b(?:is|are|was) told\b": 0,
-    r"[Ww]hoever": 0,
-    r"\bof ours\b": 1,
-    r"\bwhom\b": 21,
-}
-"""Words that readers stumble over, and how often they are left. The numbers only go down."""
+AVOIDED = (
+    r"[Tt]ake note",
+    r"\banew\b",
+    r"\b(?:is|are) (?:no )?news\b",
+    r"\b(?:is|are|was|were) told\b",
+    r"[Ww]hoever",
+    r"\bof (?:ours|yours)\b",
+    r"\byours\b",
+    r"\bwhom\b",
+    r"\b[Bb]eside\b",
+    r"\balone\b",
+    r"\ball the same\b",
+    r"\bmend(?:s|ed)?\b",
+    r"\bstands? in\b",
+)
+"""Words that readers stumble over. Each has a plainer one: only, again, in addition, anyone."""
+READ = (
+    "*.md",
+    "crds/*.yaml",
+    "docs/*.md",
+    "docs/controls/*.md",
+    "examples/**/*.yaml",
+    "manifests/**/*.md",
+    "manifests/**/*.yaml",
+    "operator/**/*.html",
+    "operator/**/*.py",
+)
+"""What people read, except decisions and benchmarks, which are records of their day."""
 
 
 @pytest.mark.parametrize("word", AVOIDED)
-def test_words_that_readers_stumble_over_become_fewer(word: str) -> None:
+def test_nobody_has_to_read_words_that_readers_stumble_over(word: str) -> None:
     found = [
-        f"{path.relative_to(ROOT)}: {line.strip()}"
-        for path in sorted((ROOT / "operator").rglob("*.py"))
-        for line in path.read_text(encoding="utf-8").splitlines()
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for pattern in READ
+        for path in sorted(ROOT.glob(pattern))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if re.search(word, line)
     ]
-    assert len(found) <= AVOIDED[word], found
+    assert found == []

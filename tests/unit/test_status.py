@@ -251,7 +251,7 @@ def test_a_finding_that_informs_leaves_everything_true_and_is_read_there() -> No
     assert found[status.READY]["reason"] == status.AS_SPECIFIED
     isolated = found[status.NETWORK_ISOLATED]
     assert (isolated["status"], isolated["reason"]) == ("True", status.PEER_MISSING)
-    assert isolated["message"].startswith("Closed. 1 namespace with NetworkPolicies")
+    assert isolated["message"].startswith("Closed. 1 namespace whose NetworkPolicies")
 
 
 def test_what_is_wrong_is_told_before_what_only_informs() -> None:

@@ -239,7 +239,7 @@ def _ingress(seen: Seen) -> Iterator[str]:
         if name in _CONTROLLERS:
             found[name, each["metadata"]["namespace"]] = each["kind"]
     if not found:
-        yield "  # ingressControllers: none was seen. Openings name them, so add yours."
+        yield "  # ingressControllers: none was seen. Openings name them: add your cluster's."
         return
     yield "  ingressControllers:"
     used: set[str] = set()

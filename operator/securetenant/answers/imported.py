@@ -18,7 +18,7 @@ from securetenant.api.objects import Body
 from securetenant.api.securetenant import TenantSpec
 
 _ROLES = {"admin": "Admin", "edit": "Developer", "view": "Viewer"}
-"""Kubernetes' own roles of people, and ours in their place."""
+"""Kubernetes' own roles of people, and the product's in their place."""
 _HANDLED = frozenset(
     {
         "additionalRoleBindings",

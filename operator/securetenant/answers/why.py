@@ -1,7 +1,7 @@
 """Why a manifest is refused, or a workload does not run: every reason at once, and what to change.
 
 What would be refused is judged by :mod:`securetenant.checks.standing`, the rules of the policies
-said once more; what the API server itself says to the manifest stands beside it.
+said once more; what the API server itself says to the manifest is printed next to it.
 """
 
 import json

@@ -121,7 +121,7 @@ class Grant(Model):
     """What you call this grant, for example devs."""
     role: Role
     """Admin, Developer or Viewer: the ClusterRoles securetenant:admin, securetenant:developer
-    and securetenant:viewer, bound in the tenant's namespaces alone."""
+    and securetenant:viewer, bound only in the tenant's namespaces."""
     subjects: Annotated[
         tuple[Subject, ...],
         Field(min_length=1, max_length=20, json_schema_extra=listed("atomic")),

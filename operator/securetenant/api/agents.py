@@ -97,8 +97,8 @@ class Agent(Model):
             holds=lambda self: (
                 self.user is None or not is_foreign_user(self.user) or self.user in _CLOUD
             ),
-            message="names under system: and securetenant: are Kubernetes' and ours, but for those"
-            " of the load balancer controllers of GKE, like system:l7-lb-controller; a"
+            message="names under system: and securetenant: belong to Kubernetes and SecureTenant,"
+            " except those of the load balancer controllers of GKE, like system:l7-lb-controller; a"
             " ServiceAccount is written as serviceAccount",
             path=".user",
         ),

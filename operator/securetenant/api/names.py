@@ -46,7 +46,7 @@ FINALIZER = f"{GROUP}/teardown"
 NODE_PREFIX = "securetenant.node-restriction.kubernetes.io/"
 """Of our labels on nodes: no kubelet may set them (admission plugin NodeRestriction)."""
 NODE_LABEL = f"{NODE_PREFIX}tenant"
-"""On a node: the tenant whose pods alone run there, or :data:`SHARED`."""
+"""On a node: the only tenant whose pods run there, or :data:`SHARED`."""
 SHARED = "Shared"
 """The value for nodes of all tenants without nodes of their own; no tenant's name has a capital."""
 NODE_TAINT = f"{GROUP}/tenant"
@@ -127,7 +127,7 @@ def admin_tier(tenant: str) -> str:
 
 
 def tenant_of_tier(name: str) -> str:
-    """Return the tenant whose ClusterNetworkPolicy has this name; none for a name not ours."""
+    """Return the tenant whose ClusterNetworkPolicy has this name; none for any other name."""
     return name.removeprefix(MANAGED_PREFIX) if name.startswith(MANAGED_PREFIX) else ""
 
 
@@ -137,7 +137,7 @@ def report(tenant: str) -> str:
 
 
 def tenant_of_report(name: str) -> str:
-    """Return the tenant whose ClusterReport has this name; the name itself if it is not ours."""
+    """Return the tenant whose ClusterReport has this name; any other name is returned as it is."""
     return name.removeprefix(MANAGED_PREFIX)
 
 
@@ -159,7 +159,7 @@ def flow(number: int) -> str:
 
 
 def number_of_flow(name: str) -> int | None:
-    """Return the number of the flow whose FlowSchema has this name; none for a name not ours."""
+    """Return the number of the flow whose FlowSchema has this name; none for any other name."""
     return _NUMBERS.get(name)
 
 

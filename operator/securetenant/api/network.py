@@ -1,7 +1,7 @@
 """What a tenant may exchange with others: openings, and peers among the tenants.
 
 Everything else is denied. An opening is about the platform and the world outside; another
-tenant is reached as a peer alone, since that takes the agreement of both.
+tenant is reached only as a peer, since that takes the agreement of both.
 """
 
 import functools
@@ -191,7 +191,7 @@ class Outsider(Model):
         Rule(
             cel="!has(self.podLabels) || has(self.namespaceLabels)",
             holds=lambda self: self.pod_labels is None or self.namespace_labels is not None,
-            message="podLabels stand beside namespaceLabels, which say where the pods are; the"
+            message="podLabels need namespaceLabels, which say where the pods are; the"
             " tenant's own pods are selected by the opening's podSelector",
             path=".podLabels",
         ),
@@ -206,7 +206,7 @@ class Outsider(Model):
         Rule(
             cel="!has(self.except) || has(self.cidr)",
             holds=lambda self: self.except_ is None or self.cidr is not None,
-            message="except takes addresses out of a cidr: write the cidr beside it",
+            message="except takes addresses out of a cidr: write the cidr too",
             path=".except",
         ),
         # Two rules, each read as seldom as possible: there may be 100,000 exceptions.
@@ -348,7 +348,7 @@ class EgressOpening(Opening):
 
     @property
     def outsiders(self) -> tuple[Outsider, ...]:
-        """Return whom the pods may reach."""
+        """Return what the pods may reach."""
         return self.to
 
 
@@ -358,7 +358,7 @@ class Peer(Model):
     tenant: Annotated[str, Field(min_length=1, max_length=names.TENANT_NAME_LENGTH)]
     """The other tenant."""
     direction: Direction
-    """Egress: our pods reach theirs. Ingress: theirs reach ours. Both."""
+    """Egress: this tenant's pods reach the peer's. Ingress: the reverse. Both."""
     namespaces: Annotated[
         tuple[Annotated[str, Field(max_length=63)], ...],
         Field(min_length=1, max_length=256, json_schema_extra=listed("atomic")),

@@ -87,7 +87,7 @@ class TenantNodes(Model):
     """Where the tenant's pods run, and how many processes each of them may have."""
 
     dedication: Dedication | None = None
-    """Dedicated: the nodes of selector or names are the tenant's alone, and it runs nowhere else.
+    """Dedicated: only the tenant uses the nodes of selector or names, and it runs nowhere else.
     Shared (the default): it runs where all shared tenants do."""
     selector: NodeSelector | None = None
     """With Dedicated: the nodes, by labels. TenancySettings say which may be dedicated at all."""
@@ -121,8 +121,8 @@ class TenantNodes(Model):
     """The most processes that a pod may have. The kubelet enforces it (podPidsLimit); the operator
     reads it there, and the condition PidsLimited says what it found."""
     pids: Pids | None = None
-    """Report (the default): the condition says which nodes keep the limit. Require: pods run on
-    nodes alone that were seen to keep it."""
+    """Report (the default): the condition says which nodes keep the limit. Require: pods run only
+    on nodes that were seen to keep it."""
 
     rules = (
         Rule(

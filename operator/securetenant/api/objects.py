@@ -63,7 +63,7 @@ def manifest(
     annotations: Mapping[str, str] | None = None,
     **fields: Any,
 ) -> Manifest:
-    """Build a manifest; ``fields`` are the top-level fields beside metadata, such as ``spec``."""
+    """Build a manifest; ``fields`` are the top-level fields except metadata, such as ``spec``."""
     metadata: dict[str, Any] = {"name": name, "labels": dict(sorted(labels.items()))}
     if namespace:
         metadata["namespace"] = namespace

@@ -33,8 +33,8 @@ They never compete for the tenant's share: without kube-root-ca.crt and the Serv
 no pod starts."""
 
 
-def beside(key: str, bounds: Collection[str]) -> int:
-    """Return how many pieces a namespace's quota has beside the tenant's share of that key.
+def surplus(key: str, bounds: Collection[str]) -> int:
+    """Return how many pieces a namespace's quota has in addition to the tenant's share of that key.
 
     None for a key that TenancySettings bound: the policy securetenant-operator-bounds holds the
     operator itself to the bound.
@@ -107,7 +107,7 @@ def rules(field: str) -> tuple[Rule, ...]:
             " the same with limits., requests.storage, persistentvolumeclaims, pods, services,"
             " services.loadbalancers, services.nodeports, secrets, configmaps,"
             " count/<resource>.<group>, requests.<vendor>/<device>, requests.hugepages-<size>, or"
-            " what a storage or device class gives; cpu and memory alone are ambiguous",
+            " what a storage or device class gives; cpu and memory by themselves are ambiguous",
             path=f".{field}",
         ),
         Rule(

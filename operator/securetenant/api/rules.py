@@ -19,7 +19,7 @@ class Rule:
     """A rule about one object.
 
     ``cel`` sees the object as ``self``; ``holds`` sees the model. ``path`` is the field that
-    the API server names beside the message, for example ``.version``.
+    the API server names in addition to the message, for example ``.version``.
     """
 
     cel: str

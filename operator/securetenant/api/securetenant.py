@@ -78,7 +78,7 @@ class NamespaceQuota(Model):
     weight: Annotated[int, Field(ge=1, le=1000, json_schema_extra={"format": "int32"})] | None = (
         None
     )
-    """Its share beside the other namespaces' shares; 1 when nothing is said."""
+    """Its share in relation to the other namespaces' shares; 1 when absent."""
     hard: QuotaMap | None = None
     """A fixed part of the total; resources that it leaves out are shared by weight 1."""
 
@@ -160,7 +160,7 @@ class TenantSpec(Model):
     """None (the default). Frozen: nothing in the namespaces is created, changed or deleted but by
     the cluster itself, and nobody gets a shell or a tunnel into a pod; what runs goes on running
     and is replaced. Quarantined: the same, and no pod starts, all traffic is cut, no token is
-    issued, and access is reduced to Viewer; what runs goes on running alone."""
+    issued, and access is reduced to Viewer; what runs keeps running."""
     reconciliation: Literal["Active", "Suspended"] | None = None
     """Active (the default), or Suspended: the operator changes nothing, and says so."""
     deletion_policy: Literal["Retain", "Delete"] | None = None
@@ -272,7 +272,7 @@ class SecureTenant(Model):
     spec: TenantSpec
     """What the tenant gets."""
     status: TenantStatus | None = None
-    """What the operator has seen; written by the operator alone."""
+    """What the operator has seen; only the operator writes it."""
 
 
 NAME_RULE = Rule(
@@ -282,7 +282,7 @@ NAME_RULE = Rule(
     message=f"a tenant's name has at most {names.TENANT_NAME_LENGTH} lower-case letters, digits"
     " and '-', like acme",
 )
-"""About the object's name, which is not part of the model: judged beside it."""
+"""About the object's name, which is not part of the model: judged in addition to it."""
 
 
 def _has_itself(tenant: tuple[str, TenantSpec]) -> bool:

@@ -289,7 +289,7 @@ REFUSED_BY_OTHERS = "RefusedByOthers"
 so nothing is known of that one."""
 TRIAL_REFUSED = "TrialRefused"
 """On IsolationVerified: the pod that must be admitted was refused, so that other refusals prove
-nothing; the message says by whom."""
+nothing; the message says who."""
 FLOWS_OPEN = "FlowsNotDeclared"
 """On IsolationVerified: network policies let something through that nobody declared; the message
 names both ends and the rule that opens each."""

@@ -310,7 +310,7 @@ class SettingsSpec(Model):
     """Addresses at which clouds hand out credentials. No DNS address may lie in them."""
     api_server: ApiServer | None = None
     """Where pods find the API server: left out of openings by cidr, opened by a tenant's
-    network.apiServer alone. Absent, no tenant's pods reach it by that."""
+    network.apiServer only. Absent, no tenant's pods reach it by that."""
     node_networks: Cidrs | None = None
     """Networks of the nodes: left out of openings by cidr that do not name them."""
     pod_networks: Cidrs | None = None
@@ -338,7 +338,7 @@ class SettingsSpec(Model):
     protected_names: Annotated[
         tuple[ProtectedName, ...], Field(max_length=256, json_schema_extra=listed("set"))
     ]
-    """Names that no tenant gets for a namespace, beside default, kube-*, openshift-* and
+    """Names that no tenant gets for a namespace, in addition to default, kube-*, openshift-* and
     securetenant-system: a name, or a beginning and an asterisk, like monitoring-*."""
     subject_namespaces: (
         Annotated[
@@ -392,7 +392,7 @@ class SettingsSpec(Model):
         _networks_rule("nodeNetworks"),
         _networks_rule("podNetworks"),
         _apart("dns.addresses", "a DNS address", "use another DNS server"),
-        _apart("apiServer.addresses", "an address of the API server", "name its addresses alone"),
+        _apart("apiServer.addresses", "an address of the API server", "name only its addresses"),
         Rule(
             cel="self.protectedNames.all(n, n.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
             " || n.matches('^[a-z0-9]([-a-z0-9]*)[*]$'))",
@@ -589,4 +589,4 @@ class TenancySettings(Model):
     spec: SettingsSpec
     """What holds for every tenant."""
     status: SettingsStatus | None = None
-    """What the operator has seen; written by the operator alone."""
+    """What the operator has seen; only the operator writes it."""

@@ -72,7 +72,7 @@ class EffectiveAccess(Model):
         tuple[Annotated[str, Field(max_length=253)], ...],
         Field(max_length=32, json_schema_extra=listed("atomic")),
     ]
-    """ClusterRoles that may be bound, beside the namespace's own Roles."""
+    """ClusterRoles that may be bound, in addition to the namespace's own Roles."""
 
 
 class EffectiveTokens(Model):
@@ -82,7 +82,7 @@ class EffectiveTokens(Model):
         tuple[Annotated[str, Field(max_length=255)], ...],
         Field(max_length=32, json_schema_extra=listed("atomic")),
     ]
-    """Audiences, beside the API server itself, that a pod may ask a token for."""
+    """Audiences, in addition to the API server itself, that a pod may ask a token for."""
     max_seconds: Annotated[int, Field(json_schema_extra={"format": "int32"})]
     """The longest that one may live."""
     automount: Automount
@@ -93,7 +93,7 @@ Allowed = Annotated[
     tuple[Annotated[str, Field(max_length=255)], ...],
     Field(max_length=64, json_schema_extra=listed("atomic")),
 ]
-"""Names, sorted; ``*`` alone means any."""
+"""Names, sorted; a single ``*`` means any."""
 
 
 class EffectiveWorkloads(Model):
@@ -102,7 +102,7 @@ class EffectiveWorkloads(Model):
     registries: Allowed
     """Beginnings of image names; * means any."""
     images: Images
-    """Tag, or Digest: by digest alone."""
+    """Tag, or Digest: only by digest."""
     image_pull_policy: ImagePullPolicy
     """Always, or Any: as the pod says."""
     root_filesystem: RootFilesystem
@@ -136,7 +136,7 @@ class EffectiveWorkloads(Model):
         tuple[Annotated[str, Field(max_length=317)], ...],
         Field(max_length=64, json_schema_extra=listed("atomic")),
     ]
-    """Annotations that Services and Ingresses may carry, beside harmless ones."""
+    """Annotations that Services and Ingresses may carry, in addition to harmless ones."""
     hostnames: Allowed
     """Host names that Ingresses and routes may serve; with a dot in front: each name below it."""
     service_types: Annotated[
@@ -208,7 +208,7 @@ class PolicySpec(Model):
     pod_security: EffectivePodSecurity
     """Which pods are accepted."""
     network: EffectiveNetwork
-    """What may flow, beside the cluster's DNS."""
+    """What may flow, in addition to the cluster's DNS."""
     quota: QuotaMap
     """This namespace's share of the tenant's quota."""
     container_limits: EffectiveLimits

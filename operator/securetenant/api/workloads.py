@@ -1,6 +1,6 @@
 """Workloads: what a tenant's pods, Services, Ingresses and volumes may ask for.
 
-The same fields stand in SecureTenant and, as what a tenant gets that leaves them out, in
+The same fields are in SecureTenant and, as what a tenant gets that leaves them out, in
 TenancySettings. Where both leave one out, the default below holds: the safe one, as long as
 ordinary applications run with it.
 """
@@ -217,7 +217,8 @@ class ServiceAccountTokens(Model):
         ]
         | None
     ) = None
-    """Audiences, beside the API server itself, that a pod may ask a token for; none by default."""
+    """Audiences, in addition to the API server itself, that a pod may ask a token for; none by
+    default."""
     max_seconds: (
         Annotated[int, Field(ge=600, le=31_536_000, json_schema_extra={"format": "int32"})] | None
     ) = None
@@ -234,7 +235,7 @@ class Workloads(Model):
     """Where images come from: beginnings that end with a slash, like registry.acme.example/ or
     docker.io/library/. Absent in TenancySettings too: from anywhere. [] means no image at all."""
     images: Images | None = None
-    """Tag (the default): an image may be named by a tag. Digest: by its digest alone."""
+    """Tag (the default): an image may be named by a tag. Digest: only by its digest."""
     image_pull_policy: ImagePullPolicy | None = None
     """Always (the default): what a node has cached of other tenants' images is not given away.
     Any: as the pod says."""
@@ -293,7 +294,7 @@ class Workloads(Model):
         Annotated[tuple[ServiceType, ...], Field(max_length=3, json_schema_extra=listed("set"))]
         | None
     ) = None
-    """Types of Services: ClusterIP alone by default."""
+    """Types of Services: only ClusterIP by default."""
     service_account_tokens: ServiceAccountTokens | None = None
     """Tokens of the tenant's ServiceAccounts."""
 

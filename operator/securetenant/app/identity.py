@@ -11,7 +11,7 @@ from securetenant.reconcile.errors import ClusterError
 
 _GROUP = "authentication.k8s.io/v1"
 OWN = f"system:serviceaccount:{names.OPERATOR_NAMESPACE}:{names.OPERATOR}"
-"""Whom manifests/operator gives the rights, and whom the policies operator-fence hold."""
+"""The account that manifests/operator gives the rights, and the policies operator-fence hold."""
 _REMEDY = "Name its own kubeconfig by --kubeconfig FILE (docs/operations.md makes one)"
 
 

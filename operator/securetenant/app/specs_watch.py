@@ -42,7 +42,7 @@ class _Forever:
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
-    """Keeps no last state: safe with event handlers alone, and half of kopf's time saved."""
+    """Keeps no last state: safe with nothing but event handlers, and half of kopf's time saved."""
 
     def build(self, *, body: Any, extra_fields: Any = None) -> Any:  # noqa: ARG002 - its signature.
         return {}

@@ -95,7 +95,7 @@ def misplaced(spec: Body, policy: PolicySpec) -> Iterator[str]:
 
 
 def soft(spec: Body, policy: PolicySpec) -> Iterator[str]:
-    """Yield which hardening a new pod lacks, beside what Pod Security asks for."""
+    """Yield which hardening a new pod lacks, in addition to what Pod Security asks for."""
     pod = spec.get("securityContext") or {}
     containers = [*spec["containers"], *(spec.get("initContainers") or ())]
     contexts = [each.get("securityContext") or {} for each in containers]

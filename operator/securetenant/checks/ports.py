@@ -28,7 +28,7 @@ class Span(NamedTuple):
 
 
 Spans = tuple[Span, ...]
-"""A set of ports: sorted, disjoint, none beside another of its protocol."""
+"""A set of ports: sorted, disjoint, no two of one protocol adjacent."""
 
 EVERY: Spans = (
     Span("SCTP", 1, _LAST),

@@ -3,7 +3,7 @@
 Never a guess: what was not read is Unknown, with what would show it. Each check names where it
 comes from and what it protects from (STRIDE): sections of the CIS Kubernetes Benchmark 1.12, and
 of the NSA/CISA Kubernetes Hardening Guide by the numbers of k8s-nsa-1.0, without one its text. CIS
-calls the checks of section 5 manual, so a verdict here is ours.
+calls the checks of section 5 manual, so a verdict here is the product's.
 
 Readings are plain values that the caller has read. Nothing is read here.
 """
@@ -752,7 +752,7 @@ def _platform() -> Iterator[Check]:
         ),
         (
             "policy-engine",
-            "A policy engine in addition to ours",
+            "A policy engine in addition to these policies",
             "CIS 5.2.1",
             "E",
             ("clusterpolicies.kyverno.io", "constrainttemplates.templates.gatekeeper.sh"),

@@ -174,7 +174,7 @@ class _Demo:
 
     def _agree(self, log: Path) -> None:
         """Show a peer: closed while one tenant declares it, open when both do."""
-        _title("A peer that acme declares alone stays closed, and both see what is missing")
+        _title("A peer that only acme declares stays closed, and both see what is missing")
         patch = "--type=merge --patch-file=examples/peers/{}.yaml"
         self._show(f"patch securetenant acme {patch.format('acme')}")
         self._wait(lambda: "has to declare" in self._call(_TOLD).stdout, "beta is not told", log)
@@ -191,7 +191,7 @@ class _Demo:
         self._ask("plan -f examples/plan/acme.yaml", keep=("tenant:", "lost", "gained", "kept"))
 
     def _dedicate(self, log: Path) -> None:
-        """Show nodes of a tenant's own: whom they wait for, whom they refuse, what they carry."""
+        """Show nodes of a tenant's own: what they wait for, what they refuse, what they carry."""
         _title("beta gets a node of its own; a pod that runs there is not evicted, and is named")
         where = '--overrides={"spec":{"nodeName":"node-1"}}'
         self._show(f"run tool --image=docker.io/library/busybox:1.37 {where}")
@@ -202,7 +202,7 @@ class _Demo:
         _title("An intruder")
         there = f'{{"spec":{{"nodeSelector":{{"{names.NODE_LABEL}":"beta"}}}}}}'
         self._show(f"run spy --image=evil -n acme-prod --overrides={there}", fails=True)
-        _title("The node is beta's alone once the pod is gone")
+        _title("Only beta uses the node once the pod is gone")
         self._show("delete pod tool --now", quiet=True)
         self._wait(lambda: "NoExecute" in self._call(_TAINTS).stdout, "NoExecute is missing", log)
         self._show(_TAINTS)

@@ -33,7 +33,7 @@ _MODULES = {
 class _Commands(click.Group):
     """Imports the module of the command that is asked for.
 
-    The operator alone takes a second to import, and most commands need little of the product.
+    The operator by itself takes a second to import, and most commands need little of the product.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature.

@@ -29,7 +29,7 @@ def pack(folder: Path | None, *, write: bool, check: bool) -> None:
     bodies = [
         body
         for file in sorted(folder.rglob("*.yaml"))
-        # Charts are templates, made of the same; Argo CD's checks have test data beside them.
+        # Charts are templates, made of the same; Argo CD's checks have test data next to them.
         if not {"argocd", "charts"} & set(file.parts)
         for body in yaml.load_all(file.read_text(encoding="utf-8"), Loader=_LOADER)
         if body

@@ -110,7 +110,7 @@ def _offline(before: _Wanted, after: _Wanted, *, everything: bool) -> Change:
     new, new_problem = built.settings(after.settings) if after.settings else (old, problem)
     if old is None and new is None and not new_problem:
         asking.fail(
-            "No TenancySettings are in the files: without them nothing is computed. Add yours by"
+            "No TenancySettings are in the files: without them nothing is computed. Add the file by"
             " -f or --base, such as manifests/settings/default.yaml"
         )
     tenants = after.tenants if everything else {**before.tenants, **after.tenants}
@@ -130,7 +130,7 @@ async def _live(cluster: Cluster, wanted: _Wanted, *, everything: bool) -> Chang
     if settings is None and new is None and not problem:
         asking.fail(
             "There are no TenancySettings, or you may not read them: without them nothing is"
-            " computed. Add yours by -f"
+            " computed. Add the file by -f"
         )
     # The uid and the rest of what a file does not say are those of the SecureTenant that is there.
     filled = {

@@ -3,7 +3,7 @@
 It denies and leaves the rest to NetworkPolicies. There is no Accept, which would open what they
 close, and no Pass, which would skip the platform team's own rules further down in the tier. So a
 peer is what the rules leave out: by tenant, by the names of its namespaces, and by ports. Which of
-the tenant's own namespaces take part is for NetworkPolicies alone to say, since all of them are
+the tenant's own namespaces take part only NetworkPolicies say, since all of them are
 its one subject.
 
 Source: network-policy-api v0.2.0, ClusterNetworkPolicy v1alpha2 (standard channel). Unproved here:
@@ -27,10 +27,10 @@ _MOST = 25
 _LAST_PORT = 65535
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 
-_PORTS_LEFT = "ports of peers are too many for it, so NetworkPolicies alone decide about them"
+_PORTS_LEFT = "ports of peers are too many for it, so only NetworkPolicies decide about them"
 _ADDRESSES_LEFT = (
     "the metadata networks in which addresses are named are too many parts for it, so"
-    " NetworkPolicies alone decide about them"
+    " only NetworkPolicies decide about them"
 )
 
 _Rules = list[dict[str, Any]]
@@ -122,7 +122,7 @@ def _deny_tenants(
             agreed[flow.tenant][namespace].update(flow.ports)
     strangers = [
         {"key": names.TENANT_LABEL, "operator": "Exists"},
-        # NotIn alone would also select what is no tenant's.
+        # NotIn by itself would also select what is no tenant's.
         {"key": names.TENANT_LABEL, "operator": "NotIn", "values": sorted({tenant, *agreed})},
     ]
     denied: _Rules = [{"namespaces": {"matchExpressions": strangers}}]

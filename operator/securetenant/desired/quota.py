@@ -17,10 +17,8 @@ def build(scope: Scope, *, network_policies: int, role_bindings: int) -> tuple[M
     limits of every container; the LimitRange gives them to those that name none, so it comes first.
     """
     own = (network_policies, role_bindings)
-    beside = {
-        key: str(count + _ROOM) for key, count in zip(quotas.COUNTED_BESIDE, own, strict=True)
-    }
-    return (_limit_range(scope), _resource_quota(scope, beside))
+    extra = {key: str(count + _ROOM) for key, count in zip(quotas.COUNTED_BESIDE, own, strict=True)}
+    return (_limit_range(scope), _resource_quota(scope, extra))
 
 
 def lifted(manifest: Manifest) -> Manifest:
@@ -58,11 +56,11 @@ def _limit_range(scope: Scope) -> Manifest:
     )
 
 
-def _resource_quota(scope: Scope, beside: Mapping[str, str]) -> Manifest:
+def _resource_quota(scope: Scope, extra: Mapping[str, str]) -> Manifest:
     """Return the ResourceQuota; scopes are written empty, since a scope would exempt pods."""
     bounded = (scope.settings.bounds and scope.settings.bounds.quota) or {}
     share = {
-        key: quantities.plus(key, value, quotas.beside(key, bounded))
+        key: quantities.plus(key, value, quotas.surplus(key, bounded))
         for key, value in scope.share.items()
     }
     return objects.manifest(
@@ -70,5 +68,5 @@ def _resource_quota(scope: Scope, beside: Mapping[str, str]) -> Manifest:
         name=names.QUOTA,
         namespace=scope.namespace.name,
         labels=scope.labels,
-        spec={"hard": {**share, **beside}, "scopes": []},
+        spec={"hard": {**share, **extra}, "scopes": []},
     )

@@ -5,7 +5,7 @@ from securetenant.api.securetenant import TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
 
 _FINISHED_PODS = 4
-"""``pods`` counts running pods alone; ``count/pods`` finished ones too, which pile up."""
+"""``pods`` counts only running pods; ``count/pods`` finished ones too, which pile up."""
 
 
 def total(spec: TenantSpec, settings: SettingsSpec) -> dict[str, int]:

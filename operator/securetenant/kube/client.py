@@ -38,7 +38,7 @@ _MESSAGE_LENGTH = 1000
 PAGE_BYTES = 4 << 20
 """How large a page of a list may be: as Python objects it may be twenty times as large."""
 OBJECT_BYTES = 16 << 20
-"""How large one object may be, alone in its page or in an event: etcd takes 1.5 MiB, which JSON
+"""How large one object may be, by itself in its page or in an event: etcd takes 1.5 MiB, which JSON
 may write with six bytes for one."""
 _CHUNK_BYTES = 1 << 16
 _LISTS = 4

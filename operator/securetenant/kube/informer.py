@@ -51,7 +51,7 @@ class Informer:
     ) -> None:
         """``selector`` is by labels, ``fields`` by fields.
 
-        ``may_go``: the kind is not ours, and may cease to be served.
+        ``may_go``: the kind is another project's, and may cease to be served.
         """
         self._client = client
         self._kind = kind

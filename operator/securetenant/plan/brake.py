@@ -82,7 +82,7 @@ class Brake:
     def stored(self) -> list[dict[str, str]]:
         """Return the entries as the status holds them, sorted.
 
-        Old ones leave with the next new one, so that time alone writes nothing.
+        Old ones leave with the next new one, so that the passing of time writes nothing.
         """
         return [
             {"uid": uid, "tenant": entry.tenant, "began": entry.began.strftime(_FORMAT)}

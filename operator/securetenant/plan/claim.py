@@ -48,7 +48,7 @@ def judge(
 ) -> Verdict:
     """Decide by the namespace's labels and the TenantPolicy in it.
 
-    The operator alone writes TenantPolicies, so a namespace that holds one of the tenant and
+    Only the operator writes TenantPolicies, so a namespace that holds one of the tenant and
     has no label has lost its label. ``uid`` is that of the SecureTenant: another one of the
     same name takes namespaces over only with consent. ``rest`` says why the tenant does not get the
     name once the namespace is gone.

@@ -100,7 +100,7 @@ def differences(desired: Body, observed: Body) -> tuple[str, ...]:
 
 
 def last_author(observed: Body) -> str:
-    """Return the field manager that changed the object last and is not ours, if there is one.
+    """Return the field manager that changed the object last, if it is not the operator's.
 
     Anybody chooses the own name: one that could be taken for our words is in quotes.
     """

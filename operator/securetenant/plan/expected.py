@@ -54,7 +54,7 @@ def expect(manifests: Iterable[Manifest], known: Known | None = None) -> Expecte
 
 
 def _digest(body: Body, known: Known) -> bytes:
-    """Return the digest of a wall; beside its labels, the tenant's own, only the spec counts."""
+    """Return the digest of a wall; only the spec and the tenant's labels count."""
     spec = body.get("spec")
     found = known.get(id(spec)) if spec is not None else None
     if found is None:

@@ -78,8 +78,8 @@ def accounts(namespaces: Iterable[str]) -> tuple[str, ...]:
 def people(subjects: Iterable[Subject], bounds: Bounds | None) -> tuple[Person, ...]:
     """Return the users and groups of grants that belong into a flow, sorted.
 
-    Left out is whom the bounds refuse, since one such name would keep the whole flow from being
-    written, its neighbours with it. ServiceAccounts come with their namespaces.
+    Left out are subjects that the bounds refuse, since one such name would keep the whole flow from
+    being written, its neighbours with it. ServiceAccounts come with their namespaces.
     """
     return tuple(
         sorted(

@@ -4,7 +4,7 @@ An end is like ``.acme.example``, or one whole name like ``shop.corp.example``. 
 ends with the other: a tenant that may serve ``.example`` may serve everything under
 ``.acme.example`` too. A name has one owner at a time:
 
-- A tenant that has it in force keeps it. In force is what stands in a TenantPolicy of the tenant,
+- A tenant that has it in force keeps it. In force is what a TenantPolicy of the tenant holds,
   whether its namespace is kept or retained, and what the tenant was given and may still be written.
 - Between tenants that have nothing in force the older SecureTenant gets it.
 """
@@ -82,7 +82,7 @@ class Hostnames:
     # --- what changes -----------------------------------------------------------------------
 
     def put(self, tenant: str, claim: NameRequest | None) -> set[str]:
-        """Take a tenant's claim, or its end; return the other tenants whom the change concerns."""
+        """Take a tenant's claim, or its end; return the other tenants that the change concerns."""
         before = self._claims.get(tenant)
         if before == claim:
             return set()
@@ -97,7 +97,7 @@ class Hostnames:
         return concerned | self._rivals(tenant)
 
     def observe(self, tenant: str, before: Iterable[str], after: Iterable[str]) -> set[str]:
-        """Take a TenantPolicy of a tenant as it was and is; return whom the change concerns."""
+        """Take a TenantPolicy of a tenant as it was and is; return the tenants that it concerns."""
         old, new = set(before), set(after)
         concerned: set[str] = set()
         for end in new - old:
@@ -107,7 +107,7 @@ class Hostnames:
         return concerned
 
     def give(self, tenant: str, ends: Iterable[str]) -> set[str]:
-        """Let a tenant have what it asks for and nobody else has; return whom that concerns.
+        """Let a tenant have what it asks for and nobody else has; return who is concerned.
 
         What it had before stays in force until :meth:`settle`, since it may still be written.
         """
@@ -123,7 +123,7 @@ class Hostnames:
         return self._given.ends(tenant) == self._wanted.get(tenant, frozenset())
 
     def settle(self, tenant: str) -> set[str]:
-        """Record that only what was given last is still written; return whom that concerns."""
+        """Record that only what was given last is still written; return who is concerned."""
         concerned: set[str] = set()
         for end in self._given.ends(tenant) - self._wanted.get(tenant, frozenset()):
             self._given.drop(tenant, end)

@@ -2,7 +2,7 @@
 
 Admission counts by a quota's ``status.hard``, which follows its ``spec.hard`` a moment later.
 So a share grows only when what the others may still use, by either, leaves room for it;
-shrinking needs no room. Held by the tenant's key alone: parallel namespaces would otherwise
+shrinking needs no room. Held only by the tenant's key: parallel namespaces would otherwise
 take the same room twice.
 """
 

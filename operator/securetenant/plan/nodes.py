@@ -38,7 +38,7 @@ class NodeFacts(NamedTuple):
 
     @property
     def our_taints(self) -> tuple[Taint, ...]:
-        """Return the taints that are ours to set."""
+        """Return the taints that the operator sets."""
         return tuple(each for each in self.taints if each.key == names.NODE_TAINT)
 
 
@@ -169,7 +169,7 @@ def judge(
 
 
 class Marks(NamedTuple):
-    """The label and the taints that a node should carry; others' are left alone."""
+    """The label and the taints that a node should carry; others' are not touched."""
 
     label: str
     taints: tuple[Taint, ...]

@@ -1,4 +1,4 @@
-"""Who holds the verb ``override``: whom the policies' exemption could ever let through."""
+"""Who holds the verb ``override``: everyone that the policies' exemption could let through."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple

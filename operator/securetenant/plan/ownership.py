@@ -1,7 +1,7 @@
-"""Which part of an object is ours, and its digest.
+"""Which part of an object is the operator's, and its digest.
 
 Walls are owned WHOLE: all labels, all of spec, roleRef and subjects. Of a Namespace only our
-keys are ours, so it is compared by its labels (:mod:`drift`) and has no digest.
+keys are the operator's, so it is compared by its labels (:mod:`drift`) and has no digest.
 """
 
 import functools
@@ -28,7 +28,7 @@ class NamespaceFacts(NamedTuple):
 
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
-    """Those that are short enough to be ours or a spec's."""
+    """Those that are short enough to be the operator's or a spec's."""
     terminating: bool
     deleted_at: str = ""
     """When its deletion was asked for."""
@@ -205,7 +205,7 @@ def _namespaces_of(flow: Body) -> Iterator[str]:
 
 
 def _interned(values: Mapping[str, Any] | None, longest: int = 1 << 20) -> dict[str, str]:
-    """Return a sorted copy with shared strings: the same few stand in every namespace."""
+    """Return a sorted copy with shared strings: the same few are in every namespace."""
     return {
         sys.intern(key): sys.intern(str(value))
         for key, value in sorted((values or {}).items())
@@ -259,7 +259,7 @@ def _hash(value: Body) -> bytes:
 
 
 def is_our_key(key: str) -> bool:
-    """Tell whether a label of a tenant's namespace is ours, no matter who wrote it."""
+    """Tell whether a label of a tenant's namespace is the operator's, no matter who wrote it."""
     prefix = key.rpartition("/")[0]
     return (
         prefix in (names.GROUP, names.POD_SECURITY_PREFIX.rstrip("/"))

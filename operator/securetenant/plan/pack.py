@@ -24,7 +24,7 @@ _DEFAULTS: Mapping[str, Any] = {
 
 WITHOUT_MUTATION = (
     "this cluster knows no mutating policies (they came with Kubernetes 1.36), so pods are refused"
-    " where they would be mended"
+    " where they would be repaired"
 )
 _MUTATING = (kinds.MUTATING_POLICY.name, kinds.MUTATING_BINDING.name)
 _KINDS = frozenset({*_MUTATING, kinds.VALIDATING_POLICY.name, kinds.VALIDATING_BINDING.name})

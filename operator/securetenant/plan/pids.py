@@ -89,7 +89,7 @@ class Asked(NamedTuple):
     bound: int | None
     """The most processes that a pod may have; without one, any limit will do."""
     required: bool
-    """Whether pods land on nodes alone that were read to keep the bound."""
+    """Whether pods land only on nodes that were read to keep the bound."""
 
 
 def look(body: Body) -> NodeLook:

@@ -159,7 +159,8 @@ class Book:
     def stored(self, days: int, now: datetime.datetime) -> list[dict[str, str]]:
         """Return the entries as the status holds them, sorted.
 
-        Those whose time is over leave with the next change, so that time alone writes nothing.
+        Those whose time is over leave with the next change, so that nothing is written because
+        time passes.
         """
         if self._entries != self._saved:
             self._waiting |= self.waiting()

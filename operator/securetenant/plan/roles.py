@@ -42,7 +42,7 @@ OWN = (
 )
 """Those of our own identities."""
 COMPARED = frozenset({*TENANTS, *OWN})
-"""The others are for people, to whom the platform team binds and fits them."""
+"""The others are for people, the platform team binds and fits them."""
 
 _COLUMNS = 3
 _SHOWN = 3
@@ -151,7 +151,7 @@ def _gathered(
     """Say how a role of members differs from what it should gather.
 
     What it lacks is said only of this version's rules: what others add, or what somebody changed
-    in ours, is there a moment later, and until then nobody holds too much.
+    in the product's, is there a moment later, and until then nobody holds too much.
     """
     if found is None:
         return "is missing"

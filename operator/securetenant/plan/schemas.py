@@ -21,7 +21,7 @@ _COMPARED = (
     "x-kubernetes-list-type",
     "x-kubernetes-map-type",
 )
-"""What of a node decides how its value is kept, beside which fields it has."""
+"""What of a node decides how its value is kept, in addition to which fields it has."""
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 """What belongs to this version: the digests of its policies, and what its ClusterRoles allow.
 
-``pack.sums`` and ``roles.tsv`` beside this module say it; ``make crds`` writes them. They are parts
-of the package, as its modules are, and are read when those are: once, as the program starts. So
-nothing in this room does I/O while the operator works, and without them it does not start.
+``pack.sums`` and ``roles.tsv`` next to this module hold it; ``make crds`` writes them. They are
+parts of the package, as its modules are, and are read when those are: once, as the program starts.
+So nothing in this room does I/O while the operator works, and without them it does not start.
 """
 
 from collections.abc import Callable

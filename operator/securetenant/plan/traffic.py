@@ -1,4 +1,4 @@
-"""NetworkPolicies that the operator did not make, reduced to whom they let in and out.
+"""NetworkPolicies that the operator did not make, reduced to what they let in and out.
 
 Judged as the admission policy securetenant-network judges a new one, by the namespaces that the
 tenant has now: what was right when it was written need not be right for ever.

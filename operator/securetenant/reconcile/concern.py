@@ -170,7 +170,7 @@ class Concern:
     # --- its own loop, where it has one -------------------------------------------------------
 
     async def run(self) -> None:
-        """Work until :meth:`stop`, beside the queue that all share."""
+        """Work until :meth:`stop`, apart from the queue that all share."""
 
     def stop(self) -> None:
         """Begin nothing more."""

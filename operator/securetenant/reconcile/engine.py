@@ -108,7 +108,7 @@ class Engine:
         """Take a SecureTenant as it now is."""
         tenants = self.machine.tenants
         if tenants.is_of_another(name, body):
-            # The watch hands over the latest state alone: a deletion before it was not seen.
+            # The watch hands over only the latest state: a deletion before it was not seen.
             self.tenant_gone(name)
         is_new = tenants.get(name) is None
         has_changed = tenants.see(name, body)

@@ -24,7 +24,7 @@ class HeldError(ClusterError):
 class UnavailableError(ClusterError):
     """No answer, or none that counts (429, 5xx, network): it is tried again.
 
-    ``retry_after`` is how many seconds the API server asked to be left alone, or 0.
+    ``retry_after`` is how many seconds the API server asked to send nothing, or 0.
     """
 
     def __init__(self, text: str, *, retry_after: float = 0) -> None:

@@ -7,7 +7,7 @@ from securetenant.reconcile import tenants
 from securetenant.reconcile.tenants import RefusedSpecError
 
 _NO_SETTINGS = (
-    "There is no TenancySettings named default, so nothing is changed. Apply yours again, or"
+    "There is no TenancySettings named default, so nothing is changed. Apply your overlay again, or"
     " install the one that comes along: kubectl apply -k manifests/settings"
 )
 

@@ -246,7 +246,7 @@ class Rollout:
     def _ordered(self, records: Mapping[str, Record]) -> tuple[str, ...]:
         """Return who waits, in the order of turns.
 
-        First whom a correction is for; then those that can tell of harm, the smallest first.
+        First those that a correction is for; then those that can tell of harm, the smallest first.
         """
 
         def turn(name: str) -> tuple[bool, bool, int, str]:

@@ -40,7 +40,7 @@ class Statuses:
         """Return how long to hold the status back, since most of it is about to change.
 
         While namespaces were not worked on yet, the status is written now and then only: a
-        new generation is in progress by its number alone (kstatus), and a restart must not
+        new generation is in progress by its number (kstatus), and a restart must not
         call unfinished what it has not looked at. ``learns`` says that something of it is
         being found out.
         """

@@ -103,7 +103,7 @@ class Store:
         return set(self._owned)
 
     def moved(self) -> set[str]:
-        """Return, once, the tenants that gained or lost a namespace, no matter by whom."""
+        """Return, once, the tenants that gained or lost a namespace, no matter who did it."""
         found, self._moved = self._moved, set()
         return found
 

@@ -212,7 +212,7 @@ class Tenants:
         self._records: dict[str, Record] = {}
         self._claims: defaultdict[str, set[str]] = defaultdict(set)
         self._naming: defaultdict[str, set[str]] = defaultdict(set)
-        """Tenants by whom they name as a peer, whether they were read already or not."""
+        """Tenants by the peers that they name, whether they were read already or not."""
         self._hostnames = Hostnames()
         self._displaced: set[str] = set()
         self._names_moved: set[str] = set()
@@ -440,7 +440,7 @@ class Tenants:
         return {*(record.named if record is not None else ()), *self._naming.get(name, ())}
 
     def _index(self, name: str, record: Record) -> None:
-        """Take whom a tenant names, by its body too.
+        """Take the peers that a tenant names, by its body too.
 
         After a restart the first tenant that is read must know of those who name it.
         """
@@ -755,7 +755,7 @@ def _parts(spec: TenantSpec) -> dict[str, Part]:
 def _in_force(store: Store, namespace: str, settings: SettingsSpec) -> dict[str, int]:
     """Return what the namespace may use of the total by its quota: the larger of spec and status.
 
-    Without what it holds beside its share for the cluster's own objects and the operator's.
+    Without what it holds in addition to its share for the cluster's own objects and the operator's.
     """
     bounded = (settings.bounds and settings.bounds.quota) or {}
     seen = store.get(Ref(kinds.RESOURCE_QUOTA.name, namespace, names.QUOTA))
@@ -763,7 +763,7 @@ def _in_force(store: Store, namespace: str, settings: SettingsSpec) -> dict[str,
         return {}
     hard, enforced = (
         {
-            key: max(quantities.units(key, value) - quotas.beside(key, bounded), 0)
+            key: max(quantities.units(key, value) - quotas.surplus(key, bounded), 0)
             for key, value in each.items()
             if key not in quotas.COUNTED_BESIDE
         }

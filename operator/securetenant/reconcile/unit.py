@@ -121,7 +121,7 @@ class Writer:
                 message=message,
             )
         if verdict.claim in _REASONS:
-            # Nothing of such a namespace is ours to judge: all of it is pending.
+            # Nothing of such a namespace is the operator's to judge: all of it is pending.
             reason, message = _REASONS[verdict.claim], verdict.message
             if verdict.claim is Claim.TERMINATING and self._is_stuck(wanted):
                 reason, message = status.NAMESPACE_STUCK, f"{message} {termination.ADVICE}."
@@ -298,7 +298,7 @@ class Writer:
             raise refusal[0]
 
     async def _make_room(self, error: RefusedError, ref: Ref, quota: Manifest, task: Task) -> None:
-        """Lift the limit that the tenant's own objects reached, if it keeps one of ours away.
+        """Lift the limit that the tenant's own objects reached, if it keeps out the operator's.
 
         Raises :class:`_WaitError` then. Adding room would not do: the tenant's next object could
         take it first.

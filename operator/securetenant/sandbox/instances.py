@@ -101,7 +101,7 @@ class Instance:
 
     @property
     def lock_path(self) -> Path:
-        """Return the lock that the supervisor holds; beside the folder, so it outlives it."""
+        """Return the lock that the supervisor holds; next to the folder, so it outlives it."""
         return folders.state() / f"{self.name}.lock"
 
     def record(self) -> dict[str, Any]:

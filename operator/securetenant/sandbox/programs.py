@@ -36,7 +36,7 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the API server listens, for those who are beside it and for everybody else."""
+    """Where the API server listens, for those on the same host and for everybody else."""
 
     server: str
     """The URL for the administrator and everybody outside."""

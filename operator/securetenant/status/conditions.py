@@ -102,8 +102,8 @@ class _Aspect(NamedTuple):
 _ASPECTS = (
     _Aspect(
         status.NETWORK_ISOLATED,
-        "with NetworkPolicies, default-deny first, whole and unchanged; objects are not packets:"
-        " that they are enforced is the network plugin's part",
+        "whose NetworkPolicies, default-deny included, are as specified. Whether packets are"
+        " filtered depends on your network plugin",
         "A NetworkPolicy is missing, changed or not wanted",
     ),
     _Aspect(
@@ -134,7 +134,7 @@ _POLICIES = _Aspect(
     status.POLICIES_IN_FORCE,
     "held to the admission policies of this version, installed and unchanged",
 )
-"""Findings alone speak about it."""
+"""Only findings decide about it."""
 
 
 def judge(

@@ -113,7 +113,7 @@ def judge(trials: Sequence[Trial], missing: Sequence[str]) -> Condition:
 def proved(
     verdict: Condition, others: Sequence[Condition], findings: Sequence[Finding]
 ) -> Condition:
-    """Return what holds beside the other conditions of a tenant, and what else was found.
+    """Return what holds in addition to the other conditions of a tenant, and what else was found.
 
     What was tried says nothing of those that a changed policy exempts, of a taint that is gone, or
     of a limit that no kubelet keeps: while a part is not seen, the whole is not.

@@ -1,7 +1,7 @@
 """A tenant's conditions as a ClusterReport of openreports.io.
 
-Source: openreports.io v1alpha1 (``ClusterReport``), which programs for reports show beside those
-of scanners and policy engines. It is made of the status alone, and holds nothing that is not there.
+Source: openreports.io v1alpha1 (``ClusterReport``), which programs for reports show next to those
+of scanners and policy engines. It is made only of the status, and holds nothing that is not there.
 """
 
 import datetime

@@ -76,7 +76,7 @@ def judge(placement: Placement) -> Condition:
 def _told(placement: Placement) -> str:
     if not placement.dedicated:
         pods = "New pods" if placement.elsewhere else "Pods"
-        return f"{pods} run on the nodes for shared tenants alone (TenancySettings, nodes.shared)"
+        return f"{pods} run only on the nodes for shared tenants (TenancySettings, nodes.shared)"
     if not placement.nodes:
         return "No node is the tenant's yet: its pods wait, and run nowhere else"
     effects = [each for each in placement.effects if each != "NoExecute" or not placement.waiting]

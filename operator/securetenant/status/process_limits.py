@@ -14,7 +14,7 @@ def judge(bound: int | None, nodes: Mapping[str, Limit], *, required: bool) -> C
     """Say what is known of the nodes that a tenant's pods may run on.
 
     ``bound`` is what the tenant asks for; without one, any limit will do. Where it is
-    ``required``, new pods land on nodes alone that were read to keep it.
+    ``required``, new pods land only on nodes that were read to keep it.
     """
     if not nodes:
         return _verdict("Unknown", status.NO_NODES, "No node is there that its pods may run on")
@@ -51,7 +51,7 @@ def _judge_required(bound: int | None, nodes: Mapping[str, Limit], keeping: set[
     if not left_out:
         return verdict
     return verdict._replace(
-        message=f"{verdict.message}; new pods land there alone, and not on {left_out}"
+        message=f"{verdict.message}; new pods land only there, and not on {left_out}"
     )
 
 
@@ -66,7 +66,7 @@ def _limited(bound: int | None, nodes: Mapping[str, Limit], which: Sequence[str]
     return _verdict(
         "True",
         status.DECLARED,
-        f"{message}; by the label {names.DECLARED_PIDS_LABEL} alone, which nobody checked: {who}",
+        f"{message}; by the label {names.DECLARED_PIDS_LABEL} only, which nobody checked: {who}",
     )
 
 

@@ -122,7 +122,7 @@ def _fair(finding: Finding | None) -> Condition:
 
 
 def _rolled_out(progress: Progress, generation: int, refused: str) -> Condition:
-    """Say how many tenants follow, and whom the rest wait for; ``refused`` why nobody can."""
+    """Say how many tenants follow, and what the rest wait for; ``refused`` why nobody can."""
     if progress.problem:
         return Condition(status.ROLLED_OUT, "False", refused, progress.problem)
     names_and_reasons = [f"{name} ({reason})" for name, reason in progress.harmed]
@@ -156,7 +156,7 @@ def _rolled_out(progress: Progress, generation: int, refused: str) -> Condition:
 def _override(holders: Sequence[str]) -> Condition:
     """Name everybody; what is unexpected makes the condition False.
 
-    The verb alone exempts nobody: the policies also ask for the identity or the group.
+    The verb by itself exempts nobody: the policies also ask for the identity or the group.
     """
     strangers = [each for each in holders if each not in override.EXPECTED]
     listed = ", ".join(holders[:_SHOWN])

@@ -9,7 +9,7 @@ from securetenant.api import text as texts
 
 
 def configure(*, style: str = "auto", level: str = "INFO") -> None:
-    """Send every record, ours and the libraries', through one formatter to standard output.
+    """Send every record, also of libraries, through one formatter to standard output.
 
     ``style`` is json, text, or auto: text on a terminal, JSON in a pipe.
     """
@@ -55,7 +55,7 @@ def configure(*, style: str = "auto", level: str = "INFO") -> None:
     root.setLevel(level)
     # kopf tells at INFO about every event of every object.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    # It says at each start that signals are ours to handle, which is how we want it.
+    # It says at each start that the operator handles signals, as it should.
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
 
 

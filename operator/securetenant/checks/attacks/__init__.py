@@ -4,6 +4,6 @@ A trial pod that must be admitted, then the same pod with one thing changed; obj
 and questions about what a tenant's people and programs may do. Answers are judged by who refused:
 a refusal by something else proves nothing of the control that is meant.
 
-Pure, imports ``api`` alone. Never: sends anything, or knows how the policies read.
+Pure, imports only ``api``. Never: sends anything, or knows how the policies read.
 Source of the rows: the catalogue of attacks in ``docs/proof.md``.
 """

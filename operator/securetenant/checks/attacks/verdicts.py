@@ -80,7 +80,7 @@ class Attempt:
     control: Control
     """Who has to refuse it."""
     critical: bool = False
-    """Whether it alone breaks the isolation from others."""
+    """Whether it breaks by itself the isolation from others."""
     held: Held | None = None
 
 

@@ -60,7 +60,7 @@ class AdminTier(Concern):
         self._look_at_all()
 
     def _unserved(self) -> None:
-        """NetworkPolicies are alone again: what was seen is no more."""
+        """There are only NetworkPolicies again: what was seen is no more."""
         self._are_served = False
         for ref in self._refs():
             known = self._store.get(ref)

@@ -72,7 +72,7 @@ class Ingresses:
         )
 
     def named(self) -> set[str]:
-        """Return the tenants of whom something was said."""
+        """Return the tenants that something was said about."""
         return {tenant for tenant, message in self._told.items() if message}
 
     def is_news(self, tenant: str, findings: tuple[Finding, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Nodes: gives each to whom it belongs, takes it back, and knows how the tenants' nodes stand."""
+"""Nodes: gives each to its tenant, takes it back, and knows how the tenants' nodes are."""
 
 import functools
 import time
@@ -41,7 +41,7 @@ class Known:
     evicted: tuple[str, ...] = ()
     """Pods that NoExecute would evict, and that it waits for."""
     remaining: tuple[str, ...] = ()
-    """Pods of others that do not tolerate the taint, and are there all the same."""
+    """Pods of others that do not tolerate the taint, and are there nevertheless."""
     guests: tuple[str, ...] = ()
     """Pods of others that tolerate the taint."""
     left: tuple[str, ...] = ()
@@ -173,7 +173,7 @@ class Nodes:
         }
 
     def _concern(self, name: str, known: Known, tenants: Collection[str]) -> frozenset[str]:
-        """Note whom a node concerns now; return whom it concerned or concerns."""
+        """Note which tenants a node concerns; return those that it concerned or concerns."""
         before, known.concerned = known.concerned, frozenset(tenants)
         for tenant in before - known.concerned:
             self._concerned[tenant].discard(name)
@@ -505,7 +505,7 @@ def _places(
 
 
 def _repair(name: str, owner: str) -> Repair | None:
-    # By whom is not told: who takes a field away leaves no trace in managedFields.
+    # The message does not say who did it: who takes a field away leaves no trace in managedFields.
     if not owner or owner == names.SHARED:
         return None
     return Repair(owner, f"Label or taint of Node {name} was changed; it is put back")

@@ -19,7 +19,7 @@ _GATHER_SECONDS = 0.2
 
 
 class ProcessLimits(Concern):
-    """Reads kubelets beside the queue that all share: one may be slow, dead or hostile."""
+    """Reads kubelets apart from the queue that all share: one may be slow, dead or hostile."""
 
     def __init__(self, machine: Machine, kubelets: Kubelets) -> None:
         self._machine = machine

@@ -28,7 +28,7 @@ from securetenant.status.outcome import Finding
 from securetenant.status.statements import Remark, Statement
 
 _SETTLE_SECONDS = 3.0
-"""How long a change is left alone: more of it may follow."""
+"""How long a change is not acted on: more of it may follow."""
 _SHARE = 20
 """Of so many parts of the time one is spent on this at most."""
 _TOLD = 3

@@ -36,7 +36,7 @@ from securetenant.status.isolation import Trial
 from securetenant.status.statements import Aspect, Statement
 
 _SETTLE_SECONDS = 1.0
-"""How long a change is left alone: more of it may follow, and every API server has to see it."""
+"""How long a change is not acted on: more of it may follow, and every API server has to see it."""
 _RETRY_SECONDS, _LONGEST_SECONDS = 1.5, 300.0
 """When a namespace is tried again in which something is open or not known: later each time."""
 _BUSY = 16
@@ -81,7 +81,7 @@ class _Space:
 
 
 class Verification(Concern):
-    """Tries to break the isolation, beside the queue that all share."""
+    """Tries to break the isolation, apart from the queue that all share."""
 
     def __init__(self, machine: Machine, connect: Opener) -> None:
         self._machine = machine

@@ -56,7 +56,7 @@ class Node:
             time.sleep(_TICK_SECONDS)
 
     def _care_for(self, name: str, command: list[str]) -> None:
-        """Start, leave alone or end a program."""
+        """Start, keep or end a program."""
         is_held = Path(self._settings["hold"], name).exists()
         pid = self._pids.get(name)
         if pid is not None:
