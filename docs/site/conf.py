@@ -38,6 +38,7 @@ CONTENTS = {
         "docs/operations",
         "docs/platforms",
         "docs/gitops",
+        "docs/migration",
         "docs/adoption",
         "docs/incidents",
         "docs/runbooks",
