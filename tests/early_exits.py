@@ -79,7 +79,7 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
         _CLUSTER, "what runs goes on running; a Job that a CronJob would start is new and is judged"
     ),
     ("lockdown", "not-draining"): Reason(
-        "whoever may patch nodes", "a node that is drained is drained of everybody's pods"
+        "anyone who may patch nodes", "a node that is drained is drained of everybody's pods"
     ),
     ("lockdown", "not-exempt-while-frozen"): _CONTROLLERS,
     ("quarantine", "not-breaking-the-glass"): _GLASS,
