@@ -349,7 +349,7 @@ def test_rights_in_the_whole_cluster_keep_it_from_being_taken_in_enforce_mode(
         told = ready(fleet)
         assert told["reason"] == "AdoptionBlocked"
         assert "ClusterRoleBindings ci-is-root give rights to its" in told["message"]
-        assert "with spec.enforcement: Audit it is taken all the same" in told["message"]
+        assert "with spec.enforcement: Audit it is taken nevertheless" in told["message"]
         await fleet.add("acme", **SPEC, enforcement="Audit")
         assert DENY in fleet.cluster.objects
 

@@ -49,7 +49,7 @@ class ForeignBindings(Concern):
             f"Namespace {namespace} is not taken, and nothing in it was touched:"
             f" {conditions.listed(map(str, found))} give rights to its ServiceAccounts, and anyone"
             " who may run pods there may use them. Delete what is named; with spec.enforcement:"
-            " Audit it is taken all the same"
+            " Audit it is taken nevertheless"
         )
         if unit.outcome.message != told:
             self._machine.announce(tenant, status.ADOPTION_BLOCKED, "Adopt", told, is_warning=True)

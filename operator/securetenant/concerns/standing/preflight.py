@@ -85,7 +85,7 @@ class Preflight(NamedTuple):
         if not told:
             return ""
         is_lenient = is_enforced and (self.found.total or self.cluster)
-        audit = "; with spec.enforcement: Audit it is taken all the same" if is_lenient else ""
+        audit = "; with spec.enforcement: Audit it is taken nevertheless" if is_lenient else ""
         return (
             f"Namespace {namespace} is not taken, and nothing in it was touched: {'; '.join(told)}."
             f" Change or delete what is named, or change the SecureTenant{audit}"
