@@ -1,7 +1,11 @@
 """The program's answers, where no cluster is needed: values in, values out."""
 
 import datetime
+import http.server
 import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -635,3 +639,90 @@ def test_bad_input_is_one_line_that_says_what_to_do(arguments: list[str], told: 
     assert len(lines) == 1, done.output
     assert lines[0].startswith("Error: ")
     assert told in lines[0]
+
+
+class _Empty(http.server.BaseHTTPRequestHandler):
+    """An API server on which SecureTenant is not installed: it has namespaces only."""
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        known = path in ("/api/v1/namespaces", "/api/v1/namespaces/a", "/api/v1/pods")
+        body = {"metadata": {"name": "a", "resourceVersion": "1"}, "items": []}
+        answer = json.dumps(body if known else {"message": "the server could not find it"}).encode()
+        self.send_response(200 if known else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def uninstalled(tmp_path: Path) -> Iterator[Path]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Empty)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    cluster = {"server": f"http://127.0.0.1:{server.server_port}"}
+    login = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "x",
+        "clusters": [{"name": "x", "cluster": cluster}],
+        "users": [{"name": "x", "user": {"token": "x"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+    }
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(login), encoding="utf-8")
+    yield file
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status",),
+        ("status", "acme"),
+        ("status", "-n", "a"),
+        ("reach", "a", "b"),
+        ("reach", "--to", "acme"),
+        ("plan", "-f", "examples/acme.yaml"),
+        ("why", "pod/x", "-n", "a"),
+        ("verify", "acme"),
+        ("report",),
+        ("adopt", "a", "--tenant", "acme"),
+        ("freeze", "acme"),
+        ("resume", "acme"),
+        ("import", "--capsule"),
+    ],
+    ids=" ".join,
+)
+def test_a_cluster_without_securetenant_is_named_in_a_line(
+    arguments: tuple[str, ...], uninstalled: Path
+) -> None:
+    done = CliRunner().invoke(
+        main, [*arguments, "--kubeconfig", str(uninstalled)], catch_exceptions=False
+    )
+    assert done.exit_code == 1, done.output
+    lines = [each for each in done.output.splitlines() if not each.startswith("Not seen")]
+    assert len(lines) == 1, done.output
+    assert lines[0].startswith("Error: ")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_completion(shell: str) -> None:
+    done = CliRunner().invoke(
+        main,
+        prog_name="securetenant",
+        env={"_SECURETENANT_COMPLETE": f"{shell}_source"},
+        catch_exceptions=False,
+    )
+    assert "securetenant" in done.output
+    asked = {"_SECURETENANT_COMPLETE": f"{shell}_complete"}
+    asked |= {"COMP_WORDS": "securetenant qu", "COMP_CWORD": "qu" if shell == "fish" else "1"}
+    done = CliRunner().invoke(main, prog_name="securetenant", env=asked, catch_exceptions=False)
+    assert "quarantine" in done.output
+    assert "status" not in done.output

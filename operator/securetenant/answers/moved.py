@@ -103,6 +103,8 @@ class Side:
 
 
 def _asked(body: Body) -> TenantNodes | None:
+    if not (body.get("spec") or {}).get("nodes"):
+        return None
     try:
         return TenantNodes.model_validate((body.get("spec") or {}).get("nodes") or {})
     except (ValidationError, AttributeError):

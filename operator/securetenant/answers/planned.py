@@ -1,5 +1,6 @@
 """What a change of specs or settings would do: for who reviews it before it is merged."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -107,9 +108,13 @@ def plan(change: Change) -> Answer:
     effects = [each for name in affected for each in _effects(name, before, after)]
     access = [each for old, new in sides for each in _access(old, new)]
     shares = [each for old, new in sides for each in _shares(old, new)]
-    harms = [each for old, new in sides for each in _harms(change, old, new)]
+    pods = _by_namespace(change.snapshot.pods)
+    harms = [each for old, new in sides for each in _harms(change, pods, old, new)]
     placed = list(_moves(change))
-    over = [each for _, new in sides for each in _over(change, new)]
+    quotas = _by_namespace(
+        each for each in change.quotas if each["metadata"]["name"] == names.QUOTA
+    )
+    over = [each for _, new in sides for each in _over(quotas, new)]
     flows = list(_flows(change, affected, before, after))
     between = [each for each in flows if each.verb == "opens" and each.is_between_tenants]
     remarks = [
@@ -299,18 +304,24 @@ def _quotas(found: Built | None) -> dict[str, dict[str, str]]:
     }
 
 
-def _over(change: Change, new: Built | None) -> Iterator[tuple[str, str, str, str]]:
+def _over(
+    quotas: Mapping[str, Sequence[Body]], new: Built | None
+) -> Iterator[tuple[str, str, str, str]]:
     """Yield what is used beyond a new share: nothing ends, and nothing new is admitted."""
-    wanted = _quotas(new)
-    for quota in change.quotas:
-        metadata = quota["metadata"]
-        if metadata["name"] != names.QUOTA or metadata["namespace"] not in wanted:
-            continue
-        used = (quota.get("status") or {}).get("used") or {}
-        for key, limit in sorted(wanted[metadata["namespace"]].items()):
-            found = used.get(key)
-            if found is not None and quantities.parse(found) > quantities.parse(limit):
-                yield metadata["namespace"], key, str(found), limit
+    for namespace, wanted in _quotas(new).items():
+        for quota in quotas.get(namespace, ()):
+            used = (quota.get("status") or {}).get("used") or {}
+            for key, limit in sorted(wanted.items()):
+                found = used.get(key)
+                if found is not None and quantities.parse(found) > quantities.parse(limit):
+                    yield namespace, key, str(found), limit
+
+
+def _by_namespace(bodies: Iterable[Body]) -> Mapping[str, Sequence[Body]]:
+    found = defaultdict[str, list[Body]](list)
+    for each in bodies:
+        found[each["metadata"]["namespace"]].append(each)
+    return found
 
 
 # --- flows ----------------------------------------------------------------------------------
@@ -392,7 +403,9 @@ def _is_ours(body: Body) -> bool:
 # --- pods -----------------------------------------------------------------------------------
 
 
-def _harms(change: Change, old: Built | None, new: Built | None) -> Iterator[Harm]:
+def _harms(
+    change: Change, pods: Mapping[str, Sequence[Body]], old: Built | None, new: Built | None
+) -> Iterator[Harm]:
     """Yield pods that today's rules admit and the new ones would not if they were made again."""
     if new is None:
         return
@@ -401,9 +414,7 @@ def _harms(change: Change, old: Built | None, new: Built | None) -> Iterator[Har
         before = old.policy(namespace) if old else None
         if after is None or before is None or before == after:
             continue
-        for pod in change.snapshot.pods:
-            if pod["metadata"]["namespace"] != namespace:
-                continue
+        for pod in pods.get(namespace, ()):
             had = {each.what for each in _judged(pod, namespace, before, change.now)}
             again = _made_again(pod, before, after) if change.mutates else pod
             fresh = [

@@ -55,7 +55,7 @@ def adopt(login: Login, form: str, namespace: str, tenant: str, *, yes: bool) ->
             asking.fail(f"There is no SecureTenant {tenant}, or you may not read it")
         if problem := _problem(namespace, tenant, body["metadata"].get("labels") or {}):
             asking.fail(problem)
-        policies = await cluster.listed(kinds.TENANT_POLICY)
+        policies = await cluster.policies()
         there = [
             _taken(body, tenant),
             *(each for each in policies if each["metadata"]["namespace"] != namespace),

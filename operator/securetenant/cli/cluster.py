@@ -60,16 +60,26 @@ class Cluster:
         self._unseen.setdefault(what)
 
     async def listed(
-        self, kind: Kind, namespace: str = "", *, may_lack: bool = False
+        self,
+        kind: Kind,
+        namespace: str = "",
+        *,
+        may_lack: bool = False,
+        selector: str = "",
+        keep: Callable[[Body], Body] = lambda body: body,
     ) -> tuple[Body, ...]:
         """Return all objects of a kind; none where the caller may not list them.
 
-        ``may_lack``: the kind need not be served. Raises a :class:`ClusterError`.
+        ``may_lack``: the kind need not be served. ``selector`` is by labels. ``keep`` returns what
+        is needed of an object, so that many fit into memory. Raises a :class:`ClusterError`.
         """
         found: list[Body] = []
         try:
             async for page in self.pages(
-                kind, take=lambda body: _whole(kind, body), namespace=namespace
+                kind,
+                take=lambda body: keep(_whole(kind, body)),
+                namespace=namespace,
+                selector=selector,
             ):
                 found += page.items
         except MissingError:
@@ -83,13 +93,14 @@ class Cluster:
         *,
         take: Callable[[dict[str, Any]], T],
         namespace: str = "",
+        selector: str = "",
         fields: str = "",
         size: int = 500,
     ) -> AsyncIterator[Page[T]]:
         """Yield a list, page by page; nothing where the caller may not list it."""
         try:
             async for page in self.client.pages(
-                kind, take=take, namespace=namespace, fields=fields, size=size
+                kind, take=take, namespace=namespace, selector=selector, fields=fields, size=size
             ):
                 yield page
         except RefusedError:
@@ -183,20 +194,32 @@ class Cluster:
         """Return every SecureTenant by name."""
         return {each["metadata"]["name"]: each for each in await self.listed(kinds.SECURE_TENANT)}
 
-    async def network(self) -> Snapshot:
-        """Return what says who can reach what, without pods."""
-        namespaces = await self.listed(kinds.NAMESPACE)
+    async def policies(self) -> tuple[Body, ...]:
+        """Return of every TenantPolicy what says whose a namespace is."""
+        return await self.listed(kinds.TENANT_POLICY, keep=_claim)
+
+    async def network(self, within: Callable[[Snapshot], Iterable[str]] | None = None) -> Snapshot:
+        """Return what says who can reach what, without pods.
+
+        ``within`` returns the namespaces whose NetworkPolicies count; by default those of all do.
+        """
+        namespaces = await self.listed(kinds.NAMESPACE, keep=_lean)
         foreign: list[Body] = []
         for kind in kinds.NOT_EVALUATED:
             foreign += await self.listed(kind, may_lack=True)
-        return Snapshot(
+        found = Snapshot(
             tenants=await self.tenants(),
             settings=await self.settings(),
             namespaces=namespaces or await self._own_namespaces(),
-            network_policies=await self.listed(kinds.NETWORK_POLICY),
             cluster_policies=await self.listed(kinds.CLUSTER_NETWORK_POLICY, may_lack=True),
             foreign_policies=tuple(foreign),
         )
+        policies = (
+            await self.listed(kinds.NETWORK_POLICY, keep=_lean)
+            if within is None
+            else await self.inside(kinds.NETWORK_POLICY, within(found))
+        )
+        return dataclasses.replace(found, network_policies=policies)
 
     async def with_pods(self, snapshot: Snapshot, namespaces: Iterable[str]) -> Snapshot:
         """Return the same with the pods of some namespaces."""
@@ -237,6 +260,19 @@ class Cluster:
         """Return the one namespace of the context, for who may list none."""
         body = await self.read(kinds.NAMESPACE, self.namespace)
         return (body,) if body is not None else ()
+
+
+def _lean(body: Body) -> Body:
+    """Return an object without what says who wrote which field, which is often half of it."""
+    metadata = {key: each for key, each in body["metadata"].items() if key != "managedFields"}
+    return {**body, "metadata": metadata}
+
+
+def _claim(body: Body) -> Body:
+    spec = body.get("spec") or {}
+    kept = {key: spec[key] for key in ("tenant", "tenantUID", "lockdown") if key in spec}
+    hostnames = (spec.get("workloads") or {}).get("hostnames") or ()
+    return {**_lean(body), "spec": {**kept, "workloads": {"hostnames": hostnames}}, "status": {}}
 
 
 def _whole(kind: Kind, body: dict[str, Any]) -> Mapping[str, Any]:

@@ -1,5 +1,7 @@
 """``securetenant reach``: who can reach what, and by which policy."""
 
+from collections.abc import Callable, Iterable
+
 import click
 
 from securetenant.answers import places
@@ -7,6 +9,7 @@ from securetenant.answers import reach as flows
 from securetenant.answers.answer import Answer
 from securetenant.answers.places import UnknownPlaceError
 from securetenant.answers.reach import PortError
+from securetenant.answers.snapshot import Snapshot
 from securetenant.checks.ports import Span
 from securetenant.cli import asking
 from securetenant.cli.cluster import Cluster
@@ -46,6 +49,8 @@ def reach(
 
     SOURCE and TARGET are a namespace, namespace/pod, tenant:NAME, an address, a network or
     internet.
+
+    Exit code 2: another answer than --expect says.
     """
     is_pair = source is not None and target is not None and not to and not from_
     is_list = source is None and bool(to) != bool(from_)
@@ -55,7 +60,8 @@ def reach(
 
     async def ask(cluster: Cluster) -> Answer:
         named = [each for each in (source, target, to, from_) if each]
-        snapshot = await cluster.network()
+        # Between two ends the policies of no other namespace say anything.
+        snapshot = await cluster.network(_spaces(named) if is_pair else None)
         asked = {each.partition("/")[0] for each in named} & snapshot.owners.keys()
         if is_pair or any("/" in each for each in named):
             snapshot = await cluster.with_pods(snapshot, sorted(asked))
@@ -69,6 +75,20 @@ def reach(
         return flows.about(snapshot, ends[0], "Ingress" if to else "Egress")
 
     asking.show(asking.answer(login, ask), form, mermaid=flows.mermaid, dot=flows.dot)
+
+
+def _spaces(named: Iterable[str]) -> Callable[[Snapshot], list[str]]:
+    """Return what finds the namespaces of some ends."""
+
+    def find(snapshot: Snapshot) -> list[str]:
+        found: list[str] = []
+        for each in named:
+            head = each.partition("/")[0]
+            tenant = each.removeprefix("tenant:")
+            found += [head] if head in snapshot.owners else snapshot.of_tenant(tenant)
+        return found
+
+    return find
 
 
 def _port(text: str | None) -> Span | None:

@@ -52,9 +52,8 @@ async def _tenant(cluster: Cluster, name: str) -> Answer:
     quotas = await cluster.inside(kinds.RESOURCE_QUOTA, spaces)
     going = [
         each["metadata"]["name"]
-        for each in await cluster.listed(kinds.NAMESPACE)
-        if (each["metadata"].get("labels") or {}).get(names.TENANT_LABEL) == name
-        and "deletionTimestamp" in each["metadata"]
+        for each in await cluster.listed(kinds.NAMESPACE, selector=f"{names.TENANT_LABEL}={name}")
+        if "deletionTimestamp" in each["metadata"]
     ]
     held = {each: await cluster.held(each) for each in going}
     return standing.tenant(name, body, policies, quotas, held)
