@@ -242,7 +242,7 @@ def owned(body: Body) -> dict[str, Any]:
         elif not _is_empty(value):
             result[key] = value
     told = body["metadata"].get("annotations") or {}
-    if body["kind"] == kinds.ROLE_BINDING.name and names.ASIDE in told:
+    if body.get("kind") == kinds.ROLE_BINDING.name and names.ASIDE in told:
         # Whom a quarantine would bring back.
         result[ASIDE] = told[names.ASIDE]
     return result
