@@ -35,6 +35,11 @@ class Images:
         self._call("bud", policy, f"--tag=localhost/{name}", *options, str(context))
         return f"localhost/{name}"
 
+    def save(self, image: str, name: str, target: Path) -> None:
+        """Write an image into an archive, under a name that it is pulled by."""
+        policy = f"--signature-policy={self._policy}"
+        self._call("push", policy, image, f"docker-archive:{target}:{name}")
+
     def configuration(self, image: str) -> dict[str, Any]:
         """Return what an image says of itself."""
         found = json.loads(self._call("inspect", "--type=image", image))

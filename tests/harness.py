@@ -385,15 +385,17 @@ def status_problem(body: Any, before: Any) -> str:
     return ""
 
 
-def kubectl(instance: Instance, *arguments: str, stdin: str | None = None) -> str:
+def kubectl(
+    instance: Instance, *arguments: str, stdin: str | None = None, folder: Path = ROOT
+) -> str:
     """Run kubectl as the administrator; fail with its words."""
-    done = ran(instance, *arguments, stdin=stdin)
+    done = ran(instance, *arguments, stdin=stdin, folder=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def ran(
-    instance: Instance, *arguments: str, stdin: str | None = None
+    instance: Instance, *arguments: str, stdin: str | None = None, folder: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
     """Run kubectl as the administrator, whatever comes of it."""
     return subprocess.run(
@@ -406,7 +408,7 @@ def ran(
         capture_output=True,
         text=True,
         check=False,
-        cwd=ROOT,
+        cwd=folder,
     )
 
 

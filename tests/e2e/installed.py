@@ -1,0 +1,58 @@
+"""The product, installed as docs/operations.md says: an overlay, and kubectl."""
+
+import re
+import shutil
+from pathlib import Path
+
+import yaml
+
+from harness import ROOT, kubectl
+from securetenant.sandbox.instances import Instance
+from securetenant.sandbox.realnodes import layout
+
+NAMESPACE = "securetenant-system"
+METADATA = "169.254.169.254"
+OUTSIDE = "203.0.113.10"
+"""Addresses of the hub that play the metadata service of a cloud, and the internet."""
+
+SETTINGS = {
+    "apiVersion": "securetenant.io/v1alpha1",
+    "kind": "TenancySettings",
+    "metadata": {"name": "default"},
+    "spec": {
+        "apiServer": {"addresses": ["10.96.0.1/32", f"{layout.HUB}/32"], "ports": [443, 6443]},
+        "nodeNetworks": ["172.31.74.0/24"],
+        "podNetworks": [layout.PODS],
+        "nodes": {
+            "shared": {"matchLabels": {"node-restriction.kubernetes.io/tenancy": "shared"}},
+            "dedicable": {"matchLabels": {"node-restriction.kubernetes.io/tenancy": "dedicated"}},
+        },
+    },
+}
+
+
+def commands() -> list[list[str]]:
+    """Return the commands of the page that install, in their order, without ``kubectl``."""
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    block = page.partition("**Installing.**")[2].partition("Without an image")[0]
+    lines = re.findall(r"^    kubectl ([^#\n]+)", block, re.MULTILINE)
+    return [line.split() for line in lines]
+
+
+def install(instance: Instance, folder: Path, image: str) -> None:
+    """Run these commands, in a folder that has what the page says to put into it."""
+    for name in ("crds", "examples", "manifests"):
+        shutil.copytree(ROOT / name, folder / name)
+    overlay = folder / "overlay"
+    overlay.mkdir()
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": ["../manifests"],
+        "images": [{"name": "securetenant-operator", "newName": image}],
+        "patches": [{"path": "settings.yaml"}],
+    }
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    (overlay / "settings.yaml").write_text(yaml.safe_dump(SETTINGS))
+    for command in commands():
+        kubectl(instance, *command, folder=folder)

@@ -1,0 +1,3 @@
+module securetenant.io/tests/probe
+
+go 1.26.0
