@@ -2,17 +2,16 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import debian_base
-from e2e import images, installed, world
+from e2e import images, installed, outside, world
 from securetenant.sandbox import control, instances
 from securetenant.sandbox.instances import Instance, Options
-from securetenant.sandbox.realnodes import hub, layout, requirements
+from securetenant.sandbox.realnodes import layout, requirements
 
 _LABEL = "node-restriction.kubernetes.io/tenancy"
 
@@ -25,7 +24,13 @@ def _machine() -> None:
 
 
 @pytest.fixture(scope="session")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the commands that install are run."""
+    return tmp_path_factory.mktemp("checkout")
+
+
+@pytest.fixture(scope="session")
+def sandbox(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """Three nodes, one for the platform; the operator runs there, installed as is documented."""
     if lacking := debian_base.missing():
         pytest.skip(lacking)
@@ -38,8 +43,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
         folder = layout.images(instance)
         shutil.copyfile(archive, folder / "operator.tar")
         images.build_probe(folder / "probe.tar")
-        _add_outside(instance, folder.parent / "outside")
-        installed.install(instance, tmp_path_factory.mktemp("checkout"), images.OPERATOR)
+        outside.add(instance, folder.parent / "outside")
+        installed.install(instance, checkout, images.OPERATOR)
         yield instance
     finally:
         with instances.starting(instance):
@@ -53,18 +58,8 @@ def tenants(sandbox: Instance) -> Instance:
     return sandbox
 
 
-def _add_outside(instance: Instance, program: Path) -> None:
-    """Give the hub the addresses of what lies outside, with something that answers there."""
-    images.compile_probe(program)
-    inside = hub.inside(instance.record()["programs"]["hub"])
-    addresses = (installed.METADATA, installed.OUTSIDE)
-    for each in addresses:
-        add = ["ip", "address", "add", f"{each}/32", "dev", layout.BRIDGE]
-        subprocess.run([*inside, *add], check=True)
-    # One that listens on every address would answer from another one.
-    listening = [
-        f"{protocol}/{address}/{port}" for address in addresses for protocol, port in world.PORTS
-    ]
-    control.attach(instance, "outside", [*inside, str(program), "serve", *listening])
-
-
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test ten minutes: the first builds an image."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(600))

@@ -1,4 +1,4 @@
-"""The images that run on the nodes: the operator's, of its Dockerfile, and the one of the probes."""
+"""The images that run on the nodes: the operator's, of its Dockerfile, and that of the probes."""
 
 import hashlib
 import os
@@ -16,6 +16,8 @@ from securetenant.sandbox.realnodes import archives, layout
 OPERATOR = f"{layout.REGISTRY}/securetenant-operator"
 VERSION = "0.1.0"
 PROBE = f"{layout.REGISTRY}/probe:1"
+_LEFT_OUT = ROOT / "operator/securetenant/sandbox"
+"""Files that the image has not (.dockerignore)."""
 _SOURCES = ("Dockerfile", "LICENSE", "requirements.lock", "operator/securetenant")
 
 
@@ -71,6 +73,6 @@ def _digest() -> str:
         path = ROOT / source
         every = sorted(path.rglob("*")) if path.is_dir() else [path]
         for each in every:
-            if each.is_file() and each.suffix != ".pyc":
+            if each.is_file() and each.suffix != ".pyc" and _LEFT_OUT not in each.parents:
                 found.update(str(each.relative_to(ROOT)).encode() + b"\0" + each.read_bytes())
     return found.hexdigest()[:20]

@@ -11,9 +11,6 @@ from securetenant.sandbox.instances import Instance
 from securetenant.sandbox.realnodes import layout
 
 NAMESPACE = "securetenant-system"
-METADATA = "169.254.169.254"
-OUTSIDE = "203.0.113.10"
-"""Addresses of the hub that play the metadata service of a cloud, and the internet."""
 
 SETTINGS = {
     "apiVersion": "securetenant.io/v1alpha1",
@@ -55,4 +52,10 @@ def install(instance: Instance, folder: Path, image: str) -> None:
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     (overlay / "settings.yaml").write_text(yaml.safe_dump(SETTINGS))
     for command in commands():
-        kubectl(instance, *command, folder=folder)
+        # kubectl waits for 30 seconds, which a busy machine may need more of.
+        patience = ("--timeout=180s",) if command[0] == "wait" else ()
+        kubectl(instance, *command, *patience, folder=folder)
+    # The settings gave nodes to tenants; the page says how the operator leaves one of those.
+    deployment = ("deployment/securetenant-operator", "-n", NAMESPACE)
+    kubectl(instance, "rollout", "restart", *deployment)
+    kubectl(instance, "rollout", "status", *deployment)

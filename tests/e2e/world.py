@@ -1,14 +1,14 @@
-"""Two tenants, a namespace of the platform and a cluster DNS, with a probe wherever packets matter."""
+"""Two tenants, a namespace of the platform and a cluster DNS, with probes in all of them."""
 
 import ipaddress
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e import images, installed
+from e2e import images, outside
 from harness import Api, kubectl, wait_for, wait_for_account
 from securetenant.api import kinds
 from securetenant.checks import blocks, live
@@ -114,7 +114,7 @@ class Probe:
                     "ports": [{"name": "web", "containerPort": 8080}],
                     "resources": {
                         "requests": {"cpu": "10m", "memory": "32Mi"},
-                        "limits": {"cpu": "1", "memory": "256Mi"},
+                        "limits": {"cpu": "500m", "memory": "256Mi"},
                     },
                 }
             ],
@@ -147,11 +147,11 @@ PROBES = (
     Probe(namespace="kube-system", name="dns", labels={"k8s-app": "kube-dns"}, node=PLATFORM),
 )
 OUTSIDE = (
-    f"tcp/{installed.METADATA}/8080",
-    f"udp/{installed.METADATA}/8080",
-    f"tcp/{installed.OUTSIDE}/8080",
-    f"udp/{installed.OUTSIDE}/8080",
-    f"tcp/{installed.OUTSIDE}/8081",
+    f"tcp/{outside.METADATA}/8080",
+    f"udp/{outside.METADATA}/8080",
+    f"tcp/{outside.ADDRESS}/8080",
+    f"udp/{outside.ADDRESS}/8080",
+    f"tcp/{outside.ADDRESS}/8081",
     f"tcp/{layout.HUB}/{layout.SERVER_PORT}",
     "tcp/172.31.74.11/10250",
     "tcp/172.31.74.12/10250",
@@ -189,7 +189,27 @@ def start(instance: Instance, *probes: Probe) -> None:
 def remove(instance: Instance, *probes: Probe) -> None:
     """End probes, and wait until they are gone."""
     for each in probes:
-        kubectl(instance, "delete", "pod", each.name, f"-n{each.namespace}", "--ignore-not-found")
+        kubectl(
+            instance,
+            "delete",
+            "pod",
+            each.name,
+            f"-n{each.namespace}",
+            "--ignore-not-found",
+            "--now",
+        )
+
+
+def said(instance: Instance, probe: Probe) -> list[Any]:
+    """Return all that a probe has said, line by line."""
+    text = kubectl(instance, "logs", f"-n{probe.namespace}", probe.name)
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def address(instance: Instance, namespace: str, pod: str) -> str:
+    """Return the address of a pod."""
+    body = Api(instance.admin_kubeconfig).get(kinds.POD, pod, namespace)
+    return str(body["status"]["podIP"])
 
 
 def run(instance: Instance, namespace: str, pod: str, *arguments: str) -> Any:
@@ -202,8 +222,8 @@ Key = tuple[str, str, str]
 """Source, target and port of a flow, in words."""
 
 
-def measured(instance: Instance) -> dict[Key, bool]:
-    """Try every flow, by packets."""
+def measured(instance: Instance, *, without: str = "") -> dict[Key, bool]:
+    """Try every flow by packets, but for those from one node."""
     bodies = _bodies(instance)
     targets = {
         f"{protocol}/{_address(body)}/{port}": (name, f"{protocol} {port}")
@@ -220,8 +240,9 @@ def measured(instance: Instance) -> dict[Key, bool]:
         for target, (name, port) in targets.items():
             yield (source, name, port), answers[target]
 
-    with ThreadPoolExecutor(len(bodies)) as pool:
-        found = dict(itertools.chain.from_iterable(pool.map(lambda each: [*tried(each)], bodies)))
+    sources = [name for name, body in bodies.items() if body["spec"]["nodeName"] != without]
+    with ThreadPoolExecutor(len(sources)) as pool:
+        found = dict(itertools.chain.from_iterable(pool.map(lambda each: [*tried(each)], sources)))
     judged = expected(instance)
     return {key: found[key] for key in sorted(found) if key in judged}
 
@@ -310,14 +331,17 @@ def has_cluster_policies(admin: Api) -> bool:
     return admin.call("GET", f"{path}/{name}").status == 200
 
 
-def agreed(instance: Instance, *, seconds: float = 5) -> dict[Key, bool]:
-    """Wait until packets and computation agree about every flow; return them."""
+def agreed(instance: Instance, *, seconds: float = 5, without: str = "") -> dict[Key, bool]:
+    """Wait until packets and computation agree about every flow; return them.
+
+    With ``without``, the flows that begin on that node are left out.
+    """
     found: dict[Key, bool] = {}
     wrong: list[str] = []
 
     def agree() -> bool:
         found.clear()
-        found.update(measured(instance))
+        found.update(measured(instance, without=without))
         computed = expected(instance)
         wrong[:] = [
             f"{' -> '.join(key)}: computed {computed[key]}, seen {found[key]}"
@@ -331,6 +355,3 @@ def agreed(instance: Instance, *, seconds: float = 5) -> dict[Key, bool]:
     except AssertionError as error:
         raise AssertionError("\n".join(wrong)) from error
     return found
-
-
-

@@ -32,7 +32,7 @@ from securetenant.sandbox.realnodes.layout import RealNode
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 _PR_SET_PDEATHSIG = 1
-_READY_SECONDS = 60.0
+_READY_SECONDS = 120.0
 _KILL_AFTER_SECONDS = 5.0
 _TICK_SECONDS = 30.0
 _LOG_TAIL_LINES = 6
@@ -180,6 +180,14 @@ class Supervisor:
             self._spawn(node.name, hub.node(file))
             self._connect(node)
 
+    def _start_again(self, node: RealNode) -> None:
+        """Switch a node on that lost its power, once everything in it is off."""
+        del self._children[node.name]
+        self._wait(f"{node.name} to end", lambda: cgroups.is_empty(node.group))
+        hub.disconnect(self._children["hub"].pid, node)
+        self._spawn(node.name, self._commands[node.name])
+        self._connect(node)
+
     def _connect(self, node: RealNode) -> None:
         pid = self._children[node.name].pid
         self._wait(f"the namespaces of {node.name}", lambda: hub.is_apart(pid))
@@ -273,9 +281,7 @@ class Supervisor:
             if code is None:
                 continue
             if name in self._nodes and self._record.get("ready"):
-                # A machine that loses its power is switched on again.
-                self._spawn(name, self._commands[name])
-                self._connect(self._nodes[name])
+                self._start_again(self._nodes[name])
                 self._write_programs()
                 continue
             if self._options.restart and self._record.get("ready"):

@@ -1,4 +1,4 @@
-// What runs in the pods of the tests: it listens, tries, holds, forks and looks at itself.
+// What runs in the pods of the tests: it listens, tries, holds and forks.
 // Addresses are written as tcp/10.0.0.1/8080.
 package main
 
@@ -22,7 +22,7 @@ const (
 
 func main() {
 	if len(os.Args) < 2 {
-		fail("serve, try, loop, hold, fork, sleep or self")
+		fail("serve, try, hold, fork or sleep")
 	}
 	rest := os.Args[2:]
 	switch os.Args[1] {
@@ -30,18 +30,12 @@ func main() {
 		serve(rest)
 	case "try":
 		try(rest)
-	case "first":
-		first(rest)
-	case "loop":
-		loop(rest[0])
 	case "hold":
 		hold(rest[0])
 	case "fork":
 		fork()
 	case "sleep":
 		wait()
-	case "self":
-		self()
 	default:
 		fail("unknown: " + os.Args[1])
 	}
@@ -162,47 +156,6 @@ func try(targets []string) {
 	say(found)
 }
 
-// first tries each address from its first instruction on, again and again, and says what it reached;
-// then it stays.
-func first(targets []string) {
-	found := map[string]bool{}
-	var lock sync.Mutex
-	var all sync.WaitGroup
-	for _, each := range targets {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			for until := time.Now().Add(2 * time.Second); time.Now().Before(until); {
-				if reaches(each, 100*time.Millisecond) {
-					lock.Lock()
-					found[each] = true
-					lock.Unlock()
-					return
-				}
-			}
-		}()
-	}
-	all.Wait()
-	say(found)
-	wait()
-}
-
-// loop says each time that an address begins or ends to be reached, in seconds since 1970.
-func loop(target string) {
-	last := ""
-	for {
-		now := "closed"
-		if reaches(target, 4*beat) {
-			now = "open"
-		}
-		if now != last {
-			say(map[string]any{"state": now, "at": float64(time.Now().UnixMicro()) / 1e6})
-			last = now
-		}
-		time.Sleep(beat)
-	}
-}
-
 // hold keeps one connection and says when it is made, and when nothing comes back any more.
 func hold(target string) {
 	network, address := split(target)
@@ -226,8 +179,19 @@ func hold(target string) {
 	say(map[string]any{"state": "cut", "at": float64(last.UnixMicro()) / 1e6})
 }
 
-// fork starts children until it cannot; says how many there were, and why no more; then ends them.
+// fork starts children until it cannot, says how many there are and why no more, and stays.
 func fork() {
+	// The runtime ends this process where it needs a thread and gets none: have enough before.
+	var all sync.WaitGroup
+	for range 16 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			pause := syscall.Timespec{Nsec: 200e6}
+			syscall.Nanosleep(&pause, nil)
+		}()
+	}
+	all.Wait()
 	var children []*exec.Cmd
 	var failure error
 	for len(children) < 100000 {
@@ -238,23 +202,8 @@ func fork() {
 		children = append(children, child)
 	}
 	say(map[string]any{"children": len(children), "error": fmt.Sprint(failure)})
-	wait()
-	for _, each := range children {
-		each.Process.Kill()
+	// Waiting as usual would need a thread. The children are ended with the pod.
+	for {
+		syscall.Pause()
 	}
-}
-
-// self says what the kernel says of this process.
-func self() {
-	found := map[string]string{}
-	for _, name := range []string{"status", "uid_map"} {
-		text, err := os.ReadFile("/proc/self/" + name)
-		if err != nil {
-			fail(err.Error())
-		}
-		found[name] = string(text)
-	}
-	_, err := os.Create("/written")
-	found["write"] = fmt.Sprint(err)
-	say(found)
 }

@@ -53,6 +53,15 @@ def join(group: str) -> None:
         (tree / group.lstrip("/") / "system" / "cgroup.procs").write_text("0")
 
 
+def is_empty(group: str) -> bool:
+    """Tell whether no process is left in a group or below it."""
+    tree = next(_trees())
+    return not any(
+        Path(folder, "cgroup.procs").read_text()
+        for folder, _, _ in os.walk(tree / group.lstrip("/"))
+    )
+
+
 def remove(name: str) -> bool:
     """Remove the groups of an instance once their processes ended; say whether none is left."""
     deadline = time.monotonic() + _GONE_SECONDS

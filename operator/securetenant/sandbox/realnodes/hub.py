@@ -69,16 +69,25 @@ def connect(pid: int, to: RealNode, node_pid: int) -> None:
     )
 
 
+def disconnect(pid: int, node: RealNode) -> None:
+    """Take the cable away that led to a node which ended, if it is still there."""
+    _call(pid, f"link delete {node.veth}")
+
+
 def _ip(pid: int, *lines: str) -> None:
-    done = subprocess.run(
+    done = _call(pid, *lines)
+    if done.returncode != 0:
+        raise SandboxError(
+            f"The network of the nodes could not be made: {' '.join(done.stderr.split())}.",
+            remedy="This kernel may lack bridges or veth devices; use --nodes instead.",
+        )
+
+
+def _call(pid: int, *lines: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [*inside(pid), "ip", "-batch", "-"],
         input="\n".join(lines) + "\n",
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode != 0:
-        raise SandboxError(
-            f"The network of the nodes could not be made: {' '.join(done.stderr.split())}.",
-            remedy="This kernel may lack bridges or veth devices; use --nodes instead.",
-        )
