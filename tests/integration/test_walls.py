@@ -140,7 +140,7 @@ def test_a_grant_that_is_withdrawn_ends_at_once(admin: Api, ready: Ready, member
 
 def test_a_member_reads_what_holds_here(walls: str, member: As) -> None:
     policy = member("viewers").get(kinds.TENANT_POLICY, "effective", walls)
-    assert policy["spec"]["quota"]["pods"] == "10"
+    assert policy["spec"]["quota"]["pods"] == "20", "the most that it can get of the pool"
     assert conditions(policy)["Ready"]["status"] == "True"
 
 
@@ -445,8 +445,13 @@ def test_what_the_cluster_puts_into_every_namespace_comes_with_a_share_of_zero(
 
 
 def test_a_share_in_which_no_pod_fits_is_said_and_not_ready(admin: Api, operator: Operator) -> None:
-    """T2: twenty namespaces on the default quota were Ready, and no default pod fitted anywhere."""
-    body = tenant("many", namespaces=[{"name": f"many-{number:02}"} for number in range(20)])
+    """T2: twenty namespaces with fixed shares were Ready, and no default pod fitted anywhere."""
+    body = tenant(
+        "many",
+        namespaces=[{"name": f"many-{number:02}"} for number in range(20)],
+        quotaMode="Split",
+        quota={"limits.cpu": 8, "limits.memory": "8Gi"},
+    )
     admin.create(kinds.SECURE_TENANT, body).ok()
     made = settled(admin, "many", expected="Failed")
     found = conditions(made)
@@ -518,7 +523,7 @@ def test_shares_move_and_the_sum_never_exceeds_the_total(admin: Api, ready: Read
 
     def spec(weight: int) -> dict[str, Any]:
         entries = [{"name": "share-a", "quota": {"weight": weight}}, {"name": "share-b"}]
-        return tenant("share", namespaces=entries, quota={"pods": 100})
+        return tenant("share", namespaces=entries, quota={"pods": 100}, quotaMode="Split")
 
     ready(spec(1))
     start = admin.call("GET", kinds.RESOURCE_QUOTA.path()).ok()["metadata"]["resourceVersion"]

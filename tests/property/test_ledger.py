@@ -14,6 +14,7 @@ from factory import seen, settings_spec, tenant
 from securetenant.api import kinds, names, quantities, status
 from securetenant.api.objects import Ref
 from securetenant.plan import ledger
+from securetenant.plan.demand import Refusal
 from securetenant.plan.ledger import Part
 from securetenant.plan.ownership import NamespaceFacts, Observed, QuotaFacts
 from securetenant.reconcile.store import Store
@@ -31,12 +32,19 @@ entries = st.dictionaries(
         st.fixed_dictionaries(
             {"hard": st.fixed_dictionaries({}, optional={PODS: st.integers(0, 30)})}
         ),
+        st.fixed_dictionaries(
+            {"guaranteed": st.fixed_dictionaries({}, optional={PODS: st.integers(0, 9)})},
+            optional={"max": st.fixed_dictionaries({}, optional={PODS: st.integers(9, 30)})},
+        ),
     ),
     min_size=1,
 )
 totals = st.fixed_dictionaries(
     {PODS: st.integers(0, 60), CPU: st.sampled_from(["1", "2500m", "7"]), MEMORY: st.just("10Gi")}
 )
+
+
+modes = st.sampled_from(["Pool", "Pool", "Split"])
 
 
 class Cluster(RuleBasedStateMachine):
@@ -49,28 +57,41 @@ class Cluster(RuleBasedStateMachine):
         self.hard: dict[str, dict[str, int]] = {}
         self.enforced: dict[str, dict[str, int]] = {}
         self.flying: dict[str, dict[str, int]] = {}
+        self.used: dict[str, dict[str, int]] = {}
+        self.refused: dict[str, dict[str, int]] = {}
+        """What was refused last where nothing was admitted since."""
+        self.spec: Any = {}
         self.bound: dict[str, int] = {}
+        self.highest: dict[str, int] = {}
         self.total: dict[str, int] = {}
 
     def tick(self) -> int:
         self.version += 1
         return self.version
 
-    @initialize(spec=entries, total=totals)
-    def begin(self, spec: Any, total: Any) -> None:
-        self.change_spec(spec, total)
+    @initialize(spec=entries, total=totals, mode=modes)
+    def begin(self, spec: Any, total: Any, mode: str) -> None:
+        self.change_spec(spec, total, mode)
 
-    @rule(spec=entries, total=totals)
-    def change_spec(self, spec: Any, total: Any) -> None:
+    @rule(spec=entries, total=totals, mode=modes)
+    def change_spec(self, spec: Any, total: Any, mode: str) -> None:
         """A person edits the SecureTenant; the operator reads it."""
+        if mode == "Split":
+            bounded = {"guaranteed", "max"}
+            spec = {
+                name: None if quota and bounded & quota.keys() else quota
+                for name, quota in spec.items()
+            }
         listed = [
             {"name": name, **({"quota": quota} if quota else {})} for name, quota in spec.items()
         ]
         self.total = {key: quantities.units(key, value) for key, value in total.items()}
         # What was given before may be in use until it is taken back.
         self.bound = {key: max(self.bound.get(key, 0), self.total[key]) for key in self.total}
-        body = seen(tenant("t", namespaces=listed, quota=total), self.tick())
-        self.tenants.see("t", body)
+        self.highest = {key: max(self.highest.get(key, 0), self.total[key]) for key in self.total}
+        self.body = tenant("t", namespaces=listed, quota=total, quotaMode=mode)
+        self.tenants.see("t", seen(self.body, self.tick()))
+        self.refused.clear()
         self.read()
 
     @rule()
@@ -106,6 +127,43 @@ class Cluster(RuleBasedStateMachine):
             self.enforced[name] = self.hard[name]
             self.observe(name)
 
+    @rule(
+        name=st.sampled_from(NAMES),
+        asked=st.sampled_from([{PODS: 1, CPU: 100}, {PODS: 3}, {PODS: 1, CPU: 2000}]),
+    )
+    def use(self, name: str, asked: dict[str, int]) -> None:
+        """A controller makes an object; the API server counts by the status of the quota."""
+        limited, used = self.enforced.get(name), self.used.setdefault(name, {})
+        if not limited:
+            return
+        lacking = {
+            key: count
+            for key, count in asked.items()
+            if used.get(key, 0) + count > limited.get(key, 0)
+        }
+        if lacking:
+            self.refused[name] = lacking
+            refusal = Refusal(lacking, {key: limited.get(key, 0) for key in lacking})
+            self.tenants.demand.refuse(name, refusal)
+            return
+        if all(asked.get(key, 0) >= count for key, count in self.refused.get(name, {}).items()):
+            self.refused.pop(name, None)
+        for key, count in asked.items():
+            used[key] = used.get(key, 0) + count
+        self.count(name)
+
+    @rule(name=st.sampled_from(NAMES))
+    def clean_up(self, name: str) -> None:
+        """Pods go."""
+        self.used[name] = {}
+        self.refused.pop(name, None)
+        self.count(name)
+
+    def count(self, name: str) -> None:
+        """The status of the quota is seen."""
+        enforced = self.texts(self.enforced.get(name, {}))
+        self.tenants.demand.observe(name, self.texts(self.used[name]), enforced)
+
     def observe(self, name: str) -> None:
         quota = Ref(kinds.RESOURCE_QUOTA.name, name, names.QUOTA)
         facts = QuotaFacts(*(self.texts(each[name]) for each in (self.hard, self.enforced)))
@@ -125,6 +183,9 @@ class Cluster(RuleBasedStateMachine):
         for each in (self.hard, self.enforced):
             for key, most in self.bound.items():
                 assert sum(held.get(key, 0) for held in each.values()) <= most, (key, each)
+        for key, most in self.highest.items():
+            # What is used stays when a total is lowered.
+            assert sum(each.get(key, 0) for each in self.used.values()) <= most, (key, self.used)
 
     @precondition(lambda self: self.total)
     @rule()
@@ -135,26 +196,98 @@ class Cluster(RuleBasedStateMachine):
                 self.start_write(name)
                 self.land_write(name)
                 self.fill_status(name)
+            before = self.shares()
             self.read()
+            if self.shares() == before == self.hard:
+                break
         record = self.tenants.get("t")
         assert record is not None
         told = {each.reason for each in record.findings}
         if not told & {status.SPEC_REFUSED, status.QUOTA_OVERCOMMITTED}:
-            assert not record.is_waiting
+            over = any(
+                count > self.hard.get(name, {}).get(key, 0)
+                for name, used in self.used.items()
+                for key, count in used.items()
+            )
+            # What is used above a share that was lowered meanwhile leaves no room for others.
+            assert over or not record.is_waiting
             assert all(self.hard[name] == unit.share for name, unit in record.units.items())
             for key, amount in self.total.items():
                 held = sum(each.get(key, 0) for each in self.hard.values())
                 assert held <= amount
-                fixed = [
-                    unit.scope.namespace.quota and unit.scope.namespace.quota.hard
-                    for unit in record.units.values()
-                ]
-                if any(each is None or key not in each for each in fixed):
-                    assert held == amount, f"{key} is not shared in full"
+                if self.is_shared_by_all(key):
+                    # A pool keeps a little for who asks next.
+                    assert held >= amount - amount // 20, f"{key} is not shared in full"
+            self.nobody_is_refused_what_the_total_has_room_for()
+            self.what_is_guaranteed_is_there()
+            self.a_restart_changes_nothing()
             self.bound = dict(self.total)
 
+    def shares(self) -> dict[str, Any]:
+        """Return what the operator gives at present, and what stays of others."""
+        record = self.tenants.records["t"]
+        return self.hard | {name: unit.share for name, unit in record.units.items()}
 
-Cluster.TestCase.settings = hypothesis_settings(stateful_step_count=40)
+    def is_shared_by_all(self, key: str) -> bool:
+        """Tell whether somebody's share of it is neither fixed nor bounded."""
+        record = self.tenants.records["t"]
+        quotas = [unit.scope.namespace.quota for unit in record.units.values()]
+        return any(
+            each is None or (key not in (each.hard or {}) and key not in (each.max or {}))
+            for each in quotas
+        )
+
+    def nobody_is_refused_what_the_total_has_room_for(self) -> None:
+        """What is used, guaranteed and fixed of others leaves room: then it is there."""
+        record = self.tenants.records["t"]
+        assert record.spec is not None
+        if not record.spec.has_pool:
+            return
+        for name, asked in self.refused.items():
+            unit = record.units.get(name)
+            for key, count in asked.items() if unit is not None and len(self.refused) == 1 else ():
+                goal = self.used.get(name, {}).get(key, 0) + count
+                quota = unit.scope.namespace.quota if unit is not None else None
+                most = ((quota and quota.max) or {}).get(key, self.total[key])
+                if (quota and key in (quota.hard or {})) or goal > int(most):
+                    continue
+                others = sum(self.least(other, key) for other in self.hard if other != name)
+                if goal + others <= self.total[key]:
+                    assert self.hard[name][key] >= goal, (name, key, goal, others)
+
+    def least(self, name: str, key: str) -> int:
+        """Return what nobody may take from a namespace: one piece of what it asks for too."""
+        unit = self.tenants.records["t"].units.get(name)
+        if unit is None:
+            return self.hard[name].get(key, 0)
+        quota = unit.scope.namespace.quota
+        if quota and key in (quota.hard or {}):
+            return self.hard[name][key]
+        guaranteed = quantities.units(key, ((quota and quota.guaranteed) or {}).get(key, 0))
+        wish = self.tenants.demand.wish(name, self.hard[name])
+        asked = wish.piece.get(key, 0) if wish is not None else 0
+        return max(guaranteed, self.used.get(name, {}).get(key, 0) + asked)
+
+    def what_is_guaranteed_is_there(self) -> None:
+        for name, unit in self.tenants.records["t"].units.items():
+            quota = unit.scope.namespace.quota
+            for key, count in ((quota and quota.guaranteed) or {}).items():
+                assert self.hard[name][key] >= quantities.units(key, count)
+
+    def a_restart_changes_nothing(self) -> None:
+        """A new process reads what is written, and gives the same shares, if nobody asks."""
+        if any(self.tenants.demand.wish(name, held) for name, held in self.hard.items()):
+            return
+        again = Tenants()
+        for name, used in self.used.items():
+            again.demand.observe(name, self.texts(used), self.texts(self.enforced.get(name, {})))
+        again.see("t", seen(self.body, self.tick()))
+        again.read("t", SETTINGS, self.store)
+        for name, unit in again.records["t"].units.items():
+            assert unit.share == self.hard[name], name
+
+
+Cluster.TestCase.settings = hypothesis_settings(stateful_step_count=30)
 TestLedger = Cluster.TestCase
 
 

@@ -29,7 +29,7 @@ def read(number: int, settings: Any = None, **spec: Any) -> Tenants:
 
 def test_shares_that_hold_no_pod_of_default_size_are_said_with_what_would_be_enough() -> None:
     """T2: 110 namespaces on a default quota were Ready, 60 of which could hold no pod."""
-    (finding,) = read(110).records["acme"].findings
+    (finding,) = read(110, quotaMode="Split").records["acme"].findings
     assert (finding.type, finding.reason) == (status.QUOTA_ENFORCED, status.SHARE_TOO_SMALL)
     assert finding.message == (
         "No pod of default size fits into the share of acme-000, acme-001, acme-002 and 107 more"
@@ -39,13 +39,13 @@ def test_shares_that_hold_no_pod_of_default_size_are_said_with_what_would_be_eno
         " spec.containerLimits"
     )
     enough = {"limits.cpu": 55, "pods": 110, "requests.cpu": "5500m"}
-    assert read(110, quota=enough).records["acme"].findings == ()
+    assert read(110, quota=enough, quotaMode="Split").records["acme"].findings == ()
 
 
 def test_a_share_of_zero_of_anything_else_is_said_and_keeps_nothing_from_being_ready() -> None:
     """T2: 90 of 110 namespaces could have no volume claim, and nothing said so."""
     settings = {"defaultQuota": {"persistentvolumeclaims": 2, "services": 3, "secrets": 0}}
-    (finding,) = read(3, settings=settings).records["acme"].findings
+    (finding,) = read(3, settings=settings, quotaMode="Split").records["acme"].findings
     assert finding.informs
     assert (finding.type, finding.reason) == (status.QUOTA_ENFORCED, status.SHARE_TOO_SMALL)
     assert finding.message == (

@@ -32,6 +32,7 @@ def build() -> tuple[Schema, ...]:
                 _column("Reason", _condition(status.READY, "reason")),
                 _column("Namespaces", ".status.namespaces.summary"),
                 _column("Verified", _condition(status.ISOLATION_VERIFIED, "status")),
+                _column("Quota", ".status.quota.summary"),
                 _column("Age", ".metadata.creationTimestamp", type="date"),
                 _column("Lockdown", ".spec.lockdown", priority=1),
                 _column("Message", _condition(status.READY, "message"), priority=1),

@@ -1,10 +1,10 @@
 """Quotas: which resources may be limited, and a tenant's total."""
 
 import re
-from collections.abc import Collection
-from typing import Annotated
+from collections.abc import Collection, Mapping
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from securetenant.api import names, quantities
 from securetenant.api.quantities import Quantity
@@ -12,6 +12,10 @@ from securetenant.api.rules import Rule, snake
 
 QuotaMap = Annotated[dict[str, Quantity], Field(max_length=48)]
 """Quantities by resource, as in the ``hard`` of a ResourceQuota."""
+
+QuotaMode = Literal["Pool", "Split"]
+"""Whether shares follow use, or stay as they are."""
+DEFAULT_MODE: QuotaMode = "Pool"
 
 COUNTED_BESIDE = (
     "count/networkpolicies.networking.k8s.io",
@@ -40,6 +44,11 @@ def surplus(key: str, bounds: Collection[str]) -> int:
     operator itself to the bound.
     """
     return 0 if key in bounds else _BESIDE.get(key, 0)
+
+
+def without_surplus(counted: Mapping[str, int], bounds: Collection[str]) -> dict[str, int]:
+    """Return what is the tenant's own of what a namespace's quota counts, or allows."""
+    return {key: max(count - surplus(key, bounds), 0) for key, count in counted.items()}
 
 
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
@@ -76,6 +85,20 @@ def may_be_limited(key: str) -> bool:
 def is_device(key: str) -> bool:
     """Tell whether pods get none of it where no quota counts it (manifests/policies/pods.yaml)."""
     return key.startswith("requests.") and ("/" in key or "hugepages-" in key)
+
+
+def _check_keys(given: dict[str, int | str]) -> dict[str, int | str]:
+    for key, value in given.items():
+        if not may_be_limited(key):
+            raise ValueError(f"{key} is nothing that spec.quota may limit: write it as there")
+        if not key.endswith(_DIVISIBLE) and ("." in str(value) or str(value).endswith("m")):
+            raise ValueError(f"{key} is {value}; it is counted by whole numbers, like 2")
+    return given
+
+
+PartMap = Annotated[dict[str, Quantity], Field(max_length=16), AfterValidator(_check_keys)]
+"""Some of the keys of a tenant's quota. Judged by the operator: the API server bounds what all
+rules of a CRD may cost."""
 
 
 def unit_rule(field: str) -> Rule:

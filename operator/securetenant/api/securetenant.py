@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from securetenant.api import metadata, names, quantities, quotas
 from securetenant.api.access import Grant
@@ -12,7 +12,7 @@ from securetenant.api.lockdown import Lockdown
 from securetenant.api.metadata import Annotations, Labels
 from securetenant.api.network import TenantNetwork
 from securetenant.api.nodes import TenantNodes
-from securetenant.api.quotas import QuotaMap
+from securetenant.api.quotas import PartMap, QuotaMap, QuotaMode
 from securetenant.api.rules import Model, Rule, listed
 from securetenant.api.status import TenantStatus
 from securetenant.api.workloads import Enforcement, Workloads
@@ -78,18 +78,41 @@ class NamespaceQuota(Model):
     weight: Annotated[int, Field(ge=1, le=1000, json_schema_extra={"format": "int32"})] | None = (
         None
     )
-    """Its share in relation to the other namespaces' shares; 1 when absent."""
+    """Its share in relation to the other namespaces' shares; 1 when absent. With quotaMode Pool:
+    the share that it begins with, and who gets free room first."""
     hard: QuotaMap | None = None
     """A fixed part of the total; resources that it leaves out are shared by weight 1."""
+    guaranteed: PartMap | None = None
+    """What is kept free for it, whatever other namespaces use. Only with quotaMode Pool."""
+    max: PartMap | None = None
+    """What it never gets more of. Only with quotaMode Pool."""
 
     rules = (
         Rule(
-            cel="has(self.weight) != has(self.hard)",
-            holds=lambda self: (self.weight is None) != (self.hard is None),
-            message="say weight (a share) or hard (a fixed part), one of the two",
+            cel="has(self.hard) != (has(self.weight) || has(self.guaranteed) || has(self.max))",
+            holds=lambda self: (
+                (self.hard is not None) != (self.weight is not None or self.is_bounded)
+            ),
+            message="say hard (a fixed part), or any of weight, guaranteed and max",
         ),
         *quotas.rules("hard"),
     )
+
+    @property
+    def is_bounded(self) -> bool:
+        """Tell whether it says what only a pool can keep."""
+        return self.guaranteed is not None or self.max is not None
+
+
+def _check_order(quota: NamespaceQuota) -> NamespaceQuota:
+    for key, least in (quota.guaranteed or {}).items():
+        most = (quota.max or {}).get(key)
+        if most is not None and quantities.parse(least) > quantities.parse(most):
+            raise ValueError(
+                f"guaranteed is {least} and max is {most} of {key}: lower the first or raise the"
+                " second"
+            )
+    return quota
 
 
 def _is_protected(name: str) -> bool:
@@ -117,7 +140,7 @@ class NamespaceEntry(Model):
     """Labels of your own for the namespace, for example env: prod."""
     annotations: Annotations | None = None
     """Annotations of your own for the namespace."""
-    quota: NamespaceQuota | None = None
+    quota: Annotated[NamespaceQuota, AfterValidator(_check_order)] | None = None
     """Its part of the tenant's quota: by default an equal share."""
     pod_security: NamespacePodSecurity | None = None
     """Pod Security of this namespace: as strict as the tenant's or stricter."""
@@ -183,6 +206,9 @@ class TenantSpec(Model):
     quota: QuotaMap | None = None
     """The tenant's total, for example requests.cpu: 40, shared by its namespaces. What it leaves
     out is the platform's default."""
+    quota_mode: QuotaMode | None = None
+    """Pool (the default): shares follow use, and their sum is never above the total. Split: each
+    namespace has a fixed share by weight."""
     container_limits: ContainerLimits | None = None
     """Limits of each container, and what a container gets that names none."""
     nodes: TenantNodes | None = None
@@ -224,6 +250,17 @@ class TenantSpec(Model):
             path=".namespaces",
         ),
         Rule(
+            cel="!has(self.quotaMode) || self.quotaMode != 'Split' || self.namespaces.all(n,"
+            " !has(n.quota) || !has(n.quota.guaranteed) && !has(n.quota.max))",
+            holds=lambda self: (
+                self.has_pool
+                or not any(each.quota and each.quota.is_bounded for each in self.namespaces)
+            ),
+            message="quotaMode is Split, where shares are fixed: leave guaranteed and max out, or"
+            " write hard (a fixed part), or quotaMode: Pool",
+            path=".namespaces",
+        ),
+        Rule(
             cel="!has(self.quota) || self.namespaces.all(n, !has(n.quota) || !has(n.quota.hard)"
             " || n.quota.hard.all(k, !(k in self.quota)"
             " || [n.quota.hard[k], self.quota[k]].exists(q,"
@@ -248,6 +285,11 @@ class TenantSpec(Model):
         if given.cpu_limit is None and (given.names_cpu_limit or _CPU_LIMITS in (self.quota or {})):
             return True
         return (given.cpu_limit or platform) == "Required"
+
+    @property
+    def has_pool(self) -> bool:
+        """Tell whether the namespaces share the total as a pool."""
+        return (self.quota_mode or quotas.DEFAULT_MODE) == "Pool"
 
     @property
     def effective_pod_security(self) -> PodSecurity:

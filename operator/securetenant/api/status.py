@@ -81,6 +81,32 @@ class AccessStatus(Model):
     """When a grant of spec.access ends next."""
 
 
+class QuotaUse(Model):
+    """How much of one resource is used."""
+
+    resource: Annotated[str, Field(max_length=316)]
+    """As in spec.quota."""
+    total: Annotated[str, Field(max_length=32)]
+    """What the tenant has."""
+    used: Annotated[str, Field(max_length=32)]
+    """What its namespaces use."""
+    guaranteed: Annotated[str, Field(max_length=32)] | None = None
+    """What is kept for single namespaces."""
+    free: Annotated[str, Field(max_length=32)]
+    """What is neither used nor kept for a namespace."""
+
+
+class QuotaStatus(Model):
+    """How much of the quota is used; told when that changed by a twentieth, twice a minute."""
+
+    summary: Annotated[str, Field(max_length=384)]
+    """The resource of which the least is left, like limits.cpu 75%."""
+    resources: Annotated[
+        tuple[QuotaUse, ...], Field(max_length=64, json_schema_extra=listed("map", "resource"))
+    ]
+    """One for each resource."""
+
+
 class TenantStatus(ObservedStatus):
     """What the operator has seen."""
 
@@ -92,6 +118,9 @@ class TenantStatus(ObservedStatus):
 
     namespaces: NamespaceCount | None = None
     """How many namespaces there are, and should be."""
+
+    quota: QuotaStatus | None = None
+    """How much of the quota is used."""
 
 
 UNSEEN = {"observedGeneration": -1}
@@ -159,8 +188,12 @@ what the spec takes away."""
 QUOTA_OVERCOMMITTED = "QuotaOvercommitted"
 """Fixed parts and retained namespaces need more than the total; shares stay as they are."""
 SHARE_TOO_SMALL = "ShareTooSmall"
-"""On QuotaEnforced: no pod that leaves its size to the defaults fits into a namespace's share; the
-message says which total would be enough. The condition stays True where other shares are zero."""
+"""On QuotaEnforced: no pod that leaves its size to the defaults fits into a namespace's share, or,
+in a pool, into the total; the message says which total would be enough. The condition stays True
+where other shares are zero, and where a pool holds such a pod in some namespaces at a time."""
+POOL_EXHAUSTED = "PoolExhausted"
+"""On QuotaEnforced, which stays True: something was refused in a namespace, and the tenant's total
+has no room for it; the message says where, of what, and what to change."""
 NO_CPU_LIMITS = "NoCpuLimits"
 """On QuotaEnforced, which stays True: pods have no CPU limit, as the settings or the spec ask for;
 what they request is counted."""

@@ -8,7 +8,7 @@ from securetenant.api.lockdown import Lockdown
 from securetenant.api.metadata import LabelValue
 from securetenant.api.network import Switch
 from securetenant.api.nodes import Dedication
-from securetenant.api.quotas import QuotaMap
+from securetenant.api.quotas import QuotaMap, QuotaMode
 from securetenant.api.rules import Model, listed
 from securetenant.api.securetenant import PodSecurityLevel
 from securetenant.api.status import PolicyStatus
@@ -210,7 +210,12 @@ class PolicySpec(Model):
     network: EffectiveNetwork
     """What may flow, in addition to the cluster's DNS."""
     quota: QuotaMap
-    """This namespace's share of the tenant's quota."""
+    """With quotaMode Split, this namespace's share of the tenant's quota. With Pool, the most that
+    it can get of the total; ResourceQuota securetenant says what it has now."""
+    quota_mode: QuotaMode
+    """Whether the share follows use (Pool) or is fixed (Split)."""
+    guaranteed: QuotaMap | None = None
+    """What is kept free for this namespace of the tenant's quota."""
     container_limits: EffectiveLimits
     """Limits of each container."""
 

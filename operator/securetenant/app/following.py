@@ -66,6 +66,7 @@ class Following:
             self._client,
             watch.kind,
             selector=watch.selector,
+            fields=watch.fields,
             seen=watch.seen,
             gone=watch.gone,
             known=watch.known,
@@ -149,9 +150,9 @@ async def probe(client: Client, kind: Kind) -> None:
 
 def _merged(watches: Iterable[Watch]) -> list[Watch]:
     """Return watches of which no two are of the same objects."""
-    found: defaultdict[tuple[Kind, str], list[Watch]] = defaultdict(list)
+    found: defaultdict[tuple[Kind, str, str], list[Watch]] = defaultdict(list)
     for watch in watches:
-        found[watch.kind, watch.selector].append(watch)
+        found[watch.kind, watch.selector, watch.fields].append(watch)
     return [each[0] if len(each) == 1 else _merge(each) for each in found.values()]
 
 
@@ -180,6 +181,7 @@ def _merge(watches: list[Watch]) -> Watch:
     return Watch(
         kind=watches[0].kind,
         selector=watches[0].selector,
+        fields=watches[0].fields,
         seen=seen,
         gone=gone,
         known=known,

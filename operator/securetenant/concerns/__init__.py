@@ -16,6 +16,7 @@ from securetenant.concerns.nodes.concern import DedicatedNodes
 from securetenant.concerns.openreports.concern import OpenReports
 from securetenant.concerns.pids.concern import ProcessLimits
 from securetenant.concerns.policies.concern import Policies
+from securetenant.concerns.pool.concern import Pool
 from securetenant.concerns.quarantine.concern import Quarantine
 from securetenant.concerns.reach.concern import Reachability
 from securetenant.concerns.standing.concern import Standing
@@ -33,6 +34,7 @@ def build(
     """Return every concern, in order."""
     return (
         Expiry(machine),
+        Pool(machine),
         Fairness(machine),
         ForeignBindings(machine),
         ForeignPolicies(machine),

@@ -61,7 +61,9 @@ def build(scope: Scope) -> Manifest:
                 "sameTenant": scope.same_tenant,
                 "platform": tuple(each.name for each in scope.openings if each.is_platform) or None,
             },
-            "quota": scope.share,
+            "quota": scope.most,
+            "quotaMode": scope.quota_mode,
+            "guaranteed": scope.guaranteed or None,
             "containerLimits": {
                 "default": limits.default,
                 "defaultRequest": limits.default_request,

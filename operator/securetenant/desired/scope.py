@@ -10,6 +10,7 @@ from securetenant.api.limits import Effective
 from securetenant.api.lockdown import Lockdown
 from securetenant.api.network import Switch, TenantNetwork
 from securetenant.api.nodes import TenantNodes
+from securetenant.api.quotas import QuotaMode
 from securetenant.api.securetenant import NamespaceEntry, TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.desired import openings
@@ -43,6 +44,11 @@ class Scope:
     nodes: TenantNodes
     share: Mapping[str, str]
     """The namespace's part of the tenant's quota, as quantities."""
+    quota_mode: QuotaMode
+    most: Mapping[str, str]
+    """The most that its share may become; the share itself where it is fixed."""
+    guaranteed: Mapping[str, str]
+    """What is kept free for it; empty where nothing is."""
     grants: tuple[tuple[Role, tuple[Subject, ...]], ...]
     """Who holds each role here; roles that nobody holds are left out."""
     settings: SettingsSpec
@@ -61,6 +67,7 @@ def scopes(
     shares: Mapping[str, Mapping[str, int]],
     agreements: Sequence[Agreement] = (),
     *,
+    total: Mapping[str, int],
     own: Collection[str],
     taken: Collection[str] = (),
     platform: Collection[str] = (),
@@ -68,7 +75,8 @@ def scopes(
 ) -> tuple[Scope, ...]:
     """Return one scope per namespace, sorted by name.
 
-    ``shares`` is the quota of each namespace, in units; ``agreements`` are the flows that the
+    ``shares`` is the quota of each namespace, and ``total`` that of the tenant, in units;
+    ``agreements`` are the flows that the
     tenant and its peers both declare; ``own`` are the namespaces that are the tenant's, of those
     that the spec names; ``taken`` are ends of host names that another tenant has; ``platform`` are
     the namespaces of nobody whose ServiceAccounts may be granted access too; ``tenants`` are
@@ -93,6 +101,7 @@ def scopes(
     involving = _by_namespace(agreements, tenant, (entry.name for entry in spec.namespaces))
     # Not in own_namespaces: by those a tenant's admin binds, and only spec.access binds these.
     every = frozenset(mine).union(platform)
+    everything = _texts(total)
     return tuple(
         Scope(
             tenant=tenant,
@@ -115,15 +124,37 @@ def scopes(
             workloads=allowed,
             agents=agents,
             nodes=spec.nodes or TenantNodes(),
-            share={
-                key: quantities.canonical(key, count)
-                for key, count in sorted(shares[entry.name].items())
-            },
+            share=(share := _texts(shares[entry.name])),
+            quota_mode="Pool" if spec.has_pool else "Split",
+            most=_most(entry, everything) if spec.has_pool else share,
+            guaranteed=_normal((entry.quota and entry.quota.guaranteed) or {}),
             grants=_grants(spec, entry.name, every),
             settings=settings,
         )
         for entry in sorted(spec.namespaces, key=lambda entry: entry.name)
     )
+
+
+def _texts(units: Mapping[str, int]) -> dict[str, str]:
+    return {key: quantities.canonical(key, count) for key, count in sorted(units.items())}
+
+
+def _normal(given: Mapping[str, int | str]) -> dict[str, str]:
+    return {key: quantities.normal(key, value) for key, value in sorted(given.items())}
+
+
+def _most(entry: NamespaceEntry, total: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the most that a namespace may get of a pool; the same map where nothing is said."""
+    quota = entry.quota
+    bounded = {**((quota and quota.max) or {}), **((quota and quota.hard) or {})}
+    known = {
+        key: quantities.canonical(
+            key, min(quantities.units(key, value), quantities.units(key, total[key]))
+        )
+        for key, value in bounded.items()
+        if key in total
+    }
+    return {**total, **known} if known else total
 
 
 def _by_namespace(

@@ -21,6 +21,8 @@ class Expected(NamedTuple):
     """Of the namespace, apart from ready-for."""
     digests: Mapping[Ref, bytes]
     """By object, in the order in which they are made."""
+    is_pooled: bool = False
+    """Whether the share follows use: then a quota is in force while it changes too."""
 
     @property
     def policy(self) -> Ref:
@@ -37,7 +39,9 @@ Known = dict[int, tuple[object, bytes]]
 """Digests by the identity of a spec that several manifests share, and the spec, which keeps it."""
 
 
-def expect(manifests: Iterable[Manifest], known: Known | None = None) -> Expected:
+def expect(
+    manifests: Iterable[Manifest], known: Known | None = None, *, is_pooled: bool = False
+) -> Expected:
     """Reduce manifests, the namespace first, to what they are compared by.
 
     ``known`` spares digests of the same spec in many namespaces of one tenant, whose labels are
@@ -50,6 +54,7 @@ def expect(manifests: Iterable[Manifest], known: Known | None = None) -> Expecte
         first.ref,
         NamespaceMarks(metadata["labels"], metadata.get("annotations", {})),
         {ref: _digest(body, known) for ref, body in rest},
+        is_pooled,
     )
 
 
@@ -131,15 +136,19 @@ def is_counted(expected: Expected, inside: Inside) -> bool:
     """Tell whether the quota is in force.
 
     Until the controller-manager has filled ``status.hard`` a quota enforces nothing (tried on
-    1.37.1), so neither access nor workloads come before.
+    1.37.1), so neither access nor workloads come before. In a pool the numbers of before are as
+    good: the ledger holds the sum of both below the total.
     """
     quota = inside.get(expected.quota)
-    return (
-        quota is not None
-        and quota.digest == expected.digests.get(expected.quota)
-        and isinstance(quota.facts, QuotaFacts)
-        and quota.facts.enforced == quota.facts.hard
-    )
+    if (
+        quota is None
+        or quota.digest != expected.digests.get(expected.quota)
+        or not isinstance(quota.facts, QuotaFacts)
+    ):
+        return False
+    if expected.is_pooled:
+        return quota.facts.enforced.keys() == quota.facts.hard.keys()
+    return quota.facts.enforced == quota.facts.hard
 
 
 def is_guarded(expected: Expected, inside: Inside) -> bool:

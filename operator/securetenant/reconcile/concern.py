@@ -42,6 +42,9 @@ class Watch:
 
     kind: Kind
     selector: str = ""
+    """By labels."""
+    fields: str = ""
+    """By fields."""
     seen: Callable[[Ref, Body], None]
     gone: Callable[[Ref, int], None]
     known: Callable[[str], list[Ref]]

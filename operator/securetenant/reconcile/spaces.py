@@ -49,7 +49,7 @@ class Spaces:
                 # Lists of the tenant's own namespaces change in all of them.
                 machine.read_again(name)
             differs = expected.differs(unit.wanted, ref, inside)
-            if differs and unit.outcome.ready:
+            if differs and unit.outcome.ready and not unit.is_moving:
                 machine.meter.drifted(ref.kind)
             if differs or not unit.outcome.ready or not expected.is_counted(unit.wanted, inside):
                 machine.queue.add(keys.unit(name, home))
@@ -70,7 +70,7 @@ class Spaces:
             scope=unit.scope,
             wanted=unit.wanted,
             settled=unit.settled,
-            was_ready=unit.outcome.ready,
+            was_ready=unit.outcome.ready and not unit.is_moving,
             lost=unit.lost,
         )
         record.writing.add(key.name)
@@ -88,9 +88,10 @@ class Spaces:
         finally:
             record.writing.discard(key.name)
             machine.tenants.settle(key.line, machine.store)
-        if record.units.get(key.name) is not unit:
-            # The spec changed meanwhile; the newer unit has its own work queued.
+        if record.units.get(key.name) is not unit or unit.scope is not task.scope:
+            # The spec changed meanwhile, or the share; that has its own work queued.
             return False
+        unit.is_moving = False
         self._take_outcome(key, unit, outcome)
         if machine.tenants.has_moved(key.line, key.name, machine.store):
             # Somebody made it a moment earlier, which is known by the answer to our own write.

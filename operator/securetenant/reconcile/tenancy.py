@@ -123,9 +123,9 @@ class Tenancy:
         unready = []
         began = time.monotonic()
         for namespace, unit in list(record.units.items()):
-            if namespace in changed:
+            if namespace in changed and not unit.is_moving:
                 unit.outcome = self._machine.writer.judge(unit.scope, unit.wanted)
-            if not unit.outcome.ready:
+            if not unit.outcome.ready or unit.is_moving:
                 unready.append(keys.unit(name, namespace))
             if time.monotonic() - began > _SLICE_SECONDS:
                 await asyncio.sleep(0)

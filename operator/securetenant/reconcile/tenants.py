@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from securetenant.api import kinds, limits, names, quantities, quotas, status, workloads
+from securetenant.api import kinds, names, quantities, quotas, status, workloads
 from securetenant.api.network import TenantNetwork
 from securetenant.api.objects import Body, Ref
 from securetenant.api.rules import Model
@@ -18,14 +18,15 @@ from securetenant.desired import admin_tier, peers, scope, totals, unit
 from securetenant.desired.admin_tier import Tier
 from securetenant.desired.peers import Agreement, Declaration
 from securetenant.desired.scope import Scope
-from securetenant.plan import claim, expected, expiry, ledger, restrictions, shares
+from securetenant.plan import claim, expected, expiry, ledger, restrictions
+from securetenant.plan.demand import Demand
 from securetenant.plan.expected import Expected, Known
 from securetenant.plan.expiry import Ending
 from securetenant.plan.hostnames import Hostnames, NameRequest
-from securetenant.plan.ledger import Part
+from securetenant.plan.ledger import Pool, Use
 from securetenant.plan.ownership import Observed, PolicyFacts, QuotaFacts
 from securetenant.plan.resting import Gives, given
-from securetenant.plan.shares import TooSmall
+from securetenant.reconcile import shares
 from securetenant.reconcile.store import Store
 from securetenant.status import conditions
 from securetenant.status.outcome import Finding, Outcome
@@ -53,6 +54,8 @@ class Unit:
     """Whether the outcome is that of work, and not only of a look."""
     lost: set[Ref] = field(default_factory=set)
     """What differs since it was ready last, by somebody else's doing."""
+    is_moving: bool = False
+    """Whether its share moved and is not written yet: nobody else's doing."""
     unready_since: float = float("-inf")
     """When work on it began to fail, by the monotonic clock."""
     _wanted: Expected | None = None
@@ -62,9 +65,17 @@ class Unit:
     def wanted(self) -> Expected:
         """Return what it should be; built when first asked for, since a tenant has up to 1,000."""
         if self._wanted is None:
-            self._wanted = expected.expect(unit.build(self.scope), self.digests)
+            manifests = unit.build(self.scope)
+            is_pooled = self.scope.quota_mode == "Pool"
+            self._wanted = expected.expect(manifests, self.digests, is_pooled=is_pooled)
             self.digests = {}
         return self._wanted
+
+    def move(self, found: Scope, share: Mapping[str, int]) -> None:
+        """Take another share of a pool: all but the ResourceQuota stays as it is."""
+        self.scope, self.share, self._wanted = found, share, None
+        self.given = _largest(self.given, share)
+        self.is_moving = True
 
     @property
     def outcome(self) -> Outcome:
@@ -137,6 +148,14 @@ class Record:
     """What concerns could not prepare at the last look."""
     is_waiting: bool = False
     """Whether a share waits for others to shrink."""
+    unmet: tuple[tuple[str, str], ...] = ()
+    """Namespaces, and resources of which they were refused, without room in the total."""
+    needs: Mapping[str, int] = field(default_factory=dict)
+    """What one object of default size takes of the quota."""
+    total: Mapping[str, int] = field(default_factory=dict)
+    """The tenant's quota."""
+    reserved: Mapping[str, int] = field(default_factory=dict)
+    """What of it namespaces hold that are no longer in the spec."""
 
     def take(self, body: Body, version: int) -> bool:
         """Take the SecureTenant as it now is; tell whether somebody else wrote its status."""
@@ -213,6 +232,8 @@ class Tenants:
         self._claims: defaultdict[str, set[str]] = defaultdict(set)
         self._naming: defaultdict[str, set[str]] = defaultdict(set)
         """Tenants by the peers that they name, whether they were read already or not."""
+        self.demand = Demand(lambda: self._now().timestamp())
+        """What namespaces use, and what was refused them."""
         self._hostnames = Hostnames()
         self._displaced: set[str] = set()
         self._names_moved: set[str] = set()
@@ -325,8 +346,10 @@ class Tenants:
         record.own = owned(name, record.uid, spec, followed or settings, store, self._gives)
         agreements, lacking = self._agree(name, record, settings, store)
         settings = followed or settings
-        book = _share(record, spec, settings, store, name)
-        record.is_waiting = bool(book.waiting)
+        book = _share(record, spec, settings, store, name, self.demand)
+        record.is_waiting, record.unmet = bool(book.waiting), book.unmet
+        record.needs = shares.needs(spec, settings)
+        record.total, record.reserved = totals.total(spec, settings), book.reserved
         record.remark = _remark(spec, settings)
         self.follow(store)
         ends = workloads.effective(spec.workloads, settings.workloads).hostnames
@@ -350,6 +373,7 @@ class Tenants:
                 settings,
                 book.shares,
                 agreements,
+                total=record.total,
                 own=record.own,
                 taken=taken.keys(),
                 platform=platform,
@@ -514,6 +538,15 @@ class Tenants:
         if known is not None and known.scope == found:
             was_settled, known.settled = known.settled, settled
             return was_settled != settled
+        if (
+            known is not None
+            and known.outcome.ready
+            and found.quota_mode == "Pool"
+            and replace(found, share=known.scope.share) == known.scope
+        ):
+            known.settled = settled
+            known.move(found, share)
+            return True
         given = dict(share)
         if known is not None:
             given = {
@@ -708,9 +741,10 @@ def _share(
     settings: SettingsSpec,
     store: Store,
     tenant: str,
+    demand: Demand,
 ) -> ledger.Ledger:
     """Balance the tenant's quota by what is seen and what was given."""
-    total, parts = totals.total(spec, settings), _parts(spec)
+    total, parts = totals.total(spec, settings), shares.parts(spec)
     given = {name: unit.given for name, unit in record.units.items() if name not in parts}
     # The larger counts: a namespace may leave, come back and leave while one write is under way.
     record.departing = {
@@ -735,21 +769,45 @@ def _share(
         held = _largest(_in_force(store, namespace, settings), record.departing.get(namespace, {}))
         for key, count in held.items():
             reserved[key] = reserved.get(key, 0) + count
-    return ledger.balance(total, parts, reserved, exposure)
+    shared = None
+    if spec.has_pool:
+        uses = {name: _use(record, name, store, settings, demand) for name in parts}
+        is_still = spec.is_suspended or record.awaits_turn
+        shared = Pool(uses, shares.needs(spec, settings), is_still)
+    return ledger.balance(total, parts, reserved, exposure, shared)
 
 
-def _parts(spec: TenantSpec) -> dict[str, Part]:
-    """Return what each namespace is to get of the total."""
-    return {
-        entry.name: Part(
-            weight=(entry.quota and entry.quota.weight) or 1,
-            fixed={
-                key: quantities.units(key, value)
-                for key, value in ((entry.quota and entry.quota.hard) or {}).items()
-            },
-        )
-        for entry in spec.namespaces
-    }
+def _use(
+    record: Record, namespace: str, store: Store, settings: SettingsSpec, demand: Demand
+) -> Use:
+    """Return what the pool goes by of one namespace: without what its quota has on top."""
+    bounded = (settings.bounds and settings.bounds.quota) or {}
+
+    def own(counted: Mapping[str, int]) -> dict[str, int]:
+        return quotas.without_surplus(counted, bounded)
+
+    unit = record.units.get(namespace)
+    held: Mapping[str, int] | None = None
+    if unit is not None:
+        held = unit.share
+    elif namespace in record.own:
+        # After a restart: what is written is what was given last.
+        held = _written(store, namespace, settings)
+    wish = None if held is None else demand.wish(namespace, held, own)
+    return Use(
+        held=held,
+        used=own(demand.used(namespace)),
+        wanted=own(wish.wanted) if wish else {},
+        piece=wish.piece if wish else {},
+    )
+
+
+def _written(store: Store, namespace: str, settings: SettingsSpec) -> dict[str, int] | None:
+    """Return the share that the quota of a namespace says."""
+    seen = store.get(Ref(kinds.RESOURCE_QUOTA.name, namespace, names.QUOTA))
+    if seen is None or not isinstance(seen.facts, QuotaFacts):
+        return None
+    return _shares_of(seen.facts.hard, settings)
 
 
 def _in_force(store: Store, namespace: str, settings: SettingsSpec) -> dict[str, int]:
@@ -757,19 +815,22 @@ def _in_force(store: Store, namespace: str, settings: SettingsSpec) -> dict[str,
 
     Without what it holds in addition to its share for the cluster's own objects and the operator's.
     """
-    bounded = (settings.bounds and settings.bounds.quota) or {}
     seen = store.get(Ref(kinds.RESOURCE_QUOTA.name, namespace, names.QUOTA))
     if seen is None or not isinstance(seen.facts, QuotaFacts):
         return {}
-    hard, enforced = (
-        {
-            key: max(quantities.units(key, value) - quotas.surplus(key, bounded), 0)
-            for key, value in each.items()
-            if key not in quotas.COUNTED_BESIDE
-        }
-        for each in (seen.facts.hard, seen.facts.enforced)
-    )
+    hard, enforced = (_shares_of(each, settings) for each in (seen.facts.hard, seen.facts.enforced))
     return hard if hard == enforced else _largest(hard, enforced)
+
+
+def _shares_of(hard: Mapping[str, str], settings: SettingsSpec) -> dict[str, int]:
+    """Return the share of which a quota is made, without what it has on top."""
+    bounded = (settings.bounds and settings.bounds.quota) or {}
+    counted = {
+        key: quantities.units(key, value)
+        for key, value in hard.items()
+        if key not in quotas.COUNTED_BESIDE
+    }
+    return quotas.without_surplus(counted, bounded)
 
 
 def _largest(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
@@ -803,7 +864,7 @@ def _findings(
             )
         )
     else:
-        findings += _small_shares(spec, settings, book)
+        findings += shares.findings(spec, settings, book)
     if spec.enforcement == "Audit":
         findings.append(
             Finding(
@@ -844,68 +905,6 @@ def _findings(
         )
     findings += _network_findings(spec.network or TenantNetwork(), own, settings)
     return tuple(findings)
-
-
-def _small_shares(spec: TenantSpec, settings: SettingsSpec, book: ledger.Ledger) -> list[Finding]:
-    """Return what is too small for a pod that says nothing of its size, and what is zero.
-
-    The first keeps the tenant from being ready. The second only informs: whether a namespace
-    needs a volume claim or a CronJob is not known here.
-    """
-    if book.waiting:
-        return []  # They are about to grow; it is read again then.
-    total, parts = totals.total(spec, settings), _parts(spec)
-    has_cpu_limit = settings.limits_cpu(spec)
-    needs = shares.needs(limits.effective(spec.container_limits, has_cpu_limit=has_cpu_limit))
-    found = [] if has_cpu_limit else [_NO_CPU_LIMITS]
-    if small := shares.too_small(needs, total, parts, book.shares):
-        found.append(_no_pod_fits(small))
-    one = dict.fromkeys(total.keys() - needs.keys(), 1)
-    if nothing := shares.too_small(one, total, parts, book.shares):
-        told = ", ".join(
-            f"{each.resource} ({conditions.listed(each.namespaces)})" for each in nothing[:_TOLD]
-        )
-        more = f", and {len(nothing) - _TOLD} other keys" if len(nothing) > _TOLD else ""
-        message = (
-            f"A share is zero where the total is less than one for each namespace: {told}{more}."
-            " Raise it in spec.quota, or give a namespace that needs some a weight or a fixed part."
-        )
-        found.append(
-            Finding(
-                type=status.QUOTA_ENFORCED,
-                reason=status.SHARE_TOO_SMALL,
-                message=message,
-                informs=True,
-            )
-        )
-    return found
-
-
-_NO_CPU_LIMITS = Finding(
-    type=status.QUOTA_ENFORCED,
-    reason=status.NO_CPU_LIMITS,
-    message="Containers have no limit of CPU (containerLimits.cpuLimit is None): each may use what"
-    " others on its node leave. What they request is counted.",
-    informs=True,
-)
-
-
-def _no_pod_fits(found: tuple[TooSmall, ...]) -> Finding:
-    where = sorted({name for each in found for name in each.namespaces})
-    told = "; ".join(
-        f"{each.resource} is {quantities.canonical(each.resource, each.smallest)} and it takes"
-        f" {quantities.canonical(each.resource, each.need)}"
-        for each in found
-    )
-    enough = ", ".join(
-        f"{each.resource}: {quantities.canonical(each.resource, each.enough)}" for each in found
-    )
-    message = (
-        f"No pod of default size fits into the share of {conditions.listed(where)} ({told})."
-        f" Write at least {enough} into spec.quota, name fewer namespaces, give these a larger"
-        " weight, or lower spec.containerLimits"
-    )
-    return Finding(type=status.QUOTA_ENFORCED, reason=status.SHARE_TOO_SMALL, message=message)
 
 
 def _claim(body: Body) -> NameRequest:
