@@ -294,16 +294,17 @@ class _Demo:
     def _quarantine(self, log: Path) -> None:
         """Show an incident: cut off, and everything back as it was."""
         _title("An incident: the tenant is cut off, and comes back as it was")
-        walls = "get networkpolicies -n legacy -o name"
+        # What is put aside has two conditions that no pod meets.
+        column = "SELECTS:.spec.podSelector.matchExpressions[*].operator"
+        walls = f"get networkpolicies -n legacy -o custom-columns=NAME:.metadata.name,{column}"
         before = self._call(walls).stdout
+
+        def is_cut() -> bool:
+            _, *rows = self._call(walls).stdout.splitlines()
+            return all(each.startswith(_WALL) or "DoesNotExist" in each for each in rows)
+
         self._ask("quarantine gamma")
-        self._wait(
-            lambda: (
-                self._call(walls).stdout.split() == [f"networkpolicy.networking.k8s.io/{_WALL}"]
-            ),
-            "Traffic is not cut",
-            log,
-        )
+        self._wait(is_cut, "Traffic is not cut", log)
         self._show(walls)
         ask = "create token default -n legacy"
         self._wait(lambda: bool(self._call(ask).returncode), "Tokens are issued", log)
