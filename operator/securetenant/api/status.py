@@ -100,7 +100,7 @@ class QuotaStatus(Model):
     """How much of the quota is used; told when that changed by a twentieth, twice a minute."""
 
     summary: Annotated[str, Field(max_length=384)]
-    """The resource of which the least is left, like limits.cpu 75%."""
+    """The resource of which the least is left, like limits.cpu 75%; or under 5%."""
     resources: Annotated[
         tuple[QuotaUse, ...], Field(max_length=64, json_schema_extra=listed("map", "resource"))
     ]

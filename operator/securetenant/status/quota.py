@@ -45,8 +45,13 @@ def summarize(
             rows.append(row)
         if amount and used / amount > most[1]:
             most = (key, used / amount)
-    key, part = most
-    return {"summary": f"{key} {int(part * 100)}%" if key else "0%", "resources": rows}
+    return {"summary": _summary(*most), "resources": rows}
+
+
+def _summary(key: str, part: float) -> str:
+    """Return how much is used at least, in the steps in which it is reported."""
+    steps = int(part * _STEPS)
+    return f"{key} {steps * 100 // _STEPS}%" if steps else "under 5%"
 
 
 def is_news(told: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
