@@ -135,10 +135,10 @@ def _namespace(**entry: Any) -> dict[str, Any]:
         ),
         pytest.param(
             _namespace(name="abc", quota={"weight": 1, "hard": {}}),
-            "one of the two",
+            "or any of weight",
             id="both parts",
         ),
-        pytest.param(_namespace(name="abc", quota={}), "one of the two", id="no part"),
+        pytest.param(_namespace(name="abc", quota={}), "or any of weight", id="no part"),
         pytest.param(
             _namespace(name="abc", quota={"weight": 0}), "greater than or equal to 1", id="weight 0"
         ),
