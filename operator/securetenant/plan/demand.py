@@ -6,6 +6,7 @@ controller that still wants the object is refused again, and says so.
 """
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -84,7 +85,12 @@ class Demand:
 
         ``enforced`` is its ``hard``.
         """
-        found = {key: quantities.units(key, value) for key, value in used.items()}
+        # There may be ten thousand namespaces, and most use little.
+        found = {
+            sys.intern(key): count
+            for key, value in used.items()
+            if (count := quantities.units(key, value))
+        }
         before = self._used.get(namespace, {})
         if found == before:
             return False

@@ -133,14 +133,17 @@ class Pool(Concern):
         if not machine.tenants.demand.observe(namespace, used, enforced):
             return
         after = machine.tenants.demand.used(namespace)
-        changed = [key for key in after if after[key] != before.get(key)]
+        changed = [
+            key for key in before.keys() | after.keys() if before.get(key, 0) != after.get(key, 0)
+        ]
         tenant = machine.store.owner_of(namespace)
-        machine.queue.add_after(Key(_TELL, tenant), _TOLD_SECONDS)
+        if tenant:
+            machine.queue.add_after(Key(_TELL, tenant), _TOLD_SECONDS)
         record, unit = self._pooled(tenant, namespace)
         if record is None or unit is None:
             return
         is_low = self._is_newly_low(record, unit, changed)
-        has_left = any(after[key] < before.get(key, 0) for key in changed)
+        has_left = any(after.get(key, 0) < before.get(key, 0) for key in changed)
         if is_low or (has_left and record.unmet):
             self._ask(tenant, record)
 
@@ -150,7 +153,7 @@ class Pool(Concern):
         found = False
         for key in unit.share.keys() & set(changed):
             share = unit.share[key]
-            if not pool.is_low(share, used[key], record.needs.get(key, 1)):
+            if not pool.is_low(share, used.get(key, 0), record.needs.get(key, 1)):
                 known.pop(key, None)
             elif known.get(key) != share:
                 known[key] = share
