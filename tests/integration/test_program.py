@@ -422,7 +422,7 @@ def test_a_namespace_that_is_there_is_looked_through_before_consent(
     admin.create(kinds.SECRET, token, "lived").ok()
     service = {
         "metadata": {"name": "web"},
-        "spec": {"type": "NodePort", "ports": [{"port": 80}], "externalIPs": ["192.0.2.9"]},
+        "spec": {"ports": [{"port": 80}], "externalIPs": ["192.0.2.9"]},
     }
     admin.create(kinds.SERVICE, service, "lived").ok()
     account = {"kind": "User", "apiGroup": RBAC, "name": "system:serviceaccount:lived:default"}
@@ -440,7 +440,8 @@ def test_a_namespace_that_is_there_is_looked_through_before_consent(
     assert "Give the consent by --yes" in told
     # In Audit mode these keep nothing from being taken; what would bring people in still does.
     admin.patch(kinds.SECURE_TENANT, "asker", {"spec": {"enforcement": "Audit"}}).ok()
-    assert not data(run("adopt", "lived", "--tenant", "asker", "-o", "json", code=2))["blocked"]
+    found = data(run("adopt", "lived", "--tenant", "asker", "-o", "json", code=2))
+    assert not found["blocked"], found
     planted = {"metadata": {"annotations": {names.ASIDE: "[]"}}}
     admin.patch(kinds.ROLE_BINDING, "mine", planted, "lived").ok()
     found = data(run("adopt", "lived", "--tenant", "asker", "-o", "json", code=2))

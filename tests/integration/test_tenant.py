@@ -135,7 +135,7 @@ def test_a_privileged_pod_is_refused(admin: Api, ready: Ready) -> None:
 def test_kubectl_shows_what_people_need(sandbox: Instance, ready: Ready) -> None:
     ready(tenant("shown", namespaces=[{"name": "shown-a"}]))
     header, row = kubectl(sandbox, "get", "sten", "shown").splitlines()
-    assert header.split() == ["NAME", "READY", "REASON", "NAMESPACES", "VERIFIED", "AGE"]
+    assert header.split() == ["NAME", "READY", "REASON", "NAMESPACES", "VERIFIED", "QUOTA", "AGE"]
     assert row.split()[:4] == ["shown", "True", "AsSpecified", "1/1"]
     explained = kubectl(sandbox, "explain", "securetenant.spec", "--recursive")
     assert "exceptionReason" in explained

@@ -53,9 +53,9 @@ _DEFAULTS = """\
     count/roles.rbac.authorization.k8s.io: 50
     count/serviceaccounts: 100
     count/statefulsets.apps: 50
-    limits.cpu: 8
+    limits.cpu: 16
     limits.ephemeral-storage: 32Gi
-    limits.memory: 8Gi
+    limits.memory: 16Gi
     persistentvolumeclaims: 20
     pods: 50
     replicationcontrollers: 0
