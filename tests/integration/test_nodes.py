@@ -393,7 +393,7 @@ def test_tenants_without_nodes_of_their_own_run_on_shared_nodes_alone(
     make(admin, tenant("sharer", namespaces=[{"name": "sharer-1"}]))
     name = admin.create_pod("sharer-1", pod()).ok()["metadata"]["name"]
     assert label(admin, runs(admin, "sharer-1", name)) == "Shared"
-    assert told(admin, "sharer")["message"].startswith("Pods run on the nodes for shared tenants")
+    assert told(admin, "sharer")["message"].startswith("Pods run only on the nodes for shared")
 
 
 def test_pods_of_a_shared_tenant_on_the_node_of_another_are_told(
@@ -415,7 +415,7 @@ def test_pods_of_a_shared_tenant_on_the_node_of_another_are_told(
     # Whose node it is, is not theirs to read.
     assert "landlord" not in found["message"]
     admin.delete(kinds.POD, name, "lodger-1").ok()
-    wait_to_be_told(admin, "lodger", "AsSpecified", "Pods run on the nodes for shared tenants")
+    wait_to_be_told(admin, "lodger", "AsSpecified", "Pods run only on the nodes for shared")
     settled(admin, "lodger")
 
 
