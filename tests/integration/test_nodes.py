@@ -437,7 +437,8 @@ def test_noexecute_waits_for_pods_of_others_and_says_which(
     admin.apply(kinds.SECURE_TENANT, dedicated("polite"), manager="test").ok()
     found = wait_to_be_told(admin, "polite", "EvictionWaiting", f"{node} (default/{name})")
     assert stays not in found["message"].partition("Move them")[0]
-    assert taints(admin, node) == {("securetenant.io/tenant", "NoSchedule")}
+    only = {("securetenant.io/tenant", "NoSchedule")}
+    wait_for(lambda: taints(admin, node) == only, what="the taint that evicts nobody")
     admin.delete(kinds.POD, name, "default").ok()
     wait_for_owner(admin, node, "polite")
     wait_to_be_told(admin, "polite", "ForeignPods", f"default/{stays}")
