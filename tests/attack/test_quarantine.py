@@ -312,7 +312,7 @@ def test_a_retained_namespace_is_quarantined_and_released_with_its_tenant(
 
 
 def whole(admin: Api, namespace: str) -> dict[str, Any]:
-    """Return everything that a quarantine touches, whoever made it."""
+    """Return everything that a quarantine touches, made by anybody."""
     return {
         f"{kind.name} {each['metadata']['name']}": {
             **{key: each.get(key) for key in ("spec", "roleRef", "subjects")},

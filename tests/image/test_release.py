@@ -34,7 +34,7 @@ def version() -> str:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a dry run makes; of the archives, only that of this machine and Python.
 
-    The environment stands already, so make is told not to build one.
+    The environment stands already, so make does not build one.
     """
     folder = tmp_path_factory.mktemp("release") / "dist"
     subprocess.run(

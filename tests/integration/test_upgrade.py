@@ -85,7 +85,7 @@ def is_repaired(plane: Instance, namespace: str) -> None:
 
 
 def is_isolated(admin: Api, namespace: str) -> None:
-    """See that ordinary pods are admitted and privileged ones are not, whoever runs."""
+    """See that ordinary pods are admitted and privileged ones are not, in each version."""
     admin.create_pod(namespace, factory.pod(), dryRun="All").ok()
     body = factory.pod()
     body["spec"]["hostNetwork"] = True

@@ -1,4 +1,4 @@
-"""Who cannot run real nodes is told why, before anything is built or started."""
+"""A machine that cannot run real nodes gets the reason before anything is built or started."""
 
 import gzip
 import os

@@ -18,7 +18,7 @@ class Pooled(Fleet):
     """A fleet whose quotas are counted, and whose controllers are refused."""
 
     def see(self, kind: kinds.Kind, body: Body) -> None:
-        """Let whoever follows a kind see an object."""
+        """Let everybody who follows a kind see an object."""
         namespace = body["metadata"]["namespace"]
         ref = Ref(kind.name, namespace, body["metadata"]["name"])
         for watch in self.engine.watches():

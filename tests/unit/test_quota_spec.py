@@ -1,4 +1,4 @@
-"""What a spec may say of a pool, and what it is told otherwise."""
+"""What a spec can say of a pool, and the messages about everything else."""
 
 from typing import Any
 
