@@ -138,7 +138,7 @@ def test_pods_that_take_more_than_the_share_keep_it_from_being_taken_in_both_mod
         await fleet.add("acme", **SPEC, enforcement="Audit", quota={"pods": 2})
         told = ready(fleet)
         assert told["reason"] == "AdoptionBlocked"
-        assert "its pods take pods 3, and its share is 2 (spec.quota)" in told["message"]
+        assert "its pods take pods 3, and it can have 2 (spec.quota)" in told["message"]
         await fleet.add("acme", **SPEC, enforcement="Audit", quota={"pods": 3})
         assert DENY in fleet.cluster.objects
 
@@ -297,7 +297,7 @@ def test_objects_beyond_the_share_keep_it_from_being_taken() -> None:
             fleet.cluster.put(body)
         await fleet.add("acme", **SPEC, enforcement="Audit", quota={"services": 2})
         assert ready(fleet)["reason"] == "AdoptionBlocked"
-        assert "it holds services 3, and its share is 2 (spec.quota)" in ready(fleet)["message"]
+        assert "it holds services 3, and it can have 2 (spec.quota)" in ready(fleet)["message"]
         await fleet.add("acme", **SPEC, enforcement="Audit", quota={"services": 3})
         assert DENY in fleet.cluster.objects, ready(fleet)
 

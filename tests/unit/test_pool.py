@@ -57,7 +57,9 @@ class Pooled(Fleet):
     async def settle(self) -> None:
         """Let what is gathered be decided, and come to rest."""
         await self.rest()
-        await asyncio.sleep(0.05)
+        (record,) = self.engine.machine.tenants.records.values()
+        # It gathers for longer where the total is used up.
+        await asyncio.sleep(0.55 if record.unmet else 0.05)
         await self.rest()
 
 

@@ -429,6 +429,21 @@ def test_what_one_pod_takes_is_the_larger_of_both_kinds_of_containers() -> None:
     assert found == {"requests.cpu": ("3", "2"), "pods": ("1", "0")}
 
 
+@pytest.mark.parametrize(
+    ("mode", "most", "gets"), [("Pool", 5, True), ("Pool", 4, False), ("Split", 5, False)]
+)
+def test_a_lack_that_the_pool_can_fill_is_one_that_a_controller_waits_out(
+    mode: str,
+    most: int,
+    gets: bool,
+) -> None:
+    """A pool has room up to the most of the namespace; fixed shares never have."""
+    policy = factory.policy_spec(quota={"pods": most}, quotaMode=mode)
+    quota = {"status": {"hard": {"pods": "4"}, "used": {"pods": "4"}}}
+    (lack,) = needs.lacks({"containers": [{"name": "a"}]}, policy, quota)
+    assert lack.gets is gets
+
+
 def test_what_a_pod_says_is_kept_and_what_it_leaves_out_is_filled_in() -> None:
     policy = factory.policy_spec()
     says = {"runAsNonRoot": False, "seccompProfile": {"type": "Unconfined"}}

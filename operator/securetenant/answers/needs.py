@@ -1,6 +1,6 @@
 """What one pod takes of a quota, and what is left of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from securetenant.api import quantities
@@ -16,6 +16,8 @@ class Lack(NamedTuple):
     need: str
     left: str
     hard: str
+    gets: bool = False
+    """Whether a refused controller gets room from the tenant's pool, while there is any."""
 
 
 class OutOfBounds(NamedTuple):
@@ -41,7 +43,14 @@ def lacks(spec: Body, policy: PolicySpec, quota: Body | None) -> Iterator[Lack]:
                 quantities.canonical(key, need),
                 quantities.canonical(key, max(left, 0)),
                 str(hard[key]),
+                gets=policy.quota_mode == "Pool" and _can_grow(key, need, used, policy),
             )
+
+
+def _can_grow(key: str, need: int, used: Mapping[str, str], policy: PolicySpec) -> bool:
+    """Tell whether the namespace can get so much of the tenant's pool, if others leave it."""
+    most = quantities.units(key, policy.quota.get(key, 0))
+    return quantities.units(key, used.get(key, 0)) + need <= most
 
 
 def out_of_bounds(spec: Body, policy: PolicySpec) -> Iterator[OutOfBounds]:

@@ -24,6 +24,11 @@ _SERVERS = "API server"
 _QUOTA = f"ResourceQuota {names.QUOTA}"
 _LIMITS = f"LimitRange {names.LIMITS}"
 _BY_QUOTA = "platform team, spec.quota of the SecureTenant"
+_LESS = "Ask for less, or end something else in the namespace"
+_FROM_THE_POOL = (
+    "Make it with a Deployment, StatefulSet or Job: after one refusal it gets room that other"
+    " namespaces of the tenant leave. Or ask for less"
+)
 _TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
     "DaemonSet": ("spec", "template"),
@@ -200,7 +205,7 @@ def _sizes(spec: Body, place: Place) -> Iterator[Reason]:
             _QUOTA,
             f"a pod takes {lack.need} of {lack.resource}; {lack.left} of {lack.hard} are left",
             lack.hard,
-            "Ask for less, or end something else in the namespace",
+            _FROM_THE_POOL if lack.gets else _LESS,
             _BY_QUOTA,
         )
 
@@ -231,7 +236,7 @@ def _remedy(message: str) -> tuple[str, str]:
     if "violates PodSecurity" in message:
         return "Change what it names", "platform team, spec.podSecurity of the SecureTenant"
     if "exceeded quota" in message:
-        return "Ask for less, or end something else in the namespace", _BY_QUOTA
+        return _LESS, _BY_QUOTA
     return "Change what it names", ""
 
 

@@ -68,7 +68,7 @@ def beyond(
 ) -> tuple[str, ...]:
     """Say what ``what`` takes, in units, beyond a namespace's share of its tenant's quota."""
     return tuple(
-        f"{what} {key} {quantities.canonical(key, amount)}, and its share is {share[key]}"
+        f"{what} {key} {quantities.canonical(key, amount)}, and it can have {share[key]}"
         " (spec.quota)"
         for key, amount in sorted(taken.items())
         if key in share and amount > quantities.units(key, share[key])

@@ -92,38 +92,10 @@ def pins() -> Pins:
             ),
         ),
         tools=(
-            Component(
-                name="helm",
-                version=raw["helm"]["version"],
-                module="helm",
-                package=f"{raw['helm']['module']}/cmd/helm",
-                ldflags=f"-s -w -X {raw['helm']['module']}/internal/version.version=v"
-                + raw["helm"]["version"],
-            ),
-            Component(
-                name="promtool",
-                version=raw["prometheus"]["version"],
-                module="prometheus",
-                package=f"{raw['prometheus']['module']}/cmd/promtool",
-                ldflags="-s -w -X github.com/prometheus/common/version.Version="
-                + raw["prometheus"]["version"],
-            ),
-            Component(
-                name="actionlint",
-                version=raw["actionlint"]["version"],
-                module="actionlint",
-                package=f"{raw['actionlint']['module']}/cmd/actionlint",
-                ldflags=f"-s -w -X {raw['actionlint']['module']}.version="
-                + raw["actionlint"]["version"],
-            ),
-            Component(
-                name="krew",
-                version=raw["krew"]["version"],
-                module="krew",
-                package=f"{raw['krew']['module']}/cmd/krew",
-                ldflags=f"-s -w -X {raw['krew']['module']}/internal/version.gitTag=v"
-                + raw["krew"]["version"],
-            ),
+            _tool(raw, "helm", "helm", "{module}/internal/version.version=v"),
+            _tool(raw, "promtool", "prometheus", "github.com/prometheus/common/version.Version="),
+            _tool(raw, "actionlint", "actionlint", "{module}.version="),
+            _tool(raw, "krew", "krew", "{module}/internal/version.gitTag=v"),
         ),
         nodes=(
             *(
@@ -140,6 +112,18 @@ def pins() -> Pins:
         ),
         go_minimum=raw["go"]["minimum"],
         go_wheel=raw["go"]["wheel"],
+    )
+
+
+def _tool(raw: dict[str, dict[str, str]], name: str, key: str, variable: str) -> Component:
+    """Return a program of the tests; ``variable`` is what its build sets to the version."""
+    module, version = raw[key]["module"], raw[key]["version"]
+    return Component(
+        name=name,
+        version=version,
+        module=key,
+        package=f"{module}/cmd/{name}",
+        ldflags=f"-s -w -X {variable.format(module=module)}{version}",
     )
 
 
