@@ -15,7 +15,7 @@ from securetenant.api import kinds, names, quantities, status
 from securetenant.api.objects import Ref
 from securetenant.plan import ledger
 from securetenant.plan.demand import Refusal
-from securetenant.plan.ledger import Part
+from securetenant.plan.ledger import Part, Pool, Use
 from securetenant.plan.ownership import NamespaceFacts, Observed, QuotaFacts
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
@@ -317,3 +317,19 @@ def test_a_retained_namespace_keeps_its_share() -> None:
 def test_a_fixed_part_of_what_has_no_total_is_no_part() -> None:
     book = ledger.balance({PODS: 10}, {"a": Part(1, {"secrets": 1})}, {}, {})
     assert book.overcommitted == "namespace a fixes secrets, of which the tenant has no total"
+
+
+def test_nothing_moves_while_guaranteed_parts_do_not_fit() -> None:
+    """The condition says how much is guaranteed, fixed, and there."""
+    parts = {"a": Part(1, {}, {PODS: 6}), "b": Part(1, {}, {PODS: 6}), "c": Part(1, {PODS: 1})}
+    uses = {name: Use(held={PODS: 3}) for name in parts}
+    held = {name: {PODS: 3} for name in parts}
+    book = ledger.balance({PODS: 10}, parts, {}, held, Pool(uses, {}))
+    assert book.overcommitted == "pods: 1 in fixed parts and 12 guaranteed, 10 in total"
+    assert book.shares == held
+    unknown = {"a": Part(1, {}, {"secrets": 1}, {"services": 2})}
+    book = ledger.balance({PODS: 10}, unknown, {}, {}, Pool({"a": Use()}, {}))
+    assert book.overcommitted == (
+        "namespace a is guaranteed secrets, of which the tenant has no total;"
+        " namespace a has a max of services, of which the tenant has no total"
+    )

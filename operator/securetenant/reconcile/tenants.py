@@ -860,7 +860,7 @@ def _findings(
                 type=status.QUOTA_ENFORCED,
                 reason=status.QUOTA_OVERCOMMITTED,
                 message=f"{book.overcommitted}. Shares stay as they are; raise spec.quota, lower"
-                " the fixed parts, or delete retained namespaces.",
+                " the fixed and guaranteed parts, or delete retained namespaces.",
             )
         )
     else:
