@@ -94,7 +94,7 @@ def table(steps: Mapping[str, Iterable[Step]]) -> str:
     lines = [
         (
             f"Of {len(ROLES)} roles, {len(SUBJECTS)} subjects and {len(BINDING_NAMES)} names of a"
-            " RoleBinding in a tenant's namespace, these are admitted. Whoever is named in a row"
+            " RoleBinding in a tenant's namespace, these are admitted. Anyone who is named in a row"
             " could use it in a second step."
         ),
         "",

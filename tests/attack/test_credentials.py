@@ -468,8 +468,8 @@ ABOUT = {
     EVERYBODY.title: "Discovery, and questions about oneself.",
     OPERATOR.title: (
         "ServiceAccount `securetenant-operator`. No Secret, no policy, of pods, Services,"
-        " claims, DaemonSets, and routes of Gateway API where they are served, lists, of nodes our"
-        " own marks; `bind` for our own roles alone, tokens of the node reader alone. Within these"
+        " claims, DaemonSets, and routes of Gateway API where they are served, lists, of nodes its"
+        " own marks; `bind` only for its own roles, tokens only of the node reader. Within these"
         " bounds a stolen token opens and deletes tenants, see the"
         " [threat model](threat-model.md). Where ClusterNetworkPolicies are served, which is"
         " not the case here, it may create, delete, get, list, patch and watch them; the fence"

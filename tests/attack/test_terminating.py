@@ -184,6 +184,7 @@ def test_claims_do_not_keep_a_deleted_tenant(ready: Ready, admin: Api) -> None:
             deletionPolicy="Delete",
             workloads={"storageClasses": ["fast"]},
             quota={"persistentvolumeclaims": 18, "requests.storage": "18Gi"},
+            quotaMode="Split",
         )
     )
     for namespace in where:

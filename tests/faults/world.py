@@ -63,7 +63,8 @@ def fleet(prefix: str, count: int = 4, *, pods: int = 40, opened: bool = False) 
         quota = {"pods": pods, "requests.cpu": 4}
         # None where it is empty: an apply that empties an object makes null of it, which the API
         # server itself then refuses (1.37.1).
-        spec = {"network": network or None, "access": grants, "quota": quota}
+        # Shares of a pool depend on what happened; those that are fixed follow from the spec.
+        spec = {"network": network or None, "access": grants, "quota": quota, "quotaMode": "Split"}
         bodies.append(tenant(name, namespaces=namespaces, **spec))
     return bodies
 

@@ -239,7 +239,7 @@ def test_kubectl_waits_for_a_tenant_and_shows_how_far_it_is(
     kubectl(sandbox, "apply", "-f", "-", stdin=json.dumps(body))
     kubectl(sandbox, "wait", "--for=condition=Ready", "securetenant/habit", "--timeout=60s")
     head, line = kubectl(sandbox, "get", "securetenant", "habit").splitlines()
-    assert head.split() == ["NAME", "READY", "REASON", "NAMESPACES", "VERIFIED", "AGE"]
+    assert head.split() == ["NAME", "READY", "REASON", "NAMESPACES", "VERIFIED", "QUOTA", "AGE"]
     assert line.split()[:4] == ["habit", "True", "AsSpecified", "2/2"]
     wide = kubectl(sandbox, "get", "securetenant", "habit", "-o", "wide").splitlines()
     assert wide[0].split()[-2:] == ["LOCKDOWN", "MESSAGE"]

@@ -166,3 +166,9 @@ def test_what_does_not_do_for_all_goes_to_who_has_the_least_in_whole_pieces() ->
     }
     assert pool.allot(100, found, need=1, step=1) == {"big": 70, "small": 30, "huge": 0}
     assert pool.allot(120, found, need=1, step=1) == {"big": 70, "small": 50, "huge": 0}
+
+
+def test_who_has_nothing_left_gets_some_of_what_others_have_left() -> None:
+    """Objects that are made by hand: nobody hears of it when one is refused."""
+    found = {"a": idle(10, used=6), "b": idle(4, used=4), "c": idle(4, used=1)}
+    assert pool.allot(18, found, need=1, step=1) == {"a": 8, "b": 6, "c": 4}

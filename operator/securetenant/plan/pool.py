@@ -68,7 +68,12 @@ def split(total: int, members: Mapping[str, Member], step: int) -> dict[str, int
 
 def is_low(share: int, used: int, need: int) -> bool:
     """Tell whether so little of a share is left that it should grow before something is refused."""
-    return share - used < max(2 * need, used // 8)
+    return share - used < _little(used, need)
+
+
+def _little(used: int, need: int) -> int:
+    """Return how much has to be left of a share for it not to be low."""
+    return max(2 * need, used // 8)
 
 
 def _by_weight(amount: int, weights: Mapping[str, int], step: int) -> dict[str, int]:
@@ -108,7 +113,11 @@ class _Allotment:
         self._grant({name: self._first(name) for name in new}, *idle, self._kept)
         self._grant({name: self._goal(name) for name in old}, *idle)
         self._grant(self._parts(new), self._content, in_parts=True)
-        self._grant(self._wishes(), self._content, in_parts=True)
+        self._grant(self._wishes(self._comfort), self._content, in_parts=True)
+        # Who has more than a little left gives to those who have less.
+        users = {name for name, each in self._members.items() if each.used}
+        asked = {name: goal for name, goal in self._wishes(self._modest).items() if name in users}
+        self._grant(asked, self._modest, in_parts=True)
         self._spread()
         return self._shares
 
@@ -134,10 +143,10 @@ class _Allotment:
         every = split(self._total, self._members, self._step) if new else {}
         return {name: every[name] for name in new}
 
-    def _wishes(self) -> dict[str, int]:
+    def _wishes(self, level: Level) -> dict[str, int]:
         """Return the shares with which those would have room again that have little left."""
         return {
-            name: min(each.most, self._comfort(name))
+            name: min(each.most, level(name))
             for name, each in self._members.items()
             if is_low(self._shares[name], each.used, self._need)
         }
@@ -148,6 +157,11 @@ class _Allotment:
         """Return the share with which it has room for a while."""
         used = self._members[name].used
         return max(self._kept(name), self._whole(used + max(4 * self._need, used // 4)))
+
+    def _modest(self, name: str) -> int:
+        """Return what it uses and asks for, and a little: with that it asks for nothing itself."""
+        used = self._members[name].used
+        return max(self._asked(name), used + _little(used, self._need))
 
     def _content(self, name: str) -> int:
         """Return what is not taken from it for the comfort of others: all that it asks for too."""
