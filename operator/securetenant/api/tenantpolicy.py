@@ -212,8 +212,9 @@ class PolicySpec(Model):
     quota: QuotaMap
     """With quotaMode Split, this namespace's share of the tenant's quota. With Pool, the most that
     it can get of the total; ResourceQuota securetenant says what it has now."""
-    quota_mode: QuotaMode
-    """Whether the share follows use (Pool) or is fixed (Split)."""
+    quota_mode: QuotaMode | None = None
+    """Whether the share follows use (Pool) or is fixed (Split). Absent where an older operator
+    wrote this: fixed."""
     guaranteed: QuotaMap | None = None
     """What is kept free for this namespace of the tenant's quota."""
     container_limits: EffectiveLimits

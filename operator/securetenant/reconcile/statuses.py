@@ -7,7 +7,12 @@ from typing import Literal
 
 from securetenant.api import kinds, lockdown, status
 from securetenant.api.objects import Body, Ref
-from securetenant.reconcile.errors import ClusterError, MissingError
+from securetenant.reconcile.errors import (
+    ClusterError,
+    MissingError,
+    RefusedError,
+    UnavailableError,
+)
 from securetenant.reconcile.ports import Announcement, Announcer, Cluster, Meter
 from securetenant.reconcile.tenants import Record, Unit
 from securetenant.reconcile.unit import is_worth_telling
@@ -15,6 +20,9 @@ from securetenant.status import conditions, statements, tenant
 from securetenant.status.outcome import Finding
 from securetenant.status.statements import Aspect, Remark, Statement
 from securetenant.status.tenant import Subject
+
+_ALWAYS = frozenset({"conditions", "namespaces", "observedGeneration"})
+"""What every version of the CRD keeps of the status of a SecureTenant."""
 
 _PROGRESS_SECONDS = 2.0
 """How often a status tells of progress while something is still to be worked on."""
@@ -72,10 +80,13 @@ class Statuses:
             unit.unready_since = now
         return is_worth_telling(unit.outcome) or now - unit.unready_since > _PROGRESS_SECONDS
 
-    async def write(self, name: str, record: Record, subject: Subject) -> None:
+    async def write(
+        self, name: str, record: Record, subject: Subject, *, lacks_fields: bool = False
+    ) -> None:
         """Write the status if it says something new, and announce what changed in it.
 
-        Raises a :class:`ClusterError`.
+        ``lacks_fields`` says that a CRD is older than this operator: it has a whole write refused
+        for one field that it does not know. Raises a :class:`ClusterError`.
         """
         document = tenant.summarize(subject, record.status, self._now())
         is_ready = _condition(document, status.READY).get("status") == "True"
@@ -85,7 +96,7 @@ class Statuses:
         ref = Ref(kinds.SECURE_TENANT.name, "", name)
         previous = record.expect(document)
         try:
-            body = await self._cluster.apply_status(ref, document)
+            body = await self._apply(ref, document, lacks_fields=lacks_fields)
         except MissingError:
             return  # The SecureTenant is gone.
         except ClusterError:
@@ -110,6 +121,15 @@ class Statuses:
                 # What was asked for and goes on is no warning.
                 is_warning=not good and after["reason"] != status.TERMINATING,
             )
+
+    async def _apply(self, ref: Ref, document: Body, *, lacks_fields: bool) -> Body:
+        try:
+            return await self._cluster.apply_status(ref, document)
+        except (RefusedError, UnavailableError):
+            if not lacks_fields:
+                raise
+            known = {key: each for key, each in document.items() if key in _ALWAYS}
+            return await self._cluster.apply_status(ref, known)
 
     def _announce_proof(self, name: str, record: Record, previous: Body, document: Body) -> None:
         """Announce that the isolation was seen, or is open, but not that nothing is known."""

@@ -236,7 +236,8 @@ class Tenancy:
     ) -> None:
         """Write the status if it says something else, and announce when Ready changed."""
         subject = statuses.subject(record, statements)
-        await self._machine.statuses.write(name, record, subject)
+        lacks_fields = bool(self._machine.platform.crds_problem)
+        await self._machine.statuses.write(name, record, subject, lacks_fields=lacks_fields)
         for concern in self._concerns:
             concern.tenant_told(name)
 
