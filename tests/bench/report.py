@@ -66,7 +66,9 @@ def _answer(size: int) -> Answer:
     settings = factory.settings_spec()
     spaces = [factory.namespace("kube-system", labels={names.NAMESPACE_NAME_LABEL: "kube-system"})]
     policies: list[Any] = []
-    for name, found in built.build(State(settings=settings, tenants=bodies), (), bodies).items():
+    for name, found in built.build(
+        State(settings=settings, tenants=bodies), built.store(()), bodies
+    ).items():
         for namespace, manifests in found.manifests.items():
             labels = {names.NAMESPACE_NAME_LABEL: namespace}
             spaces.append(factory.namespace(namespace, name, labels=labels))

@@ -292,7 +292,7 @@ def test_a_tenant_whose_nodes_do_not_exist_is_told() -> None:
 def world(*bodies: dict[str, Any]) -> Snapshot:
     """Return a cluster in which everything is as the specs say."""
     found = tenants(*bodies)
-    answer = built.build(State(settings=SETTINGS, tenants=found), (), found)
+    answer = built.build(State(settings=SETTINGS, tenants=found), built.store(()), found)
     spaces = [_space("kube-system", "")]
     policies = []
     for each in answer.values():

@@ -60,29 +60,34 @@ def settings(body: Body | None) -> tuple[SettingsSpec | None, str]:
         return None, str(error)
 
 
+def store(there: Iterable[Body]) -> Store:
+    """Return Namespaces and TenantPolicies as the operator remembers them."""
+    found = Store()
+    for body in there:
+        found.put(ownership.ref_of(body), ownership.observe(body))
+    return found
+
+
 def build(
-    state: State, there: Iterable[Body], names: Iterable[str], now: datetime = _LONG_AGO
+    state: State, there: Store, names: Iterable[str], now: datetime = _LONG_AGO
 ) -> dict[str, Built]:
-    """Return what becomes of some tenants; ``there`` are Namespaces and TenantPolicies.
+    """Return what becomes of some tenants; nothing of ``there`` is changed.
 
     Without settings nothing becomes of anybody. Grants that have ended by ``now`` give nothing.
     """
     if state.settings is None:
         why = state.settings_problem or "there are no TenancySettings"
         return {name: Built(refusal=why) for name in names if name in state.tenants}
-    store = Store()
-    for body in there:
-        store.put(ownership.ref_of(body), ownership.observe(body))
     known = Tenants(now=lambda: now)
     for name, body in state.tenants.items():
         known.see(name, _whole(name, body))
     return {
-        name: _built(known, name, state.settings, store) for name in names if name in state.tenants
+        name: _built(known, name, state.settings, there) for name in names if name in state.tenants
     }
 
 
-def _built(known: Tenants, name: str, found: SettingsSpec, store: Store) -> Built:
-    known.read(name, found, store)
+def _built(known: Tenants, name: str, found: SettingsSpec, there: Store) -> Built:
+    known.read(name, found, there)
     record = known.records[name]
     if record.is_refused:
         told = ". ".join(each.message for each in record.findings)

@@ -93,8 +93,9 @@ class Flow(NamedTuple):
 def plan(change: Change) -> Answer:
     """Answer what a change would do; something new that opens between tenants is FOUND."""
     touched = _touched(change)
-    before = built.build(change.before, _there(change), touched, change.now)
-    after = built.build(change.after, _there(change), touched, change.now)
+    store = built.store([*change.snapshot.namespaces, *change.policies])
+    before = built.build(change.before, store, touched, change.now)
+    after = built.build(change.after, store, touched, change.now)
     refused = {
         f"SecureTenant {name}": found.refusal for name, found in after.items() if found.refusal
     }
@@ -215,10 +216,6 @@ def _peers(body: Body | None) -> Iterator[str]:
             yield each["tenant"]
 
 
-def _there(change: Change) -> list[Body]:
-    return [*change.snapshot.namespaces, *change.policies]
-
-
 # --- objects, access, shares ----------------------------------------------------------------
 
 
@@ -333,15 +330,15 @@ def _flows(
     before: Mapping[str, Built],
     after: Mapping[str, Built],
 ) -> Iterator[Flow]:
-    names_ = list(affected)
-    old, new = (set(_rows(change, side, names_)) for side in (before, after))
+    tenants = list(affected)
+    sides = _Sides(change.snapshot, tenants, before, after)
+    old, new = (set(_rows(sides.world(side), side, tenants)) for side in (before, after))
     for verb, found in (("opens", new - old), ("closes", old - new)):
         for row in sorted(found):
             yield Flow(verb, row)
 
 
-def _rows(change: Change, side: Mapping[str, Built], affected: list[str]) -> Iterator[Row]:
-    world = _world(change.snapshot, side, affected)
+def _rows(world: World, side: Mapping[str, Built], affected: Iterable[str]) -> Iterator[Row]:
     for name in affected:
         found = side.get(name)
         spaces = tuple(each for each in (found.manifests if found else {}))
@@ -351,48 +348,83 @@ def _rows(change: Change, side: Mapping[str, Built], affected: list[str]) -> Ite
             yield row._replace(egress="", ingress="", addresses=())
 
 
-def _world(snapshot: Snapshot, side: Mapping[str, Built], affected: Iterable[str]) -> World:
-    """Return who can reach what once everything of these tenants is as it should be."""
-    owned = {
-        namespace: manifests
-        for name in affected
-        if (found := side.get(name)) is not None
-        for namespace, manifests in found.manifests.items()
-    }
-    tenants = set(affected)
-    owners = snapshot.owners
-    # A namespace that a tenant lets go keeps its walls.
-    kept = [
-        each
-        for each in snapshot.namespaces
-        if each["metadata"]["name"] not in owned and owners[each["metadata"]["name"]] not in tenants
-    ]
-    spaces = [live.namespace(each) for each in kept]
-    policies = [
-        each
-        for each in snapshot.network_policies
-        if (each["metadata"]["namespace"] not in owned or not _is_ours(each))
-        and owners.get(each["metadata"]["namespace"]) is not None
-    ]
-    for namespace, manifests in owned.items():
+class _Sides:
+    """Who can reach what before and after, once everything of some tenants is as it should be.
+
+    The rest of the cluster is the same on both sides, and is read once.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, tenants: Iterable[str], *sides: Mapping[str, Built]
+    ) -> None:
+        self._tenants = set(tenants)
+        self._has_tiers = bool(snapshot.cluster_policies)
+        self._owned = {
+            namespace
+            for side in sides
+            for name in self._tenants & side.keys()
+            for namespace in side[name].manifests
+        }
+        owners = snapshot.owners
+        # A namespace that a tenant lets go keeps its walls.
+        kept = [
+            each
+            for each in snapshot.namespaces
+            if owners[each["metadata"]["name"]] not in self._tenants
+        ]
+        self._there = {
+            each["metadata"]["name"]: each
+            for each in kept
+            if each["metadata"]["name"] in self._owned
+        }
+        self._policies = defaultdict[str, list[Body]](list)
+        rest = []
+        for each in snapshot.network_policies:
+            namespace = each["metadata"]["namespace"]
+            if namespace in self._owned:
+                self._policies[namespace].append(each)
+            elif owners.get(namespace) is not None:
+                rest.append(each)
+        self._world = World(
+            [live.namespace(each) for each in kept if each["metadata"]["name"] not in self._owned],
+            (),
+            rest,
+            [
+                each
+                for each in snapshot.cluster_policies
+                if names.tenant_of_tier(each["metadata"]["name"]) not in self._tenants
+            ],
+        )
+
+    def world(self, side: Mapping[str, Built]) -> World:
+        """Return it for one side; the one before it is no more."""
+        built_ = {name: side[name] for name in self._tenants & side.keys()}
+        made = {space: each for found in built_.values() for space, each in found.manifests.items()}
+        for namespace in self._owned:
+            policies = self._policies[namespace]
+            if namespace in made:
+                foreign = [each for each in policies if not _is_ours(each)]
+                self._put(namespace, made[namespace], foreign)
+            elif namespace in self._there:
+                self._world.put(live.namespace(self._there[namespace]), (), policies)
+            else:
+                self._world.remove(namespace)
+        if self._has_tiers:
+            tiers = {
+                names.admin_tier(name): found.tier
+                for name in self._tenants
+                for found in (built_.get(name, Built()),)
+            }
+            self._world.change_cluster(tiers)
+        return self._world
+
+    def _put(self, namespace: str, manifests: Mapping[Ref, Body], foreign: Iterable[Body]) -> None:
+        ours = [body for ref, body in manifests.items() if ref.kind == kinds.NETWORK_POLICY.name]
         for ref, body in manifests.items():
             if ref.kind == kinds.NAMESPACE.name:
                 labels = {**body["metadata"]["labels"], names.NAMESPACE_NAME_LABEL: namespace}
-                spaces.append(live.namespace({"metadata": {"name": namespace, "labels": labels}}))
-            elif ref.kind == kinds.NETWORK_POLICY.name:
-                policies.append(body)
-    tiers = [
-        each
-        for each in snapshot.cluster_policies
-        if names.tenant_of_tier(each["metadata"]["name"]) not in tenants
-    ]
-    if snapshot.cluster_policies:
-        tiers += [
-            found.tier
-            for name in tenants
-            if (found := side.get(name)) is not None and found.tier is not None
-        ]
-    return World(spaces, (), policies, tiers)
+                space = live.namespace({"metadata": {"name": namespace, "labels": labels}})
+                self._world.put(space, (), [*foreign, *ours])
 
 
 def _is_ours(body: Body) -> bool:
