@@ -107,6 +107,21 @@ def test_who_is_refused_gets_room_and_nothing_else_is_written() -> None:
     asyncio.run(_refused())
 
 
+async def _restarted() -> None:
+    fleet = await pooled()
+    await fleet.count("acme-a", **{"limits.cpu": "2"})
+    await fleet.restart()
+    await fleet.count("acme-a", **{"limits.cpu": "2"})
+    fleet.engine.machine.tell(("acme",))
+    await fleet.rest()
+    assert fleet.cluster.writes == []
+    await fleet.stop()
+
+
+def test_a_restart_is_no_reason_to_tell_how_much_is_used() -> None:
+    asyncio.run(_restarted())
+
+
 async def _stays(**spec: Any) -> None:
     fleet = await pooled(**spec)
     await fleet.count("acme-a", **{"limits.cpu": "2"})

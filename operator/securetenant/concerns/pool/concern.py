@@ -88,7 +88,8 @@ class Pool(Concern):
         found = quota.summarize(record.total, record.reserved, held)
         now = time.monotonic()
         if told is None or quota.is_news(told, found):
-            wait = self._told_at.get(name, float("-inf")) + _TOLD_SECONDS - now
+            # After a restart, which is no reason to write, what the status says counts as new.
+            wait = self._told_at.setdefault(name, now) + _TOLD_SECONDS - now
             if told is not None and wait > 0:
                 self._machine.queue.add_after(Key(_TELL, name), wait)
             else:
