@@ -25,6 +25,10 @@ APPLY = "application/apply-patch+yaml"
 PORT = 18555
 
 
+class ConflictError(Exception):
+    """Somebody changed what a request was about at the same moment."""
+
+
 class Raw:
     """A bare client: one session, requests, no decisions."""
 
@@ -42,6 +46,8 @@ class Raw:
             method, self._server + path, data=data, headers=headers
         ) as response:
             answer = await response.read()
+            if response.status == 409 and b"apply your changes to the latest" in answer:
+                raise ConflictError(path)
             if response.status >= 300:
                 raise RuntimeError(f"{method} {path}: {response.status} {answer!r}")
             return json.loads(answer)

@@ -70,7 +70,7 @@ class Store:
         state = State(settings=built.settings(self.settings)[0], tenants=bodies)
         kinds_of = {each.name: each for each in self.kinds.values()}
         made: list[tuple[Kind, str, str]] = []
-        for name, found in built.build(state, built.store(()), bodies).items():
+        for name, found in built.build(state, built.There(), bodies).items():
             made.append((kinds.SECURE_TENANT, "", json.dumps(bodies[name])))
             for namespace, manifests in found.manifests.items():
                 for body in (*manifests.values(), _pod(namespace)):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import factory
-from bench.cluster import Operator, Raw, raw, spread, table
+from bench.cluster import ConflictError, Operator, Raw, raw, spread, table
 from conftest import control_plane
 from factory import tenant
 from securetenant.api import kinds, quantities
@@ -95,6 +95,22 @@ async def _following(*followers: Seen | Sums) -> AsyncIterator[None]:
         each.cancel()
 
 
+class Conflicts:
+    """How often a create met changes of the quota, and was sent again, as a client does."""
+
+    def __init__(self) -> None:
+        self.met = 0
+
+    async def create(self, admin: Raw, namespace: str, body: dict[str, Any]) -> None:
+        """Create a Deployment."""
+        while True:
+            try:
+                await admin.send("POST", _path(namespace), body)
+                break
+            except ConflictError:
+                self.met += 1
+
+
 async def _ready(admin: Raw, body: dict[str, Any]) -> None:
     """Make a tenant and wait until it is ready, with its ServiceAccounts."""
     await admin.send("POST", kinds.SECURE_TENANT.path(), body)
@@ -107,10 +123,10 @@ async def _ready(admin: Raw, body: dict[str, Any]) -> None:
     await asyncio.sleep(2)
 
 
-async def _wait(admin: Raw, seen: Seen, namespace: str, cpu: str) -> float:
+async def _wait(admin: Raw, seen: Seen, conflicts: Conflicts, namespace: str, cpu: str) -> float:
     """Return the seconds from a Deployment to its pod; leave nothing there."""
     began = time.monotonic()
-    await admin.send("POST", _path(namespace), _deployment("asked", cpu))
+    await conflicts.create(admin, namespace, _deployment("asked", cpu))
     await seen.until(namespace, there=True)
     took = time.monotonic() - began
     await admin.send("DELETE", _path(namespace, "asked"))
@@ -129,22 +145,22 @@ async def measure(instance: Instance, operator: Operator, size: int, *, storms: 
             others = [{"name": f"storm-{number:02}"} for number in range(STORM)]
             await _ready(admin, tenant("storm", namespaces=others, quota={KEY: 10}))
             for each in others:
-                await admin.send("POST", _path(each["name"]), _deployment("all", "300m", 100))
+                await Conflicts().create(admin, each["name"], _deployment("all", "300m", 100))
         await admin.send("POST", kinds.NAMESPACE.path(), {"metadata": {"name": "plain"}})
         quota = {"metadata": {"name": "plain"}, "spec": {"hard": {KEY: 9}}}
         await admin.send("POST", kinds.RESOURCE_QUOTA.path("plain"), quota)
         await asyncio.sleep(2)
         seen, sums = Seen(admin), Sums(admin, "pool-", size * 1000)
-        plain, roomy, refused = [], [], []
+        conflicts, plain, roomy, refused = Conflicts(), [], [], []
         async with _following(seen, sums):
             for number in range(ROUNDS):
                 namespace = spaces[number % size]["name"]
-                plain.append(await _wait(admin, seen, "plain", "100m"))
-                roomy.append(await _wait(admin, seen, namespace, "100m"))
+                plain.append(await _wait(admin, seen, conflicts, "plain", "100m"))
+                roomy.append(await _wait(admin, seen, conflicts, namespace, "100m"))
             before = operator.writes()
             for number in range(ROUNDS):
                 namespace = spaces[number % size]["name"]
-                refused.append(await _wait(admin, seen, namespace, "1500m"))
+                refused.append(await _wait(admin, seen, conflicts, namespace, "1500m"))
             wrote = operator.writes() - before
     return [
         f"{size:,}",
@@ -153,6 +169,7 @@ async def measure(instance: Instance, operator: Operator, size: int, *, storms: 
         spread(roomy),
         spread(refused),
         f"{wrote / ROUNDS:.1f}",
+        str(conflicts.met),
         str(sums.violations),
     ]
 
@@ -165,7 +182,8 @@ def run(sizes: tuple[int, ...]) -> str:
         "plain quota with room",
         "pool with room",
         "pool, refused first",
-        "writes a pod",
+        "writes for each pod",
+        "creates sent again (409)",
         "sums above the total",
     ]
     rows = [head]

@@ -67,7 +67,7 @@ def _answer(size: int) -> Answer:
     spaces = [factory.namespace("kube-system", labels={names.NAMESPACE_NAME_LABEL: "kube-system"})]
     policies: list[Any] = []
     for name, found in built.build(
-        State(settings=settings, tenants=bodies), built.store(()), bodies
+        State(settings=settings, tenants=bodies), built.There(), bodies
     ).items():
         for namespace, manifests in found.manifests.items():
             labels = {names.NAMESPACE_NAME_LABEL: namespace}

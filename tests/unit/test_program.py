@@ -33,6 +33,7 @@ from securetenant.answers.checkup import Line
 from securetenant.answers.planned import Change
 from securetenant.answers.snapshot import Snapshot
 from securetenant.api import kinds, names
+from securetenant.api.objects import Ref
 from securetenant.api.securetenant import TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.checks import filled
@@ -170,6 +171,76 @@ def test_pods_that_the_new_rules_refuse_and_use_beyond_the_new_share_are_named()
     ]
 
 
+KEY = "limits.cpu"
+
+
+def counted(red: dict[str, Any], **cpus: tuple[str, str]) -> dict[str, Any]:
+    """Return namespaces of red whose quotas say how many CPUs they have, and how many are used."""
+    spaces = tuple(factory.namespace(f"red-{each}", "red") for each in cpus)
+    found = built.build(
+        State(settings=SETTINGS, tenants=tenants(red)), built.There(spaces), ["red"]
+    )["red"]
+    quotas = []
+    for each, (has, used) in cpus.items():
+        body = found.manifests[f"red-{each}"][
+            Ref(kinds.RESOURCE_QUOTA.name, f"red-{each}", names.QUOTA)
+        ]
+        hard = {**body["spec"]["hard"], KEY: has}
+        quotas.append(
+            {**body, "spec": {"hard": hard}, "status": {"hard": hard, "used": {KEY: used}}}
+        )
+    snapshot = Snapshot(tenants=tenants(red), settings=SETTINGS, namespaces=spaces)
+    return {"snapshot": snapshot, "quotas": quotas}
+
+
+def cpus(total: int, **spec: Any) -> dict[str, Any]:
+    """Return red with so many CPUs."""
+    return factory.tenant("red", quota={**factory.enough(2), KEY: total}, **spec)
+
+
+def of_cpus(answer: Answer) -> list[tuple[str, str, str]]:
+    """Return which shares of CPUs change, from what to what."""
+    return [
+        (each["namespace"], each["before"], each["after"])
+        for each in answer.data["shares"]
+        if each["resource"] == KEY
+    ]
+
+
+def test_a_pool_has_the_shares_that_are_there_and_no_use_of_them_is_beyond() -> None:
+    live = counted(cpus(8), a=("8", "6"), b=("0", "0"))
+    answer = changed(tenants(cpus(8)), tenants(cpus(8, lockdown="Frozen")), **live)
+    assert answer.data["tenants"] == ["red"]
+    assert of_cpus(answer) == []
+    assert answer.data["overQuota"] == []
+
+
+def test_a_lower_total_of_a_pool_is_taken_from_what_is_idle_and_what_is_used_beyond_is_named() -> (
+    None
+):
+    live = counted(cpus(8), a=("6", "5"), b=("2", "0"))
+    answer = changed(tenants(cpus(8)), tenants(cpus(6)), **live)
+    after = {namespace: int(after) for namespace, _, after in of_cpus(answer)}
+    assert after.get("red-a", 6) >= 5
+    assert after.get("red-a", 6) + after.get("red-b", 2) == 6
+    assert answer.data["overQuota"] == []
+    (over,) = changed(tenants(cpus(8)), tenants(cpus(4)), **live).data["overQuota"]
+    assert over == {"namespace": "red-a", "resource": KEY, "used": "5", "limit": "4"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [pytest.param("Retain", []), pytest.param("Delete", [("red-a", "4", "8")])],
+)
+def test_a_namespace_that_leaves_keeps_its_share_unless_it_is_deleted(
+    policy: str, expected: list[tuple[str, str, str]]
+) -> None:
+    before = cpus(8, quotaMode="Split", deletionPolicy=policy)
+    after = cpus(8, quotaMode="Split", deletionPolicy=policy, namespaces=[{"name": "red-a"}])
+    live = counted(before, a=("4", "1"), b=("4", "1"))
+    assert of_cpus(changed(tenants(before), tenants(after), **live)) == expected
+
+
 def test_changed_settings_concern_every_tenant_and_are_followed_in_waves() -> None:
     body = {**SETTINGS.model_dump(by_alias=True, mode="json", exclude_none=True)}
     opened = {"name": "proxy", "to": [{"cidr": "192.0.2.0/24"}], "ports": [{"port": 3128}]}
@@ -292,7 +363,7 @@ def test_a_tenant_whose_nodes_do_not_exist_is_told() -> None:
 def world(*bodies: dict[str, Any]) -> Snapshot:
     """Return a cluster in which everything is as the specs say."""
     found = tenants(*bodies)
-    answer = built.build(State(settings=SETTINGS, tenants=found), built.store(()), found)
+    answer = built.build(State(settings=SETTINGS, tenants=found), built.There(), found)
     spaces = [_space("kube-system", "")]
     policies = []
     for each in answer.values():

@@ -1,20 +1,24 @@
 """What the operator would make of specs and settings, tenant by tenant."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from securetenant.api import kinds, status
+from securetenant.api import kinds, names, status
 from securetenant.api.objects import Body, Ref
 from securetenant.api.securetenant import TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.desired import unit
 from securetenant.plan import ownership
+from securetenant.plan.ownership import Observed, QuotaFacts
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import RefusedSpecError, Tenants, validate
 
 _PLANNED_UID = "planned"
+_ROUNDS = 5
+"""What shrinks does so at once, what grows when that is counted; one more to see it rest."""
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,34 +64,53 @@ def settings(body: Body | None) -> tuple[SettingsSpec | None, str]:
         return None, str(error)
 
 
-def store(there: Iterable[Body]) -> Store:
-    """Return Namespaces and TenantPolicies as the operator remembers them."""
-    found = Store()
-    for body in there:
-        found.put(ownership.ref_of(body), ownership.observe(body))
-    return found
+class There:
+    """What a cluster has already, as the operator remembers it."""
+
+    def __init__(self, bodies: Iterable[Body] = (), quotas: Iterable[Body] = ()) -> None:
+        """``bodies`` are Namespaces and TenantPolicies, ``quotas`` our ResourceQuotas."""
+        self.store = Store()
+        for body in bodies:
+            self.store.put(ownership.ref_of(body), ownership.observe(body))
+        self.quotas = {
+            str(each["metadata"]["namespace"]): each
+            for each in quotas
+            if each["metadata"]["name"] == names.QUOTA and (each.get("spec") or {}).get("hard")
+        }
+        self._versions = itertools.count(1)
+
+    def count(self, namespace: str, hard: Mapping[str, str]) -> None:
+        """Have a quota say so much, and be counted by."""
+        facts = QuotaFacts(hard, hard)
+        self.store.put(_quota(namespace), Observed(next(self._versions), _PLANNED_UID, b"", facts))
+
+    def uncount(self, namespace: str) -> None:
+        """Forget a quota again."""
+        self.store.drop(_quota(namespace), next(self._versions))
 
 
 def build(
-    state: State, there: Store, names: Iterable[str], now: datetime = _LONG_AGO
+    state: State, there: There, tenants: Iterable[str], now: datetime = _LONG_AGO
 ) -> dict[str, Built]:
-    """Return what becomes of some tenants; nothing of ``there`` is changed.
+    """Return what becomes of some tenants, once shares are where they stay.
 
     Without settings nothing becomes of anybody. Grants that have ended by ``now`` give nothing.
     """
     if state.settings is None:
         why = state.settings_problem or "there are no TenancySettings"
-        return {name: Built(refusal=why) for name in names if name in state.tenants}
+        return {name: Built(refusal=why) for name in tenants if name in state.tenants}
     known = Tenants(now=lambda: now)
     for name, body in state.tenants.items():
         known.see(name, _whole(name, body))
     return {
-        name: _built(known, name, state.settings, there) for name in names if name in state.tenants
+        name: _built(known, name, state.settings, there)
+        for name in tenants
+        if name in state.tenants
     }
 
 
-def _built(known: Tenants, name: str, found: SettingsSpec, there: Store) -> Built:
-    known.read(name, found, there)
+def _built(known: Tenants, name: str, found: SettingsSpec, there: There) -> Built:
+    _settle(known, name, found, there)
     record = known.records[name]
     if record.is_refused:
         told = ". ".join(each.message for each in record.findings)
@@ -108,6 +131,47 @@ def _built(known: Tenants, name: str, found: SettingsSpec, there: Store) -> Buil
         },
         tier=record.tier.manifest.body if record.tier else None,
     )
+
+
+def _settle(known: Tenants, name: str, found: SettingsSpec, there: There) -> None:
+    """Read a tenant until its shares move no more: each is written, and then counted.
+
+    A namespace that leaves the list keeps its share, unless it is deleted.
+    """
+    store = there.store
+    known.read(name, found, store)
+    record = known.records[name]
+    leaves = record.spec is not None and record.spec.deletion_policy == "Delete"
+    counted = {
+        namespace: there.quotas[namespace]
+        for namespace in store.owned_by(name) & there.quotas.keys()
+        if namespace in record.units or not leaves
+    }
+    for namespace, body in counted.items():
+        status = body.get("status") or {}
+        used, enforced = status.get("used") or {}, status.get("hard") or {}
+        known.demand.observe(namespace, used, enforced)
+    written = {namespace: body["spec"]["hard"] for namespace, body in counted.items()}
+    for _ in range(_ROUNDS):
+        for namespace, hard in written.items():
+            there.count(namespace, hard)
+        known.read(name, found, store)
+        wanted = {
+            namespace: body["spec"]["hard"]
+            for namespace, each in record.units.items()
+            if namespace in counted
+            for ref, body in unit.build(each.scope)
+            if ref == _quota(namespace)
+        }
+        if all(written[namespace] == hard for namespace, hard in wanted.items()):
+            break
+        written |= wanted
+    for namespace in written:
+        there.uncount(namespace)
+
+
+def _quota(namespace: str) -> Ref:
+    return Ref(kinds.RESOURCE_QUOTA.name, namespace, names.QUOTA)
 
 
 def _whole(name: str, body: Body) -> Body:

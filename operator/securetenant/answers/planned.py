@@ -93,9 +93,9 @@ class Flow(NamedTuple):
 def plan(change: Change) -> Answer:
     """Answer what a change would do; something new that opens between tenants is FOUND."""
     touched = _touched(change)
-    store = built.store([*change.snapshot.namespaces, *change.policies])
-    before = built.build(change.before, store, touched, change.now)
-    after = built.build(change.after, store, touched, change.now)
+    there = built.There((*change.snapshot.namespaces, *change.policies), change.quotas)
+    before = built.build(change.before, there, touched, change.now)
+    after = built.build(change.after, there, touched, change.now)
     refused = {
         f"SecureTenant {name}": found.refusal for name, found in after.items() if found.refusal
     }

@@ -61,7 +61,7 @@ def adopt(login: Login, form: str, namespace: str, tenant: str, *, yes: bool) ->
             *(each for each in policies if each["metadata"]["namespace"] != namespace),
         ]
         state = State(settings=await cluster.settings(), tenants=tenants)
-        found = built.build(state, built.store(there), [tenant])[tenant]
+        found = built.build(state, built.There(there), [tenant])[tenant]
         policy = found.policy(namespace)
         if policy is None:
             return adopted.impossible(namespace, tenant, _why(namespace, found))
