@@ -42,6 +42,11 @@ class Pooled(Fleet):
         await self.settle()
 
     async def refuse_pod(self, namespace: str, asked: str, used: str) -> None:
+        """Tell that a ReplicaSet could not make a pod, and wait for what follows."""
+        self.fail_pod(namespace, asked, used)
+        await self.settle()
+
+    def fail_pod(self, namespace: str, asked: str, used: str) -> None:
         """Tell that a ReplicaSet could not make a pod."""
         limited = self.quota(namespace)["spec"]["hard"]["limits.cpu"]
         note = (
@@ -52,14 +57,13 @@ class Pooled(Fleet):
         now = datetime.datetime(2026, 11, 25, tzinfo=datetime.UTC).isoformat()
         event = {"metadata": metadata, "note": note, "deprecatedLastTimestamp": now}
         self.see(kinds.EVENT, event)
-        await self.settle()
 
     async def settle(self) -> None:
         """Let what is gathered be decided, and come to rest."""
         await self.rest()
-        (record,) = self.engine.machine.tenants.records.values()
+        records = self.engine.machine.tenants.records.values()
         # It gathers for longer where the total is used up.
-        await asyncio.sleep(0.55 if record.unmet else 0.05)
+        await asyncio.sleep(0.55 if any(each.unmet for each in records) else 0.05)
         await self.rest()
 
 
@@ -105,6 +109,33 @@ async def _refused() -> None:
 
 def test_who_is_refused_gets_room_and_nothing_else_is_written() -> None:
     asyncio.run(_refused())
+
+
+STORM = 40
+
+
+async def _stormed() -> None:
+    """A tenant of many namespaces is refused in all of them, a small one once."""
+    fleet = await pooled()
+    many = [{"name": f"many-{number}"} for number in range(STORM)]
+    await fleet.add("many", namespaces=many, quota={"limits.cpu": STORM})
+    for each in many:
+        await fleet.count(each["name"], **{"limits.cpu": "1"})
+    before = len(fleet.cluster.writes)
+    for _ in range(3):
+        for each in many:
+            fleet.fail_pod(each["name"], "1", "1")
+    fleet.fail_pod("acme-a", "6", "0")
+    await fleet.settle()
+    assert fleet.hard("acme-a") >= 6000
+    quotas = [f"ResourceQuota {names.QUOTA} in {each}" for each in ("acme-b", "acme-a")]
+    told = ["SecureTenant many"]
+    assert written(fleet, before) == [*told, *quotas], "where all is used, nothing moves"
+    await fleet.stop()
+
+
+def test_a_tenant_that_is_refused_everywhere_only_says_so_and_keeps_no_other_waiting() -> None:
+    asyncio.run(_stormed())
 
 
 async def _restarted() -> None:
