@@ -120,6 +120,18 @@ class Cluster(RuleBasedStateMachine):
         assert record is not None
         record.writing.discard(name)
 
+    @rule(landed=st.sets(st.sampled_from(NAMES)))
+    def hand_over(self, landed: set[str]) -> None:
+        """Another replica leads: what was on its way has arrived by then, or never will."""
+        for name in list(self.flying):
+            if name in landed:
+                self.land_write(name)
+            else:
+                del self.flying[name]
+        self.tenants = self.another()
+        # Who was refused before is refused again some time, and heard then.
+        self.refused.clear()
+
     @rule(name=st.sampled_from(NAMES))
     def fill_status(self, name: str) -> None:
         """The controller-manager notices."""
@@ -278,13 +290,17 @@ class Cluster(RuleBasedStateMachine):
         """A new process reads what is written, and gives the same shares, if nobody asks."""
         if any(self.tenants.demand.wish(name, held) for name, held in self.hard.items()):
             return
-        again = Tenants()
-        for name, used in self.used.items():
-            again.demand.observe(name, self.texts(used), self.texts(self.enforced.get(name, {})))
-        again.see("t", seen(self.body, self.tick()))
-        again.read("t", SETTINGS, self.store)
-        for name, unit in again.records["t"].units.items():
+        for name, unit in self.another().records["t"].units.items():
             assert unit.share == self.hard[name], name
+
+    def another(self) -> Tenants:
+        """Return what another process makes of the cluster."""
+        found = Tenants()
+        for name, used in self.used.items():
+            found.demand.observe(name, self.texts(used), self.texts(self.enforced.get(name, {})))
+        found.see("t", seen(self.body, self.tick()))
+        found.read("t", SETTINGS, self.store)
+        return found
 
 
 Cluster.TestCase.settings = hypothesis_settings(stateful_step_count=30)

@@ -27,6 +27,8 @@ _GATHER_SECONDS_EACH = 0.0005
 """The same, for each namespace: all of them are looked at."""
 _EXHAUSTED_SECONDS = 0.5
 """The same, where the total is used up: refusals go on all the time then, and change nothing."""
+_EXHAUSTED_SECONDS_EACH = 0.002
+"""The same, for each namespace: who makes refusals on purpose must not keep the operator busy."""
 _LOOK_AGAIN_SECONDS = 10.0
 """How often wishes without room are looked at, since they are forgotten some time."""
 _REFUSED = "reason=FailedCreate"
@@ -186,7 +188,7 @@ class Pool(Concern):
     def _ask(self, tenant: str, record: Record) -> None:
         wait = _GATHER_SECONDS + _GATHER_SECONDS_EACH * len(record.units)
         if record.unmet:
-            wait = max(wait, _EXHAUSTED_SECONDS)
+            wait = max(wait, _EXHAUSTED_SECONDS, _EXHAUSTED_SECONDS_EACH * len(record.units))
         self._machine.queue.add_after(_key(tenant), wait)
 
 
