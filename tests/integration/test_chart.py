@@ -157,6 +157,8 @@ def changed(helm: Helm, *values: str) -> dict[tuple[str, str, str], Any]:
         ("image.pullPolicy=Always", "Deployment", "'imagePullPolicy': 'Always'"),
         ("imagePullSecrets[0].name=reg", "Deployment", "'imagePullSecrets': [{'name': 'reg'}]"),
         ("operator.enabled=false", "Deployment", "None"),
+        ("operator.enabled=false", "PodDisruptionBudget", "None"),
+        ("operator.replicas=3", "Deployment", "'replicas': 3"),
         ("operator.resources.limits.memory=1Gi", "Deployment", "1Gi"),
         ("operator.nodeSelector.pool=ops", "Deployment", "'pool': 'ops'"),
         ("operator.tolerations[0].key=ops", "Deployment", "'key': 'ops'"),
@@ -196,7 +198,8 @@ def test_prometheus_is_let_in_from_the_namespace_that_is_named(helm: Helm) -> No
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("operator.replicas=2", "replicas"),
+        ("operator.replicas=0", "replicas"),
+        ("operator.workers=2", "workers"),
         ("settings.spec.teardownsPerHoure=2", "teardownsPerHoure"),
         ("policies.mutating=maybe", "mutating"),
     ],

@@ -1,11 +1,10 @@
-"""The operator: credentials, informers, engine, kopf, health, and their orderly end."""
+"""The operator: credentials, informers, engine, kopf, lead, health, and their orderly end."""
 
 import asyncio
 import contextlib
 import datetime
 import functools
 import signal
-import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,14 @@ from securetenant.api.objects import Body, Ref
 from securetenant.app import following, health, identity
 from securetenant.app.errors import StartError
 from securetenant.app.following import Following
+from securetenant.app.specs import Specs
 from securetenant.app.specs_watch import Source, SpecsWatch
 from securetenant.concerns.heartbeat import heartbeat
 from securetenant.concerns.heartbeat.concern import BEAT
 from securetenant.concerns.heartbeat.heartbeat import Heartbeat
 from securetenant.kube import credentials, verifier
 from securetenant.kube.client import Client
+from securetenant.kube.elector import Elector
 from securetenant.kube.events import Events
 from securetenant.kube.informer import Informer
 from securetenant.kube.kubelet import Kubelets
@@ -63,6 +64,8 @@ class RunOptions:
     port: int = 8080
     any_identity: bool = False
     """Whether it may run as somebody else than its ServiceAccount, by the default kubeconfig."""
+    lease_seconds: int = 15
+    """How long the others wait for a leader that is not heard of."""
 
 
 class Operator:
@@ -71,6 +74,7 @@ class Operator:
     def __init__(
         self,
         client: Client,
+        elector: Elector,
         metrics: Metrics,
         events: Events,
         kubelets: Kubelets,
@@ -80,8 +84,9 @@ class Operator:
     ) -> None:
         """``book`` and ``brake`` outlive it: a CRD that is not right drops them from the status."""
         self._client = client
-        self._served = False
-        self._heartbeat = Heartbeat(cluster=client, holder=socket.gethostname(), now=_now)
+        self._elector = elector
+        self._is_synced = False
+        self._heartbeat = Heartbeat(cluster=client)
         self.engine = Engine(
             cluster=client,
             meter=metrics,
@@ -108,14 +113,18 @@ class Operator:
             for name in schemas.expected()
         ]
         self._following = Following(client, self.engine.watches(), others=crds)
-        # Settings first: without them no tenant can be read.
-        self._sources = {
-            kinds.TENANCY_SETTINGS: Source(self._settings_seen, self._settings_gone),
-            kinds.SECURE_TENANT: Source(self.engine.tenant_seen, self.engine.tenant_gone),
-        }
+        self._specs = Specs(
+            {
+                # Settings first: without them no tenant can be read.
+                kinds.TENANCY_SETTINGS: Source(self._settings_seen, self._settings_gone),
+                kinds.SECURE_TENANT: Source(self.engine.tenant_seen, self.engine.tenant_gone),
+            }
+        )
         self._watch: SpecsWatch | None = None
         self._work: asyncio.Task[None] | None = None
         self._begin_again = asyncio.Event()
+        self.has_ended_well = False
+        """Whether nothing that was begun is unfinished: none of our writes is on its way."""
 
     def _settings_seen(self, _: str, body: Body) -> None:
         self.engine.settings_seen(body)
@@ -135,7 +144,8 @@ class Operator:
         It ends in order. Raises what ended it otherwise.
         """
         serving = asyncio.create_task(self._serve(login))
-        asked = [asyncio.create_task(each.wait()) for each in (stopping, self._begin_again)]
+        reasons = (stopping, self._begin_again, self._elector.displaced)
+        asked = [asyncio.create_task(each.wait()) for each in reasons]
         try:
             await asyncio.wait((serving, *asked), return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
@@ -152,22 +162,51 @@ class Operator:
             await self._following.begin(group)
             await self._look_at_specs()
             sweep = asyncio.Event()
-            self._watch = SpecsWatch(login, sources=self._sources, restarted=sweep.set)
+            sources = {
+                kind: Source(
+                    functools.partial(self._specs.seen, kind),
+                    functools.partial(self._specs.gone, kind),
+                )
+                for kind in self._specs.kinds
+            }
+            self._watch = SpecsWatch(login, sources=sources, restarted=sweep.set)
             self._watch.start()
             group.create_task(self._sweep(sweep))
-            self._work = group.create_task(self.engine.run())
-            self._served = True
+            await self._heartbeat.look()
+            self._is_synced = True
             group.create_task(self._beat())
+            _log.info("Standing by")
+            self._elector.hurry()
+            group.create_task(self._lead(group))
+
+    async def _lead(self, group: asyncio.TaskGroup) -> None:
+        """Work whenever this process leads.
+
+        What was seen meanwhile is kept, so it begins without a request, and where nothing differs
+        without a write.
+        """
+        while True:
+            await self._elector.lead()
+            if self._work is None:
+                self._specs.hand_over()
+                self._work = group.create_task(self.engine.run())
+            self.engine.machine.queue.go_on()
             _log.info("Running")
+            await self._elector.end_of_lead()
+            self.engine.machine.queue.hold()
+            self._heartbeat.beat()
+            _log.warning("Not leading any more; nothing is written until it does again")
 
     async def _drain(self) -> None:
         """End in order: not ready any more, no new work, what was begun is finished."""
-        self._served = False
+        self._is_synced = False
         _log.info("Stopping")
         self.engine.stop()
+        self.has_ended_well = True
         if self._work is not None:
             _, unfinished = await asyncio.wait((self._work,), timeout=_DRAIN_SECONDS)
             if unfinished:
+                self.has_ended_well = False
                 _log.warning("Work was left unfinished; it is taken up at the next start")
         if self._watch is not None:
             await self._watch.stop()
@@ -180,11 +219,15 @@ class Operator:
 
     def readiness_problem(self) -> str:
         """Say why the operator does not do its work, or nothing."""
+        return self._problem() or self._elector.problem()
+
+    def lead_problem(self) -> str:
+        """Say why this process must neither take nor renew the Lease, or nothing."""
         return self._problem() or self._heartbeat.problem()
 
     def _problem(self) -> str:
-        """Say why the Lease must not be renewed, or nothing."""
-        if not self._served:
+        """Say why it does not know the cluster as it is, or nothing."""
+        if not self._is_synced:
             return "not synced yet"
         now = time.monotonic()
         for informer in self._following.informers:
@@ -195,15 +238,16 @@ class Operator:
         return self.liveness_problem()
 
     async def _beat(self) -> None:
-        """Have the Lease renewed by a worker, as long as everything else goes well.
+        """See now and then whether the work can be done, and by the leader's workers whether it is.
 
-        By a worker, since one that comes to it comes to other work too.
+        A worker that comes to this comes to other work too.
         """
-        self._heartbeat.begin()
         while True:
-            if not self._problem():
+            is_well = await self._heartbeat.look()
+            if self._elector.left() > 0:
+                self._heartbeat.ask()
                 self.engine.machine.queue.add(BEAT)
-            await asyncio.sleep(heartbeat.SECONDS)
+            await asyncio.sleep(heartbeat.SECONDS if is_well else heartbeat.RETRY_SECONDS)
 
     async def _wait_for_kinds(self) -> None:
         """Wait until our kinds are served: kopf would not notice them later."""
@@ -224,10 +268,10 @@ class Operator:
 
     async def _look_at_specs(self) -> None:
         """See all that people wrote once: a peer not known yet looks like one that is gone."""
-        for kind, source in self._sources.items():
+        for kind in self._specs.kinds:
 
-            def take(body: Body, source: Source = source) -> None:
-                source.seen(body["metadata"]["name"], body)
+            def take(body: Body, kind: Kind = kind) -> None:
+                self._specs.seen(kind, body["metadata"]["name"], body)
 
             while True:
                 try:
@@ -246,7 +290,7 @@ class Operator:
                 async with asyncio.timeout(_SWEEP_SECONDS):
                     await asked.wait()
             asked.clear()
-            for kind, source in self._sources.items():
+            for kind in self._specs.kinds:
                 present: set[str] = set()
                 before = self._known(kind)
                 try:
@@ -258,9 +302,12 @@ class Operator:
                     _log.warning("Cannot list", kind=kind.name, error=str(error))
                     continue
                 for name in before - present:
-                    source.gone(name)
+                    self._specs.gone(kind, name)
 
     def _known(self, kind: Kind) -> set[str]:
+        kept = self._specs.kept(kind)
+        if kept is not None:
+            return kept
         if kind is kinds.SECURE_TENANT:
             return set(self.engine.machine.tenants.names())
         return {names.SETTINGS_NAME} if self.engine.machine.platform.settings_body else set()
@@ -278,16 +325,27 @@ async def run(options: RunOptions) -> None:
     """Run the operator until SIGTERM or SIGINT."""
     login = await credentials.load(options.kubeconfig)
     metrics = Metrics()
-    async with Client(login, requested=metrics.requested) as client:
+    async with contextlib.AsyncExitStack() as open_ones:
+        # Its requests wait for no others, and ask no leave: it is what the others ask.
+        plain = await open_ones.enter_async_context(Client(login, requested=metrics.requested))
         if options.kubeconfig is None and not credentials.in_cluster() and not options.any_identity:
-            await identity.check(client)
+            await identity.check(plain)
+
+        def unfit() -> str:
+            return operator.lead_problem()
+
+        elector = Elector(plain, seconds=options.lease_seconds, unfit=unfit)
+        metrics.leads(lambda: elector.left() > 0)
+        client = await open_ones.enter_async_context(
+            Client(login, requested=metrics.requested, lead_left=elector.left)
+        )
         events = Events(client)
         kubelets = Kubelets(client, server=login.server, authority=login.certificate_authority)
         connect = verifier.opener(client, login)
         book, brake = Book(), Brake()
 
         def begin() -> Operator:
-            return Operator(client, metrics, events, kubelets, connect, book, brake)
+            return Operator(client, elector, metrics, events, kubelets, connect, book, brake)
 
         operator = begin()
 
@@ -315,17 +373,27 @@ async def run(options: RunOptions) -> None:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, stopping.set)
-        posting = asyncio.create_task(events.run())
+        background = [asyncio.create_task(each) for each in (events.run(), elector.run())]
         try:
             await operator.run(login, stopping)
             while not stopping.is_set():
-                _log.info("The CRDs are as they should be again; everything is read again")
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_CRD_SETTLE_SECONDS):
-                        await stopping.wait()
+                if elector.displaced.is_set():
+                    _log.warning("Another replica may have led meanwhile; everything is read again")
+                    # It stored what it knew; what we remember is older.
+                    book, brake = Book(), Brake()
+                    metrics.rest()
+                    elector.rejoin()
+                else:
+                    _log.info("The CRDs are as they should be again; everything is read again")
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_CRD_SETTLE_SECONDS):
+                            await stopping.wait()
                 operator = begin()
                 await operator.run(login, stopping)
         finally:
-            posting.cancel()
-            await asyncio.gather(posting, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            if operator.has_ended_well:
+                await elector.release()
             await runner.cleanup()
