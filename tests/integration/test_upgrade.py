@@ -139,6 +139,7 @@ def test_an_upgrade_in_the_documented_order_and_the_way_back(
         is_isolated(admin, "upgraded-a")
     finally:
         after.stop()
+    apply(plane, older)
     before.start()
     try:
         in_force(admin, "True")
