@@ -18,7 +18,6 @@ from securetenant.api.objects import Body, Ref
 from securetenant.app import following, health, identity
 from securetenant.app.errors import StartError
 from securetenant.app.following import Following
-from securetenant.app.specs import Specs
 from securetenant.app.specs_watch import Source, SpecsWatch
 from securetenant.concerns.heartbeat import heartbeat
 from securetenant.concerns.heartbeat.concern import BEAT
@@ -43,6 +42,8 @@ _SWEEP_SECONDS = 600.0
 _CRD_POLL_SECONDS = 2.0
 _CRD_SETTLE_SECONDS = 5.0
 """How long API servers may take until they read and write by a CRD that was just changed."""
+_SYNC_SECONDS = 300.0
+"""How long one that leads may take to see everything, until it leaves the lead to another."""
 _DRAIN_SECONDS = 5.0
 """How long requests that were begun may take to end."""
 _STALE_SECONDS = 180.0
@@ -85,6 +86,9 @@ class Operator:
         """``book`` and ``brake`` outlive it: a CRD that is not right drops them from the status."""
         self._client = client
         self._elector = elector
+        self._stands_by = False
+        self._led_at: float | None = None
+        """When it began to lead; nothing: it never did."""
         self._is_synced = False
         self._heartbeat = Heartbeat(cluster=client)
         self.engine = Engine(
@@ -113,13 +117,11 @@ class Operator:
             for name in schemas.expected()
         ]
         self._following = Following(client, self.engine.watches(), others=crds)
-        self._specs = Specs(
-            {
-                # Settings first: without them no tenant can be read.
-                kinds.TENANCY_SETTINGS: Source(self._settings_seen, self._settings_gone),
-                kinds.SECURE_TENANT: Source(self.engine.tenant_seen, self.engine.tenant_gone),
-            }
-        )
+        # Settings first: without them no tenant can be read.
+        self._sources = {
+            kinds.TENANCY_SETTINGS: Source(self._settings_seen, self._settings_gone),
+            kinds.SECURE_TENANT: Source(self.engine.tenant_seen, self.engine.tenant_gone),
+        }
         self._watch: SpecsWatch | None = None
         self._work: asyncio.Task[None] | None = None
         self._begin_again = asyncio.Event()
@@ -157,39 +159,34 @@ class Operator:
             await asyncio.gather(*asked, serving, return_exceptions=True)
 
     async def _serve(self, login: credentials.Credentials) -> None:
+        """Stand by until this process leads; then see everything, and work.
+
+        A standby follows nothing: whatever it remembered would be older than what the leader did,
+        and what is read after the lead began is what the former leader left.
+        """
         await self._wait_for_kinds()
+        await self._heartbeat.look()
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._beat())
+            self._stands_by = True
+            _log.info("Standing by")
+            self._elector.hurry()
+            await self._elector.lead()
+            self._led_at = time.monotonic()
             await self._following.begin(group)
             await self._look_at_specs()
             sweep = asyncio.Event()
-            sources = {
-                kind: Source(
-                    functools.partial(self._specs.seen, kind),
-                    functools.partial(self._specs.gone, kind),
-                )
-                for kind in self._specs.kinds
-            }
-            self._watch = SpecsWatch(login, sources=sources, restarted=sweep.set)
+            self._watch = SpecsWatch(login, sources=self._sources, restarted=sweep.set)
             self._watch.start()
             group.create_task(self._sweep(sweep))
-            await self._heartbeat.look()
             self._is_synced = True
-            group.create_task(self._beat())
-            _log.info("Standing by")
-            self._elector.hurry()
-            group.create_task(self._lead(group))
+            self._work = group.create_task(self.engine.run())
+            await self._rest_while_not_leading()
 
-    async def _lead(self, group: asyncio.TaskGroup) -> None:
-        """Work whenever this process leads.
-
-        What was seen meanwhile is kept, so it begins without a request, and where nothing differs
-        without a write.
-        """
+    async def _rest_while_not_leading(self) -> None:
+        """Hand out work whenever this process leads."""
         while True:
             await self._elector.lead()
-            if self._work is None:
-                self._specs.hand_over()
-                self._work = group.create_task(self.engine.run())
             self.engine.machine.queue.go_on()
             _log.info("Running")
             await self._elector.end_of_lead()
@@ -199,7 +196,7 @@ class Operator:
 
     async def _drain(self) -> None:
         """End in order: not ready any more, no new work, what was begun is finished."""
-        self._is_synced = False
+        self._stands_by = self._is_synced = False
         _log.info("Stopping")
         self.engine.stop()
         self.has_ended_well = True
@@ -218,17 +215,25 @@ class Operator:
         return ""
 
     def readiness_problem(self) -> str:
-        """Say why the operator does not do its work, or nothing."""
-        return self._problem() or self._elector.problem()
+        """Say why the operator does not do its work, or could not take over, or nothing."""
+        return self._problem(0.0) or self._elector.problem()
 
     def lead_problem(self) -> str:
         """Say why this process must neither take nor renew the Lease, or nothing."""
-        return self._problem() or self._heartbeat.problem()
+        return self._problem(_SYNC_SECONDS) or self._heartbeat.problem()
 
-    def _problem(self) -> str:
-        """Say why it does not know the cluster as it is, or nothing."""
+    def _problem(self, patience: float) -> str:
+        """Say why it does not know the cluster as it is, or nothing.
+
+        ``patience`` is for how many seconds it may take to see everything.
+        """
+        if not self._stands_by:
+            return "not begun yet"
+        if self._led_at is None:
+            return ""
         if not self._is_synced:
-            return "not synced yet"
+            waits = time.monotonic() - self._led_at <= patience
+            return "" if waits else "not synced yet"
         now = time.monotonic()
         for informer in self._following.informers:
             if now - informer.failed_at > _FAILING_SECONDS:
@@ -244,7 +249,7 @@ class Operator:
         """
         while True:
             is_well = await self._heartbeat.look()
-            if self._elector.left() > 0:
+            if self._is_synced and self._elector.left() > 0:
                 self._heartbeat.ask()
                 self.engine.machine.queue.add(BEAT)
             await asyncio.sleep(heartbeat.SECONDS if is_well else heartbeat.RETRY_SECONDS)
@@ -268,10 +273,10 @@ class Operator:
 
     async def _look_at_specs(self) -> None:
         """See all that people wrote once: a peer not known yet looks like one that is gone."""
-        for kind in self._specs.kinds:
+        for kind, source in self._sources.items():
 
-            def take(body: Body, kind: Kind = kind) -> None:
-                self._specs.seen(kind, body["metadata"]["name"], body)
+            def take(body: Body, source: Source = source) -> None:
+                source.seen(body["metadata"]["name"], body)
 
             while True:
                 try:
@@ -290,7 +295,7 @@ class Operator:
                 async with asyncio.timeout(_SWEEP_SECONDS):
                     await asked.wait()
             asked.clear()
-            for kind in self._specs.kinds:
+            for kind, source in self._sources.items():
                 present: set[str] = set()
                 before = self._known(kind)
                 try:
@@ -302,12 +307,9 @@ class Operator:
                     _log.warning("Cannot list", kind=kind.name, error=str(error))
                     continue
                 for name in before - present:
-                    self._specs.gone(kind, name)
+                    source.gone(name)
 
     def _known(self, kind: Kind) -> set[str]:
-        kept = self._specs.kept(kind)
-        if kept is not None:
-            return kept
         if kind is kinds.SECURE_TENANT:
             return set(self.engine.machine.tenants.names())
         return {names.SETTINGS_NAME} if self.engine.machine.platform.settings_body else set()
