@@ -326,7 +326,8 @@ def fates(before: Any, after: Any, nodes: Any, pods: Any, **spec: Any) -> dict[s
             before=sides[0],
             after=sides[1],
             snapshot=Snapshot(tenants=sides[0].tenants, namespaces=tuple(spaces)),
-            nodes=nodes,
+            # One that is nobody's: the last one for the platform goes to no tenant.
+            nodes=[*nodes, a_node("platform", "none")],
             on_nodes=pods,
             now=NOW,
         )

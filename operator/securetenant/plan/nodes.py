@@ -9,6 +9,9 @@ from securetenant.api import names
 from securetenant.api.nodes import Effect, SettingsNodes, TenantNodes
 from securetenant.api.objects import Body
 
+_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+"""A taint that the platform's pods tolerate."""
+
 
 class Taint(NamedTuple):
     """A taint, without its time."""
@@ -35,6 +38,18 @@ class NodeFacts(NamedTuple):
     def is_registering(self) -> bool:
         """Tell whether an autoscaler is about to give it its labels, and keeps every pod away."""
         return any(each.key == names.REGISTERING_TAINT for each in self.taints)
+
+    @property
+    def takes_the_platform(self) -> bool:
+        """Tell whether pods of the platform can run there, those of the operator among them."""
+        return (
+            not self.terminating
+            and self.label in ("", names.SHARED)
+            and all(
+                each.effect == "PreferNoSchedule" or each.key == _CONTROL_PLANE
+                for each in self.taints
+            )
+        )
 
     @property
     def our_taints(self) -> tuple[Taint, ...]:
@@ -119,6 +134,8 @@ class Standing(Enum):
     """Several tenants ask for it and none has it: none gets it."""
     KEPT = auto()
     """TenancySettings do not let it be dedicated."""
+    LAST = auto()
+    """No other node would take pods of the platform."""
     NOBODYS = auto()
     """It takes no pod of any tenant, where TenancySettings say which nodes tenants get."""
 
@@ -140,12 +157,15 @@ def judge(
     claimants: Collection[str],
     retained: Collection[str],
     settings: SettingsNodes | None,
+    *,
+    is_last: bool = False,
 ) -> Assignment:
     """Decide whose a node is.
 
     ``claimants`` ask for it; ``retained`` are tenants who ask for nothing any more and whose
     namespaces are kept with their walls. Who has it and still asks for it keeps it, whatever
-    others ask or settings say meanwhile.
+    others ask or settings say meanwhile. ``is_last`` says that no other one takes pods of the
+    platform: without its DNS, and without the operator, the tenants would have no walls to rely on.
     """
     holder = facts.label if facts.label != names.SHARED else ""
     marked = {each for each in (holder, *(taint.value for taint in facts.our_taints)) if each}
@@ -160,6 +180,8 @@ def judge(
         return assignment(Standing.KEPT)
     if len(claimants) > 1:
         return assignment(Standing.CONTESTED)
+    if claimants and is_last:
+        return assignment(Standing.LAST)
     if claimants:
         (owner,) = claimants
         return assignment(Standing.OWN, owner)

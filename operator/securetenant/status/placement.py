@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from securetenant.api import status
+from securetenant.api import names, status
 from securetenant.status import conditions
 from securetenant.status.conditions import Condition
 
@@ -34,10 +34,14 @@ class Placement:
     """Nodes that other tenants ask for too, or have."""
     kept: tuple[str, ...] = ()
     """Nodes that TenancySettings do not let be dedicated."""
+    last: tuple[str, ...] = ()
+    """Nodes without which no pod of the platform could run."""
     unknown: tuple[str, ...] = ()
     """Names of no node."""
     failed: tuple[Place, ...] = ()
     """Nodes that could not be written to, and why."""
+    operators: tuple[Place, ...] = ()
+    """Nodes on which NoExecute waits for pods of the operator, whatever the spec says."""
     waiting: tuple[Place, ...] = ()
     """Nodes on which NoExecute waits for pods that it would evict."""
     left: tuple[Place, ...] = ()
@@ -79,7 +83,8 @@ def _told(placement: Placement) -> str:
         return f"{pods} run only on the nodes for shared tenants (TenancySettings, nodes.shared)"
     if not placement.nodes:
         return "No node is the tenant's yet: its pods wait, and run nowhere else"
-    effects = [each for each in placement.effects if each != "NoExecute" or not placement.waiting]
+    waits = placement.waiting or placement.operators
+    effects = [each for each in placement.effects if each != "NoExecute" or not waits]
     count = len(placement.nodes)
     return (
         f"{count} node{'' if count == 1 else 's'} ({conditions.listed(placement.nodes)}) with label"
@@ -107,6 +112,12 @@ def _problems(placement: Placement) -> Iterator[_Point]:
             f"Not to be dedicated: {conditions.listed(placement.kept)}. Label what may be with"
             " nodes.dedicable of TenancySettings, or ask for other nodes",
         )
+    if placement.last:
+        yield _Point(
+            status.LAST_NODE,
+            f"Not taken: {conditions.listed(placement.last)}. It is the last node for pods of the"
+            " platform, such as DNS and the operator; add a node that is no tenant's",
+        )
     if placement.unknown:
         yield _Point(
             status.UNKNOWN_NODE,
@@ -124,6 +135,13 @@ def _problems(placement: Placement) -> Iterator[_Point]:
             status.NODE_IN_USE,
             f"Pods of others still run on: {_places(placement.remaining)}. What NoExecute does not"
             " evict has to be deleted: kubectl delete pod, with --force if it stays",
+        )
+    if placement.operators:
+        yield _Point(
+            status.EVICTION_WAITING,
+            f"NoExecute waits for the operator, which never evicts itself:"
+            f" {_places(placement.operators)}. Move it: kubectl rollout restart"
+            f" deployment/{names.OPERATOR} -n {names.OPERATOR_NAMESPACE}",
         )
     if placement.waiting:
         yield _Point(

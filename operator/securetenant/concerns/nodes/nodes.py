@@ -40,6 +40,8 @@ class Known:
     verdict: Assignment = field(default_factory=lambda: Assignment(Standing.NOBODYS))
     evicted: tuple[str, ...] = ()
     """Pods that NoExecute would evict, and that it waits for."""
+    operators: tuple[str, ...] = ()
+    """Pods of the operator among them: it never evicts itself."""
     remaining: tuple[str, ...] = ()
     """Pods of others that do not tolerate the taint, and are there nevertheless."""
     guests: tuple[str, ...] = ()
@@ -137,6 +139,10 @@ class Nodes:
             known.facts = after.facts
         if not self._is_answer:
             self._woken(name)
+        for other, each in self._known.items():
+            if each.verdict.standing is Standing.LAST and other != name:
+                # It may not be the last one any more.
+                self._woken(other)
 
     def names(self) -> list[str]:
         """Return the names of all nodes."""
@@ -204,6 +210,7 @@ class Nodes:
             self._claims.of(name, known.facts.labels),
             self._retained(known.facts),
             settings,
+            is_last=self._is_last(name),
         )
         known.verdict = verdict
         involved = {each for each in (verdict.owner, *verdict.former) if each != names.SHARED}
@@ -237,6 +244,14 @@ class Nodes:
         again = self._again(known)
         return again and max(again, rest), news, repair
 
+    def _is_last(self, name: str) -> bool:
+        """Tell whether no other node takes pods of the platform, or is about to go on doing so."""
+        return not any(
+            each.facts.takes_the_platform and each.verdict.standing is not Standing.OWN
+            for other, each in self._known.items()
+            if other != name
+        )
+
     def _retained(self, facts: NodeFacts) -> Collection[str]:
         label = facts.label
         is_kept = label and label != names.SHARED and self._around.is_retained(label)
@@ -262,6 +277,7 @@ class Nodes:
         """Return the marks for now, by the pods that are there."""
         verdict, owner = known.verdict, known.verdict.owner
         left, evicted, remaining, guests = [], [], [], []
+        operators = []
         strangers: defaultdict[str, list[str]] = defaultdict(list)
         for pod in found:
             tenant = self._around.owner_of(pod.namespace)
@@ -276,6 +292,8 @@ class Nodes:
             if not pod.stays:
                 # The tenant's own too, from before the node was its own: they are no less lost.
                 evicted.append(str(pod))
+                if pod.namespace == names.OPERATOR_NAMESPACE:
+                    operators.append(str(pod))
                 if tenant != owner:
                     remaining.append(str(pod))
             elif tenant != owner and not pod.mirror:
@@ -290,11 +308,11 @@ class Nodes:
         evicts = asked is not None and asked.eviction == "Evict"
         known.left, known.guests = tuple(sorted(left)), tuple(sorted(guests))
         known.strangers = {each: tuple(sorted(told)) for each, told in strangers.items()}
-        wanted = nodes.marks(
-            verdict, known.facts, effects, vacated=not left, clear=evicts or not evicted
-        )
+        clear = not operators if evicts else not evicted
+        wanted = nodes.marks(verdict, known.facts, effects, vacated=not left, clear=clear)
         waits = "NoExecute" in effects and all(each.effect != "NoExecute" for each in wanted.taints)
         known.evicted = tuple(sorted(evicted)) if waits else ()
+        known.operators = tuple(sorted(operators)) if waits else ()
         known.remaining = () if waits else tuple(sorted(remaining))
         return wanted
 
@@ -455,16 +473,26 @@ class Nodes:
             contested=tuple(
                 Place(name, _others(known.verdict, tenant))
                 for name, known in concerned
-                if tenant in known.verdict.rivals and known.verdict.standing is not Standing.KEPT
+                if tenant in known.verdict.rivals
+                and known.verdict.standing not in (Standing.KEPT, Standing.LAST)
             ),
             kept=tuple(
                 name
                 for name, known in concerned
                 if tenant in known.verdict.rivals and known.verdict.standing is Standing.KEPT
             ),
+            last=tuple(
+                name
+                for name, known in concerned
+                if tenant in known.verdict.rivals and known.verdict.standing is Standing.LAST
+            ),
             unknown=tuple(sorted(each for each in asked.names or () if each not in self._known)),
             failed=tuple(Place(name, (known.problem,)) for name, known in own if known.problem),
-            waiting=_places(own, lambda known: known.evicted),
+            operators=_places(own, lambda known: known.operators),
+            waiting=_places(
+                own,
+                lambda known: tuple(each for each in known.evicted if each not in known.operators),
+            ),
             left=_places(own, lambda known: known.left),
             remaining=_places(own, lambda known: known.remaining),
             leaving=leaving,
@@ -484,6 +512,7 @@ def _outcome(known: Known) -> tuple[object, ...]:
     return (
         known.verdict,
         known.evicted,
+        known.operators,
         known.remaining,
         known.guests,
         known.left,
