@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from conftest import Ready
+from factory import tenant
 from harness import OPERATOR, Api, Operator, wait_for
 from securetenant.api import kinds
 from securetenant.sandbox.instances import Instance
@@ -38,9 +40,10 @@ def give_back(admin: Api, body: dict[str, Any]) -> None:
 
 @pytest.mark.timeout(1200)
 def test_the_lease_is_renewed_while_the_operator_is_at_work_and_not_without_its_rights(
-    sandbox: Instance, admin: Api, operator: Operator, tmp_path: Path
+    sandbox: Instance, admin: Api, operator: Operator, ready: Ready, tmp_path: Path
 ) -> None:
     """T9: nothing in the cluster showed that it is away, and it was ready without any right."""
+    ready(tenant("beating", namespaces=[{"name": "beating-1"}]))
     assert operator.stop() == 0
     # The first Lease is to be this one's.
     admin.delete(kinds.LEASE, OPERATOR[1], OPERATOR[0])
