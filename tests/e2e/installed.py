@@ -1,8 +1,11 @@
 """The product, installed as docs/operations.md says: an overlay, and kubectl."""
 
+import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -12,7 +15,10 @@ from securetenant.sandbox.realnodes import layout
 
 NAMESPACE = "securetenant-system"
 
-SETTINGS = {
+_MUTATING = 36
+"""The minor version of Kubernetes from which on there are mutating policies."""
+
+SETTINGS: dict[str, Any] = {
     "apiVersion": "securetenant.io/v1alpha1",
     "kind": "TenancySettings",
     "metadata": {"name": "default"},
@@ -36,7 +42,9 @@ def commands() -> list[list[str]]:
     return [line.split() for line in lines]
 
 
-def install(instance: Instance, folder: Path, image: str) -> None:
+def install(
+    instance: Instance, folder: Path, image: str, settings: Mapping[str, Any] = SETTINGS
+) -> None:
     """Run these commands, in a folder that has what the page says to put into it."""
     for name in ("crds", "examples", "manifests"):
         shutil.copytree(ROOT / name, folder / name)
@@ -45,12 +53,12 @@ def install(instance: Instance, folder: Path, image: str) -> None:
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": ["../manifests"],
+        "resources": ["../manifests" if _is_new(instance) else "../manifests/kubernetes-1.34"],
         "images": [{"name": "securetenant-operator", "newName": image}],
         "patches": [{"path": "settings.yaml"}],
     }
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    (overlay / "settings.yaml").write_text(yaml.safe_dump(SETTINGS))
+    (overlay / "settings.yaml").write_text(yaml.safe_dump(dict(settings)))
     for command in commands():
         # kubectl waits for 30 seconds, which a busy machine may need more of.
         patience = ("--timeout=180s",) if command[0] == "wait" else ()
@@ -59,3 +67,8 @@ def install(instance: Instance, folder: Path, image: str) -> None:
     deployment = ("deployment/securetenant-operator", "-n", NAMESPACE)
     kubectl(instance, "rollout", "restart", *deployment)
     kubectl(instance, "rollout", "status", *deployment)
+
+
+def _is_new(instance: Instance) -> bool:
+    version = json.loads(kubectl(instance, "version", "-o", "json"))["serverVersion"]
+    return int(re.sub(r"\D", "", version["minor"])) >= _MUTATING

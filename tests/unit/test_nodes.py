@@ -11,12 +11,13 @@ from memory_cluster import MemoryCluster
 from securetenant.api import kinds, names
 from securetenant.api.nodes import Effect, SettingsNodes, TenantNodes
 from securetenant.api.objects import Ref
+from securetenant.concerns.nodes import census
 from securetenant.concerns.nodes.nodes import Nodes, Surroundings
 from securetenant.plan import nodes, pods
 from securetenant.plan.nodes import Marks, NodeRequests, Standing, Taint
 from securetenant.reconcile.errors import ConflictError, RefusedError
 from securetenant.reconcile.node_book import NodeBook
-from securetenant.status import placement
+from securetenant.status import placement, user_namespaces
 from securetenant.status.placement import Place, Placement
 
 POOL = "node-restriction.kubernetes.io/pool"
@@ -40,13 +41,19 @@ def node(*, pool: str = "own", owner: str = "", taints: Any = ()) -> dict[str, A
 
 
 def watching(
-    cluster: MemoryCluster, owner_of: Callable[[str], str] = lambda _: "acme"
+    cluster: MemoryCluster,
+    owner_of: Callable[[str], str] = lambda _: "acme",
+    *,
+    home: str = "",
+    woken: Callable[[str], object] = lambda _: None,
 ) -> tuple[Nodes, NodeBook]:
     """Return the nodes of a cluster, by default all namespaces acme's, and how they are seen."""
-    around = Surroundings(owner_of=owner_of, is_retained=lambda _: False, is_held=lambda _: False)
+    around = Surroundings(
+        owner_of=owner_of, is_retained=lambda _: False, is_held=lambda _: False, home=home
+    )
     meter = cast("Any", SimpleNamespace(wrote=lambda *_: None))
     book = NodeBook()
-    return Nodes(cluster=cluster, meter=meter, around=around, book=book), book
+    return Nodes(cluster=cluster, meter=meter, around=around, book=book, woken=woken), book
 
 
 def judge(
@@ -301,3 +308,135 @@ def test_a_pod_of_others_that_no_taint_drives_away_keeps_a_node_from_being_dedic
     cluster.remove(Ref(kinds.POD.name, "beta", "fat"))
     asyncio.run(known.converge("n", SETTINGS))
     assert placement.judge(known.placement("acme", asked, SETTINGS)).status == "True"
+
+
+class Fleet:
+    """Nodes by name, one of which the operator runs on."""
+
+    def __init__(self, *names: str, home: str) -> None:
+        self.cluster = MemoryCluster("kube-system", "securetenant-system")
+        self.woken: list[str] = []
+        self.nodes, self._book = watching(
+            self.cluster, lambda _: "", home=home, woken=self.woken.append
+        )
+        self.asked = TenantNodes.model_validate(
+            {
+                "dedication": "Dedicated",
+                "selector": {"matchLabels": {POOL: "own"}},
+                "eviction": "Evict",
+            }
+        )
+        self.nodes.ask("acme", self.asked)
+        for each in names:
+            self.see(each)
+
+    def see(self, name: str, *, pool: str = "own", **spec: Any) -> None:
+        body = {"apiVersion": "v1", "kind": "Node", "spec": spec}
+        metadata = {"name": name, "labels": {POOL: pool}}
+        self._book.put(self.cluster.put({**body, "metadata": metadata}))
+
+    def converge(self, *names: str) -> None:
+        for each in names:
+            asyncio.run(self.nodes.converge(each, SETTINGS))
+
+    def effects(self, name: str) -> set[str]:
+        body = self.cluster.objects[Ref(kinds.NODE.name, "", name)]
+        return {each["effect"] for each in body["spec"].get("taints", ())}
+
+    def told(self) -> tuple[str, ...]:
+        return tuple(placement.judge(self.nodes.placement("acme", self.asked, SETTINGS)))[1:]
+
+
+def test_the_operator_does_not_evict_itself() -> None:
+    """It would wait for ever, as would everybody who waits for it."""
+    fleet = Fleet("a", "b", home="a")
+    fleet.see("other", pool="other")
+    fleet.converge("a", "b")
+    assert fleet.effects("a") == {"NoSchedule"}
+    assert fleet.effects("b") == {"NoSchedule", "NoExecute"}
+    status, reason, message = fleet.told()
+    assert (status, reason) == ("False", "EvictionWaiting")
+    assert message.startswith("NoExecute waits for the operator, which runs on a. Move it: kubectl")
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_the_last_node_on_which_the_operator_can_run_goes_to_nobody(order: str) -> None:
+    fleet = Fleet("a", "b", home="a")
+    fleet.see("shared", pool="shared")
+    fleet.see("cordoned", pool="other", taints=[{"key": "x", "effect": "NoSchedule"}])
+    fleet.converge(*order, "shared", "cordoned")
+    kept = order[0]
+    assert fleet.effects(kept) == set()
+    status, reason, message = fleet.told()
+    assert (status, reason) == ("False", "LastPlatformNode")
+    assert message.startswith(f"Not given, since the operator can run on no other: {kept}. Add")
+    # It is given once there is another.
+    fleet.woken.clear()
+    fleet.see("new", pool="other")
+    assert kept in fleet.woken
+    fleet.converge(kept)
+    assert "NoSchedule" in fleet.effects(kept)
+
+
+def test_outside_of_a_cluster_the_operator_needs_no_node() -> None:
+    fleet = Fleet("a", "b", home="")
+    fleet.converge("a", "b")
+    assert fleet.effects("a") == fleet.effects("b") == {"NoSchedule", "NoExecute"}
+
+
+def handlers(**features: Any) -> dict[str, Any]:
+    """Return the status of a node whose runtime has these features."""
+    return {"runtimeHandlers": [{"name": "gvisor"}, {"name": "", "features": features}]}
+
+
+def test_nodes_without_user_namespaces_are_counted_by_whose_they_are() -> None:
+    book, changes = NodeBook(), list[str]()
+    found = census.Census(book, changes.append)
+    bodies = {
+        "silent": node(owner="acme"),
+        "able": {**node(owner="acme"), "status": handlers(userNamespaces=True)},
+        "lacking": {**node(owner="acme"), "status": handlers(userNamespaces=False)},
+    }
+    for name, body in bodies.items():
+        body["metadata"]["name"] = name
+        book.put(body)
+    assert found.lacking("acme") == ("lacking",)
+    assert not found.lacks_everywhere("acme")
+    assert changes == ["acme", "acme"], "a second node that has them is no news"
+    for name in ("silent", "able"):
+        book.drop(name, 8)
+    assert found.lacks_everywhere("acme")
+    book.drop("lacking", 8)
+    assert not found.has_any("acme")
+    assert not found.lacks_everywhere("acme")
+
+
+def test_a_node_of_the_control_plane_is_no_node_of_tenants() -> None:
+    book = NodeBook()
+    found = census.Census(book, lambda _: None)
+    taint = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+    book.put(node(taints=[taint]))
+    assert not found.has_any("")
+
+
+def test_a_tenant_hears_which_nodes_start_none_of_its_pods() -> None:
+    some = user_namespaces.judge(("a",), everywhere=False)
+    assert some.informs
+    assert some.message.startswith("Pods do not start on nodes that have no user namespaces: a. ")
+    every = user_namespaces.judge(("a", "b"), everywhere=True)
+    assert not every.informs
+    assert (every.type, every.reason) == ("PodSecurityEnforced", "UserNamespacesUnsupported")
+    assert "No node on which the tenant's pods may run has user namespaces: a, b" in every.message
+
+
+def test_tenants_run_on_nodes_of_their_own_of_all_or_of_nobody() -> None:
+    owner = census.owner_of_nodes
+    assert owner("acme", is_dedicated=True, is_settled=True) == "acme"
+    assert owner("acme", is_dedicated=False, is_settled=True) == names.SHARED
+    assert owner("acme", is_dedicated=False, is_settled=False) == ""
+
+
+def test_a_shared_tenant_hears_that_no_node_is_there_for_it() -> None:
+    found = placement.judge(Placement(dedicated=False, without=True))
+    assert (found.status, found.reason) == ("True", "NoNodes")
+    assert "no node is labelled for shared tenants, so their new pods wait" in found.message

@@ -239,8 +239,13 @@ of other tenants."""
 PODS_PENDING = "PodsPending"
 """On NodesDedicated, which stays True: pods of the tenant wait, since no node takes them."""
 NO_NODES = "NoNodes"
-"""On NodesDedicated, which stays True: no node is the tenant's yet; its pods wait. On PidsLimited:
-there is none to read."""
+"""On NodesDedicated, which stays True: no node is the tenant's yet, or none is there for shared
+tenants; its pods wait. On PidsLimited: there is none to read."""
+LAST_PLATFORM_NODE = "LastPlatformNode"
+"""A node that the spec asks for is the last on which the operator can run, so nobody gets it."""
+USER_NAMESPACES_UNSUPPORTED = "UserNamespacesUnsupported"
+"""On PodSecurityEnforced: the spec requires user namespaces, and nodes on which the tenant's pods
+may run say that their container runtime has none. The condition stays True where others have."""
 FOREIGN_PODS = "ForeignPods"
 """On NodesDedicated, which stays True: pods of others tolerate the tenant's taint."""
 DAEMONS_KEPT_OUT = "DaemonSetsKeptOut"

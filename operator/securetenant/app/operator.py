@@ -61,6 +61,8 @@ class RunOptions:
     """None: the pod's ServiceAccount, else the default kubeconfig."""
     address: str = "127.0.0.1"
     port: int = 8080
+    node: str = ""
+    """Where its pod runs; empty outside of a cluster."""
     any_identity: bool = False
     """Whether it may run as somebody else than its ServiceAccount, by the default kubeconfig."""
 
@@ -77,6 +79,8 @@ class Operator:
         connect: Opener,
         book: Book,
         brake: Brake,
+        *,
+        node: str = "",
     ) -> None:
         """``book`` and ``brake`` outlive it: a CRD that is not right drops them from the status."""
         self._client = client
@@ -89,7 +93,11 @@ class Operator:
             now=_now,
             store=Store(),
             concerns=lambda machine: concerns.build(
-                machine, kubelets=kubelets, connect=connect, heartbeat=self._heartbeat
+                machine,
+                kubelets=kubelets,
+                connect=connect,
+                heartbeat=self._heartbeat,
+                home=node,
             ),
             book=book,
             brake=brake,
@@ -287,7 +295,9 @@ async def run(options: RunOptions) -> None:
         book, brake = Book(), Brake()
 
         def begin() -> Operator:
-            return Operator(client, metrics, events, kubelets, connect, book, brake)
+            return Operator(
+                client, metrics, events, kubelets, connect, book, brake, node=options.node
+            )
 
         operator = begin()
 

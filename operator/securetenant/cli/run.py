@@ -36,6 +36,12 @@ from securetenant.telemetry import logs
 )
 @click.option("--port", default=8080, show_default=True, help="Where health is served.")
 @click.option(
+    "--node",
+    default="",
+    help="The Node on which this process runs, which it does not take from itself; the Deployment"
+    " names it.",
+)
+@click.option(
     "--log-style",
     type=click.Choice(["auto", "json", "text"]),
     default="auto",
@@ -54,6 +60,7 @@ def run(
     any_identity: bool,
     address: str,
     port: int,
+    node: str,
     log_style: str,
     log_level: str,
 ) -> None:
@@ -63,7 +70,7 @@ def run(
     """
     logs.configure(style=log_style, level=log_level)
     options = RunOptions(
-        kubeconfig=kubeconfig, address=address, port=port, any_identity=any_identity
+        kubeconfig=kubeconfig, address=address, port=port, node=node, any_identity=any_identity
     )
     try:
         asyncio.run(operator.run(options))

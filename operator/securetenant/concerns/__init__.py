@@ -29,9 +29,9 @@ from securetenant.reconcile.ports import Kubelets, Opener
 
 
 def build(
-    machine: Machine, *, kubelets: Kubelets, connect: Opener, heartbeat: Heartbeat
+    machine: Machine, *, kubelets: Kubelets, connect: Opener, heartbeat: Heartbeat, home: str = ""
 ) -> tuple[Concern, ...]:
-    """Return every concern, in order."""
+    """Return every concern, in order. ``home`` is the node of the operator, if it has one."""
     return (
         Expiry(machine),
         Pool(machine),
@@ -41,7 +41,7 @@ def build(
         AdminTier(machine),
         Restrictions(machine),
         Quarantine(machine),
-        DedicatedNodes(machine),
+        DedicatedNodes(machine, home),
         ProcessLimits(machine, kubelets),
         ForeignIngresses(machine),
         Policies(machine),

@@ -9,6 +9,9 @@ from securetenant.api import names
 from securetenant.api.nodes import Effect, SettingsNodes, TenantNodes
 from securetenant.api.objects import Body
 
+_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+_REPELLING = ("NoSchedule", "NoExecute")
+
 
 class Taint(NamedTuple):
     """A taint, without its time."""
@@ -25,6 +28,8 @@ class NodeFacts(NamedTuple):
     labels: Mapping[str, str]
     taints: tuple[Taint, ...]
     terminating: bool
+    user_namespaces: bool | None = None
+    """Whether its runtime starts pods with user namespaces; nothing where its kubelet is silent."""
 
     @property
     def label(self) -> str:
@@ -41,6 +46,19 @@ class NodeFacts(NamedTuple):
         """Return the taints that the operator sets."""
         return tuple(each for each in self.taints if each.key == names.NODE_TAINT)
 
+    @property
+    def takes_operator(self) -> bool:
+        """Tell whether the operator's pod could run there: the Deployment tolerates one taint."""
+        return not (
+            self.label
+            or self.terminating
+            or any(
+                each.effect in _REPELLING
+                and (each.key, each.effect) != (_CONTROL_PLANE, "NoSchedule")
+                for each in self.taints
+            )
+        )
+
 
 def observe(body: Body) -> NodeFacts:
     """Reduce a Node, as the API server returned it, to what is remembered."""
@@ -55,7 +73,17 @@ def observe(body: Body) -> NodeFacts:
             )
         ),
         terminating="deletionTimestamp" in metadata,
+        user_namespaces=_user_namespaces(body.get("status") or {}),
     )
+
+
+def _user_namespaces(status: Body) -> bool | None:
+    """Return what the kubelet says of the runtime that pods without a RuntimeClass get."""
+    for each in status.get("runtimeHandlers") or ():
+        if not each.get("name"):
+            found = (each.get("features") or {}).get("userNamespaces")
+            return found if isinstance(found, bool) else None
+    return None
 
 
 class NodeRequests:
@@ -119,6 +147,8 @@ class Standing(Enum):
     """Several tenants ask for it and none has it: none gets it."""
     KEPT = auto()
     """TenancySettings do not let it be dedicated."""
+    LAST = auto()
+    """It is the last on which the operator can run: nobody gets it."""
     NOBODYS = auto()
     """It takes no pod of any tenant, where TenancySettings say which nodes tenants get."""
 
@@ -166,6 +196,12 @@ def judge(
     if settings is not None and settings.shared.selects(facts.labels):
         return assignment(Standing.SHARED, names.SHARED)
     return assignment(Standing.NOBODYS)
+
+
+def keep_back(assignment: Assignment) -> Assignment:
+    """Return what becomes of a node that a tenant would get, and the operator needs."""
+    rivals = tuple(sorted({*assignment.rivals, assignment.owner}))
+    return Assignment(Standing.LAST, "", rivals, assignment.former)
 
 
 class Marks(NamedTuple):

@@ -36,10 +36,12 @@ _STALLED = (
     status.NO_CPU_LIMITS,
     status.AGENT_OF_TENANT,
     status.NODE_CONFLICT,
+    status.LAST_PLATFORM_NODE,
     status.UNKNOWN_NODE,
     status.PODS_ELSEWHERE,
     status.NOT_LIMITED,
     status.NO_NODES,
+    status.USER_NAMESPACES_UNSUPPORTED,
     status.NAMESPACE_STUCK,
 )
 """Reasons that wait for somebody; the first that occurs is the one that is reported."""

@@ -34,6 +34,12 @@ class Placement:
     """Nodes that other tenants ask for too, or have."""
     kept: tuple[str, ...] = ()
     """Nodes that TenancySettings do not let be dedicated."""
+    last: tuple[str, ...] = ()
+    """Nodes that no tenant gets, since the operator could run on no other."""
+    home: tuple[str, ...] = ()
+    """Nodes on which NoExecute waits for the operator itself."""
+    without: bool = False
+    """Whether it shares nodes, and none is there for those who share."""
     unknown: tuple[str, ...] = ()
     """Names of no node."""
     failed: tuple[Place, ...] = ()
@@ -79,7 +85,8 @@ def _told(placement: Placement) -> str:
         return f"{pods} run only on the nodes for shared tenants (TenancySettings, nodes.shared)"
     if not placement.nodes:
         return "No node is the tenant's yet: its pods wait, and run nowhere else"
-    effects = [each for each in placement.effects if each != "NoExecute" or not placement.waiting]
+    is_waiting = placement.waiting or placement.home
+    effects = [each for each in placement.effects if each != "NoExecute" or not is_waiting]
     count = len(placement.nodes)
     return (
         f"{count} node{'' if count == 1 else 's'} ({conditions.listed(placement.nodes)}) with label"
@@ -107,6 +114,13 @@ def _problems(placement: Placement) -> Iterator[_Point]:
             f"Not to be dedicated: {conditions.listed(placement.kept)}. Label what may be with"
             " nodes.dedicable of TenancySettings, or ask for other nodes",
         )
+    if placement.last:
+        yield _Point(
+            status.LAST_PLATFORM_NODE,
+            "Not given, since the operator can run on no other:"
+            f" {conditions.listed(placement.last)}. Add a node that is neither shared nor"
+            " dedicable, or ask for other nodes",
+        )
     if placement.unknown:
         yield _Point(
             status.UNKNOWN_NODE,
@@ -131,6 +145,13 @@ def _problems(placement: Placement) -> Iterator[_Point]:
             f"NoExecute waits for pods that it would evict: {_places(placement.waiting)}. Move"
             " them, or write spec.nodes.eviction: Evict",
         )
+    if placement.home:
+        yield _Point(
+            status.EVICTION_WAITING,
+            f"NoExecute waits for the operator, which runs on {conditions.listed(placement.home)}."
+            " Move it: kubectl rollout restart deployment/securetenant-operator -n"
+            " securetenant-system",
+        )
     if placement.elsewhere:
         where = "other nodes" if placement.dedicated else "nodes of others"
         yield _Point(
@@ -145,6 +166,12 @@ def _remarks(placement: Placement) -> Iterator[_Point]:
     """Yield what is worth knowing."""
     if placement.pending:
         yield _Point(status.PODS_PENDING, f"No node takes: {conditions.listed(placement.pending)}")
+    if placement.without:
+        yield _Point(
+            status.NO_NODES,
+            "no node is labelled for shared tenants, so their new pods wait: label one as"
+            " nodes.shared of TenancySettings asks",
+        )
     if placement.dedicated and not placement.nodes:
         yield _Point(status.NO_NODES, "no node matches what spec.nodes asks for")
     if placement.leaving:
