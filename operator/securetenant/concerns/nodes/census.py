@@ -11,7 +11,7 @@ class Census:
     """Counts nodes by what their label says: a tenant, :data:`names.SHARED`, or nothing."""
 
     def __init__(self, book: NodeBook, changed: Callable[[str], object]) -> None:
-        """``changed`` is called with an owner when something else is to be said of its nodes than before."""
+        """``changed`` is called with an owner when something else is to be said of its nodes."""
         self._changed = changed
         self._owned: defaultdict[str, set[str]] = defaultdict(set)
         self._lacking: defaultdict[str, set[str]] = defaultdict(set)
