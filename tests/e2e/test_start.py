@@ -1,31 +1,37 @@
-"""A pod's first packets, before anything has had the time to learn of it."""
+"""A pod's first packets, with an engine that learns of pods from the API server."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 
-from e2e import outside, world
-from harness import wait_for
+import pytest
+
+from e2e import newcomers, world
 from securetenant.sandbox.instances import Instance
 
-PODS = 8
+_KNOWN_MILLISECONDS = 1000
+"""When the engine has learned of a pod at the latest."""
+
+Found = tuple[dict[str, int], ...]
 
 
-def test_no_first_packet_of_a_new_pod_passes_where_a_later_one_would_not(tenants: Instance) -> None:
-    """The engine hears of a pod from containerd, before the pod's first process starts."""
-    acme = world.address(tenants, "acme-prod", "web")
-    refused = (f"tcp/{acme}/8080", f"udp/{acme}/8080", f"tcp/{outside.METADATA}/8080")
-    allowed = f"tcp/{world.address(tenants, 'beta-web', 'other')}/8080"
-    new = [
-        world.Probe(
-            namespace="beta-web", name=f"new-{number}", arguments=("first", *refused, allowed)
-        )
-        for number in range(PODS)
-    ]
-    try:
-        world.start(tenants, *new)
-        with ThreadPoolExecutor(PODS) as pool:
-            found = pool.map(
-                lambda each: wait_for(lambda: world.said(tenants, each), what=each.name), new
-            )
-        assert [*found] == [[{allowed: True}]] * PODS
-    finally:
-        world.remove(tenants, *new)
+@pytest.fixture(scope="module")
+def new(tenants: Instance) -> Iterator[Found]:
+    with newcomers.started(tenants) as found:
+        yield found
+
+
+def test_no_first_packet_of_a_new_pod_reaches_another_tenant(new: Found, tenants: Instance) -> None:
+    """The other's own pod is known, and its NetworkPolicies are in force."""
+    reached = {target for found in new for target in found}
+    assert not reached & {*newcomers.forbidden(tenants)}
+    assert all(newcomers.allowed(tenants) in found for found in new), "they tried"
+
+
+def test_what_only_the_pods_own_egress_rules_forbid_is_closed_once_the_engine_knows_it(
+    new: Found, tenants: Instance
+) -> None:
+    """A limit that docs/controls/network.md names."""
+    assert all(found.get(newcomers.METADATA, 0) < _KNOWN_MILLISECONDS for found in new)
+    for number in range(newcomers.PODS):
+        pod = newcomers.name(number)
+        answer = world.run(tenants, newcomers.NAMESPACE, pod, "try", newcomers.METADATA)
+        assert answer == {newcomers.METADATA: False}

@@ -162,10 +162,11 @@ func try(targets []string) {
 	say(found)
 }
 
-// first tries each address from its first instruction on, again and again, and says what it reached;
-// then it stays.
+// first tries each address from its first instruction on, again and again, and says what it reached
+// and after how many milliseconds; then it stays.
 func first(targets []string) {
-	found := map[string]bool{}
+	found := map[string]int64{}
+	began := time.Now()
 	var lock sync.Mutex
 	var all sync.WaitGroup
 	for _, each := range targets {
@@ -175,7 +176,7 @@ func first(targets []string) {
 			for until := time.Now().Add(2 * time.Second); time.Now().Before(until); {
 				if reaches(each, 100*time.Millisecond) {
 					lock.Lock()
-					found[each] = true
+					found[each] = time.Since(began).Milliseconds()
 					lock.Unlock()
 					return
 				}
