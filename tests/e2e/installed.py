@@ -43,9 +43,17 @@ def commands() -> list[list[str]]:
 
 
 def install(
-    instance: Instance, folder: Path, image: str, settings: Mapping[str, Any] = SETTINGS
+    instance: Instance,
+    folder: Path,
+    image: str,
+    settings: Mapping[str, Any] = SETTINGS,
+    *,
+    node: str = "",
 ) -> None:
-    """Run these commands, in a folder that has what the page says to put into it."""
+    """Run these commands, in a folder that has what the page says to put into it.
+
+    ``node`` is the platform's, to which the page says how to hold the operator.
+    """
     for name in ("crds", "examples", "manifests"):
         shutil.copytree(ROOT / name, folder / name)
     overlay = folder / "overlay"
@@ -57,16 +65,24 @@ def install(
         "images": [{"name": "securetenant-operator", "newName": image}],
         "patches": [{"path": "settings.yaml"}],
     }
+    if node:
+        kustomization["patches"] = [{"path": "settings.yaml"}, {"path": "place.yaml"}]
+        (overlay / "place.yaml").write_text(yaml.safe_dump(_place(node)))
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     (overlay / "settings.yaml").write_text(yaml.safe_dump(dict(settings)))
     for command in commands():
         # kubectl waits for 30 seconds, which a busy machine may need more of.
         patience = ("--timeout=180s",) if command[0] == "wait" else ()
         kubectl(instance, *command, *patience, folder=folder)
-    # The settings gave nodes to tenants; the page says how the operator leaves one of those.
-    deployment = ("deployment/securetenant-operator", "-n", NAMESPACE)
-    kubectl(instance, "rollout", "restart", *deployment)
-    kubectl(instance, "rollout", "status", *deployment)
+
+
+def _place(node: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "securetenant-operator", "namespace": NAMESPACE},
+        "spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/hostname": node}}}},
+    }
 
 
 def _is_new(instance: Instance) -> bool:

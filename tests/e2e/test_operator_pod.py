@@ -53,13 +53,7 @@ def test_it_runs_on_the_platforms_node_with_no_right_on_it(tenants: Instance) ->
 
 def test_a_second_apply_would_change_nothing(tenants: Instance, checkout: Path) -> None:
     done = ran(tenants, "diff", "-k", "overlay", folder=checkout)
-    # The restart of the Deployment is written into it, and is no part of the files.
-    changed = [
-        line
-        for line in done.stdout.splitlines()
-        if line[:1] in "+-" and line[:3] not in ("+++", "---")
-    ]
-    assert all("restartedAt" in line or "generation:" in line for line in changed), done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_is_deleted_while_it_is_dead_is_back_when_it_is(tenants: Instance) -> None:
