@@ -359,7 +359,12 @@ def agreed(
 
     def agree() -> bool:
         found.clear()
-        found.update(measured(instance, cast, without=without))
+        try:
+            found.update(measured(instance, cast, without=without))
+        except AssertionError as error:
+            # A kubelet that has just started may not know its pods yet.
+            wrong[:] = [str(error)]
+            return False
         computed = expected(instance, cast)
         wrong[:] = [
             f"{' -> '.join(key)}: computed {computed[key]}, seen {found[key]}"
