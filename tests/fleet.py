@@ -70,7 +70,7 @@ class Fleet:
         )
 
     def _concerns(self, machine: Machine) -> tuple[Concern, ...]:
-        heartbeat = Heartbeat(cluster=self.cluster, holder="", now=machine.now)
+        heartbeat = Heartbeat(cluster=self.cluster)
         return concerns.build(machine, kubelets=NoKubelets(), connect=NoProber, heartbeat=heartbeat)
 
     async def set(self, **spec: Any) -> None:

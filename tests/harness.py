@@ -260,15 +260,18 @@ class Operator:
         *,
         login: Path | None = None,
         source: Path = ROOT / "operator",
+        lease_seconds: int = 15,
     ) -> None:
         """``login``: another kubeconfig of the same ServiceAccount; ``source``: another version."""
+        self._instance = instance
         self._source = source
+        self._lease_seconds = lease_seconds
         self._login = login or kubeconfigs.for_service_account(instance, *OPERATOR)
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it; it is at work when its log says so."""
+    def start(self, *, until: str = "Running") -> None:
+        """Start it, and wait until its log says so: that it works, or ``Standing by``."""
         command = [sys.executable, "-m", "securetenant", "run", f"--kubeconfig={self._login}"]
         self.at_work.add(self)
         seen = self.log.stat().st_size if self.log.exists() else 0
@@ -277,13 +280,16 @@ class Operator:
                 [*command, "--address=127.0.0.1", "--port=0"],
                 stdout=out,
                 stderr=out,
-                env=environment(PYTHONPATH=str(self._source)),
+                env=environment(
+                    PYTHONPATH=str(self._source),
+                    SECURETENANT_RUN_LEASE_SECONDS=str(self._lease_seconds),
+                ),
             )
 
         def running() -> bool:
             assert self.process is not None
             assert self.process.poll() is None, self.log.read_text()
-            return '"Running"' in self.log.read_text()[seen:]
+            return f'"{until}"' in self.log.read_text()[seen:]
 
         wait_for(running, what="the operator to run", seconds=30)
 
@@ -306,7 +312,13 @@ class Operator:
         assert self.process is not None
         self.at_work.discard(self)
         self.process.send_signal(by)
-        return self.process.wait(20)
+        code = self.process.wait(20)
+        if by is not signal.SIGTERM or self._source != ROOT / "operator":
+            # It did not let go of its Lease, and is gone for sure: no test has to wait for that.
+            left = {"spec": {"holderIdentity": "", "leaseDurationSeconds": 1}}
+            admin = Api(self._instance.admin_kubeconfig)
+            admin.patch(kinds.LEASE, OPERATOR[1], left, OPERATOR[0]).ok()
+        return code
 
 
 class StatusRecorder:

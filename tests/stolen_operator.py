@@ -368,9 +368,12 @@ STOLEN: list[Any] = [
     ),
     (
         "seem to be at work for a day",
-        "PATCH",
+        "PUT",
         kinds.LEASE.path(names.OPERATOR_NAMESPACE, names.OPERATOR),
-        {"spec": {"leaseDurationSeconds": 86400}},
+        {
+            "metadata": {"name": names.OPERATOR, "namespace": names.OPERATOR_NAMESPACE},
+            "spec": {"holderIdentity": "nobody", "leaseDurationSeconds": 86400},
+        },
         FENCE,
     ),
 ]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import factory
-from attack_harness import Control, Policy, verdict
+from attack_harness import Control, Denial, Policy, verdict
 from conftest import settled
 from harness import MERGE, Api, conditions, wait_for
 from securetenant.api import kinds, names
@@ -37,14 +37,8 @@ def test_a_stolen_operator_token_stays_within_its_job(
     """H10. RBAC allows each of these; the fence refuses it."""
 
     def blocked() -> bool:
-        answer = as_operator.call(
-            method,
-            path,
-            body,
-            content_type=MERGE if method == "PATCH" else "application/json",
-            dryRun="All",
-        )
-        return verdict(answer, expected) == "Blocked"
+        denial = Denial(who="operator", method=method, path=path, body=body)
+        return verdict(denial.sent({"operator": as_operator}), expected) == "Blocked"
 
     # Bounds of another test may still be in force for a moment, and refuse it too.
     wait_for(blocked, what="the fence to refuse it")

@@ -10,7 +10,7 @@ from securetenant.api import kinds
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 
-SECONDS = 30
+SECONDS = 90
 """Enough for a tenant, a pod and a shell on a machine that is busy."""
 POD = world.Probe(namespace="epsilon-a", name="one")
 

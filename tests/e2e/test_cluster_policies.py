@@ -38,7 +38,7 @@ def unattended(tenants: Instance) -> Iterator[None]:
     kubectl(tenants, *scale, "--replicas=0")
     kubectl(tenants, "wait", "--for=delete", "pod", "--all", f"-n{installed.NAMESPACE}")
     yield
-    kubectl(tenants, *scale, "--replicas=1")
+    kubectl(tenants, *scale, "--replicas=2")
     kubectl(tenants, "rollout", "status", *scale[1:])
 
 

@@ -63,30 +63,6 @@ def test_a_pod_that_names_the_node_and_skips_the_scheduler_never_runs_there(
         world.remove(tenants, INTRUDER)
 
 
-def test_the_last_node_of_the_platform_goes_to_no_tenant(dedicated: Api, tenants: Instance) -> None:
-    """The operator runs there, and could run on no other."""
-    labels = {"node-restriction.kubernetes.io/tenancy": "dedicated", _POOL: "gamma"}
-    dedicated.patch(kinds.NODE, world.PLATFORM, {"metadata": {"labels": labels}}).ok()
-    try:
-        verdict = wait_for(
-            lambda: (
-                (found := conditions(dedicated.get(kinds.SECURE_TENANT, "gamma")))
-                and found["NodesDedicated"]["reason"] == "LastPlatformNode"
-                and found["NodesDedicated"]
-            ),
-            what="the tenant to hear of it",
-        )
-        assert verdict["status"] == "False"
-        assert world.PLATFORM in verdict["message"]
-        node = dedicated.get(kinds.NODE, world.PLATFORM)
-        assert _GIVEN not in node["metadata"]["labels"]
-        assert not node["spec"].get("taints")
-    finally:
-        nothing = dict.fromkeys(labels)
-        dedicated.patch(kinds.NODE, world.PLATFORM, {"metadata": {"labels": nothing}}).ok()
-    kubectl(tenants, "wait", "--for=condition=Ready", "securetenant/gamma", "--timeout=60s")
-
-
 def test_a_node_that_registers_anew_is_nobodys_until_it_is_labelled(
     dedicated: Api, tenants: Instance
 ) -> None:

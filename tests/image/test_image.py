@@ -161,7 +161,6 @@ def test_it_makes_a_tenant_ready_as_the_deployment_runs_it(
     (account / "ca.crt").write_bytes((sandbox.pki / "ca.crt").read_bytes())
     env = {
         "status.podIP": "127.0.0.1",
-        "spec.nodeName": "node-0",
         "KUBERNETES_SERVICE_HOST": "127.0.0.1",
         "KUBERNETES_SERVICE_PORT": str(sandbox.record()["port"]),
         # The machine's network is used, where port 8080 may be somebody's.

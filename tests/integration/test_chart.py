@@ -156,7 +156,8 @@ def changed(helm: Helm, *values: str) -> dict[tuple[str, str, str], Any]:
         ("image.digest=sha256:ab", "Deployment", "securetenant-operator@sha256:ab"),
         ("image.pullPolicy=Always", "Deployment", "'imagePullPolicy': 'Always'"),
         ("imagePullSecrets[0].name=reg", "Deployment", "'imagePullSecrets': [{'name': 'reg'}]"),
-        ("operator.enabled=false", "Deployment", "None"),
+        ("operator.enabled=false", "PodDisruptionBudget", "None"),
+        ("operator.replicas=3", "Deployment", "'replicas': 3"),
         ("operator.resources.limits.memory=1Gi", "Deployment", "1Gi"),
         ("operator.nodeSelector.pool=ops", "Deployment", "'pool': 'ops'"),
         ("operator.tolerations[0].key=ops", "Deployment", "'key': 'ops'"),
@@ -180,8 +181,9 @@ def changed(helm: Helm, *values: str) -> dict[tuple[str, str, str], Any]:
 )
 def test_each_value_does_what_it_says(value: str, kind: str, told: str, helm: Helm) -> None:
     found = changed(helm, f"--set={value}")
-    beside = {"NetworkPolicy"} if kind == "PodMonitor" else set()
-    assert {each for each, _, _ in found} <= {kind, f"{kind}Binding"} | beside
+    beside = {"PodMonitor": {"NetworkPolicy"}, "PodDisruptionBudget": {"Deployment"}}
+    allowed = {kind, f"{kind}Binding"} | beside.get(kind, set())
+    assert {each for each, _, _ in found} <= allowed
     assert any(told in str(body) for body in found.values())
 
 
@@ -196,7 +198,8 @@ def test_prometheus_is_let_in_from_the_namespace_that_is_named(helm: Helm) -> No
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("operator.replicas=2", "replicas"),
+        ("operator.replicas=0", "replicas"),
+        ("operator.workers=2", "workers"),
         ("settings.spec.teardownsPerHoure=2", "teardownsPerHoure"),
         ("policies.mutating=maybe", "mutating"),
     ],

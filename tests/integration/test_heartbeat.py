@@ -51,7 +51,7 @@ def test_the_lease_is_renewed_while_the_operator_is_at_work_and_not_without_its_
     try:
         first = wait_for(lambda: lease(admin), what="the Lease", seconds=RENEWED_SECONDS)
         assert first["holderIdentity"]
-        assert first["leaseDurationSeconds"] == 40
+        assert first["leaseDurationSeconds"] == 15
         wait_for(
             lambda: lease(admin)["renewTime"] > first["renewTime"],
             what="the Lease to be renewed",

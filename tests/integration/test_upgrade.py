@@ -129,6 +129,8 @@ def test_an_upgrade_in_the_documented_order_and_the_way_back(
         is_isolated(admin, "upgraded-a")
         # The way back: a newer operator with older policies and CRDs.
         apply(plane, older)
+        # Without the rights to its Lease it would not lead, and write nothing.
+        kubectl(plane, "apply", "-f", str(ROOT / "manifests/operator/rbac.yaml"))
         in_force(admin, "False")
         # The older CRD has no spec.quotaMode, so what the spec said of it is not known.
         told = conditions(settled(admin, "upgraded", expected="Failed", seconds=30))["Ready"]
@@ -137,6 +139,7 @@ def test_an_upgrade_in_the_documented_order_and_the_way_back(
         is_isolated(admin, "upgraded-a")
     finally:
         after.stop()
+    apply(plane, older)
     before.start()
     try:
         in_force(admin, "True")

@@ -18,6 +18,8 @@ MONITORING = ROOT / "manifests/monitoring"
 (RULES,) = documents.read((MONITORING / "rules.yaml").read_text(encoding="utf-8"))
 ALERTS = {each["alert"]: each for group in RULES["spec"]["groups"] for each in group["rules"]}
 QUIET = {
+    'securetenant_leader{pod="a"}': "1x120",
+    'securetenant_leader{pod="b"}': "0x120",
     "securetenant_policies_in_force": "1x120",
     "securetenant_tenants": "5x120",
     "securetenant_tenants_following_settings": "5x120",
@@ -39,6 +41,7 @@ TROUBLE: dict[str, dict[str, str | None]] = {
         'securetenant_isolation_attempts_total{verdict="Open"}': "0x55 1x65"
     },
     "SecureTenantOperatorAbsent": dict.fromkeys(QUIET),
+    "SecureTenantNobodyLeads": {'securetenant_leader{pod="a"}': "0x120"},
     "SecureTenantRequestsRefused": {
         'securetenant_requests_total{method="GET",status="403"}': "0+1x120"
     },

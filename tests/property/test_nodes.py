@@ -120,7 +120,10 @@ class World:
             is_held=lambda _: False,
         )
         self.book = NodeBook()
+        # Nobody asks for it, so no other node is the last one of the platform.
+        metadata = {"name": "platform", "uid": "platform", "resourceVersion": "1"}
         self.nodes = Nodes(cluster=self.cluster, meter=Silent(), around=around, book=self.book)
+        self.book.put({"metadata": metadata, "spec": {}})
         for tenant, asked in self.asked.items():
             self.nodes.ask(tenant, asked)
 

@@ -41,19 +41,21 @@ def node(*, pool: str = "own", owner: str = "", taints: Any = ()) -> dict[str, A
 
 
 def watching(
-    cluster: MemoryCluster,
-    owner_of: Callable[[str], str] = lambda _: "acme",
-    *,
-    home: str = "",
-    woken: Callable[[str], object] = lambda _: None,
+    cluster: MemoryCluster, owner_of: Callable[[str], str] = lambda _: "acme"
 ) -> tuple[Nodes, NodeBook]:
     """Return the nodes of a cluster, by default all namespaces acme's, and how they are seen."""
-    around = Surroundings(
-        owner_of=owner_of, is_retained=lambda _: False, is_held=lambda _: False, home=home
-    )
+    around = Surroundings(owner_of=owner_of, is_retained=lambda _: False, is_held=lambda _: False)
     meter = cast("Any", SimpleNamespace(wrote=lambda *_: None))
     book = NodeBook()
-    return Nodes(cluster=cluster, meter=meter, around=around, book=book, woken=woken), book
+    known = Nodes(cluster=cluster, meter=meter, around=around, book=book)
+    book.put(empty("platform", pool="none"))
+    return known, book
+
+
+def empty(name: str, *, pool: str = "own", version: int = 1) -> dict[str, Any]:
+    """Return a node without any mark."""
+    metadata = {"name": name, "uid": name, "resourceVersion": str(version), "labels": {POOL: pool}}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}}
 
 
 def judge(
@@ -310,78 +312,92 @@ def test_a_pod_of_others_that_no_taint_drives_away_keeps_a_node_from_being_dedic
     assert placement.judge(known.placement("acme", asked, SETTINGS)).status == "True"
 
 
-class Fleet:
-    """Nodes by name, one of which the operator runs on."""
-
-    def __init__(self, *names: str, home: str) -> None:
-        self.cluster = MemoryCluster("kube-system", "securetenant-system")
-        self.woken: list[str] = []
-        self.nodes, self._book = watching(
-            self.cluster, lambda _: "", home=home, woken=self.woken.append
-        )
-        self.asked = TenantNodes.model_validate(
-            {
-                "dedication": "Dedicated",
-                "selector": {"matchLabels": {POOL: "own"}},
-                "eviction": "Evict",
-            }
-        )
-        self.nodes.ask("acme", self.asked)
-        for each in names:
-            self.see(each)
-
-    def see(self, name: str, *, pool: str = "own", **spec: Any) -> None:
-        body = {"apiVersion": "v1", "kind": "Node", "spec": spec}
-        metadata = {"name": name, "labels": {POOL: pool}}
-        self._book.put(self.cluster.put({**body, "metadata": metadata}))
-
-    def converge(self, *names: str) -> None:
-        for each in names:
-            asyncio.run(self.nodes.converge(each, SETTINGS))
-
-    def effects(self, name: str) -> set[str]:
-        body = self.cluster.objects[Ref(kinds.NODE.name, "", name)]
-        return {each["effect"] for each in body["spec"].get("taints", ())}
-
-    def told(self) -> tuple[str, ...]:
-        return tuple(placement.judge(self.nodes.placement("acme", self.asked, SETTINGS)))[1:]
+def test_the_last_node_for_pods_of_the_platform_is_nobodys() -> None:
+    """N1: a selector that took every node left DNS and the operator without one."""
+    cluster = MemoryCluster("acme")
+    known, book = watching(cluster, owner_of=lambda _: "")
+    asked = TenantNodes.model_validate(
+        {"dedication": "Dedicated", "selector": {"matchLabels": {POOL: "own"}}}
+    )
+    known.ask("acme", asked)
+    book.drop("platform", 10)
+    for name in ("n", "m"):
+        book.put(cluster.put({**empty(name), "metadata": {"name": name, "labels": {POOL: "own"}}}))
+    for name in ("n", "m", "n", "m"):
+        asyncio.run(known.converge(name, SETTINGS))
+    found = placement.judge(known.placement("acme", asked, SETTINGS))
+    assert (found.status, found.reason) == ("False", "LastNode")
+    assert found.message.startswith("Not taken: m. It is the last node for pods of the platform")
+    assert "1 node (n) with label and taint" in found.message
+    book.put(empty("added", pool="none", version=100))
+    asyncio.run(known.converge("m", SETTINGS))
+    assert placement.judge(known.placement("acme", asked, SETTINGS)).status == "True"
 
 
-def test_the_operator_does_not_evict_itself() -> None:
-    """It would wait for ever, as would everybody who waits for it."""
-    fleet = Fleet("a", "b", home="a")
-    fleet.see("other", pool="other")
-    fleet.converge("a", "b")
-    assert fleet.effects("a") == {"NoSchedule"}
-    assert fleet.effects("b") == {"NoSchedule", "NoExecute"}
-    status, reason, message = fleet.told()
-    assert (status, reason) == ("False", "EvictionWaiting")
-    assert message.startswith("NoExecute waits for the operator, which runs on a. Move it: kubectl")
+def test_one_that_was_the_last_is_looked_at_when_another_comes() -> None:
+    woken: list[str] = []
+    cluster = MemoryCluster("acme")
+    around = Surroundings(
+        owner_of=lambda _: "", is_retained=lambda _: False, is_held=lambda _: False
+    )
+    book = NodeBook()
+    meter = cast("Any", SimpleNamespace(wrote=lambda *_: None))
+    known = Nodes(cluster=cluster, meter=meter, around=around, book=book, woken=woken.append)
+    known.ask("acme", TenantNodes.model_validate({"dedication": "Dedicated", "names": ["n"]}))
+    book.put(empty("n"))
+    asyncio.run(known.converge("n", SETTINGS))
+    woken.clear()
+    book.put(empty("added"))
+    assert set(woken) == {"added", "n"}
 
 
-@pytest.mark.parametrize("order", ["ab", "ba"])
-def test_the_last_node_on_which_the_operator_can_run_goes_to_nobody(order: str) -> None:
-    fleet = Fleet("a", "b", home="a")
-    fleet.see("shared", pool="shared")
-    fleet.see("cordoned", pool="other", taints=[{"key": "x", "effect": "NoSchedule"}])
-    fleet.converge(*order, "shared", "cordoned")
-    kept = order[0]
-    assert fleet.effects(kept) == set()
-    status, reason, message = fleet.told()
-    assert (status, reason) == ("False", "LastPlatformNode")
-    assert message.startswith(f"Not given, since the operator can run on no other: {kept}. Add")
-    # It is given once there is another.
-    fleet.woken.clear()
-    fleet.see("new", pool="other")
-    assert kept in fleet.woken
-    fleet.converge(kept)
-    assert "NoSchedule" in fleet.effects(kept)
+@pytest.mark.parametrize(
+    ("taints", "takes"),
+    [
+        ([], True),
+        ([{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}], True),
+        ([{"key": "any", "effect": "PreferNoSchedule"}], True),
+        ([{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}], False),
+        ([{"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}], False),
+        ([("acme", "NoSchedule")], False),
+    ],
+)
+def test_which_nodes_take_pods_of_the_platform(taints: Any, takes: bool) -> None:
+    assert nodes.observe(node(taints=taints)).takes_the_platform == takes
+    assert not nodes.observe(node(owner="acme", taints=taints)).takes_the_platform
 
 
-def test_outside_of_a_cluster_the_operator_needs_no_node() -> None:
-    fleet = Fleet("a", "b", home="")
-    fleet.converge("a", "b")
-    assert fleet.effects("a") == fleet.effects("b") == {"NoSchedule", "NoExecute"}
+def test_the_operator_never_evicts_itself() -> None:
+    """N1: with eviction Evict it sent itself away for good, and all went on reading Ready."""
+    cluster = MemoryCluster("acme", names.OPERATOR_NAMESPACE)
+    known, book = watching(cluster, owner_of=lambda _: "")
+    asked = TenantNodes.model_validate(
+        {"dedication": "Dedicated", "names": ["n"], "eviction": "Evict"}
+    )
+    known.ask("acme", asked)
+    book.put(cluster.put({**empty("n"), "metadata": {"name": "n", "labels": {POOL: "own"}}}))
+    named = {"name": "securetenant-operator-0", "namespace": names.OPERATOR_NAMESPACE}
+    spec = {"nodeName": "n", "containers": []}
+    cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": named, "spec": spec})
+
+    def effects() -> set[str]:
+        body = cluster.objects[Ref(kinds.NODE.name, "", "n")]
+        return {each["effect"] for each in body["spec"]["taints"]}
+
+    for _ in range(2):
+        asyncio.run(known.converge("n", SETTINGS))
+    assert effects() == {"NoSchedule"}
+    found = placement.judge(known.placement("acme", asked, SETTINGS))
+    assert (found.status, found.reason) == ("False", "EvictionWaiting")
+    assert found.message == (
+        "NoExecute waits for the operator, which never evicts itself: n"
+        " (securetenant-system/securetenant-operator-0). Move it: kubectl rollout restart"
+        " deployment/securetenant-operator -n securetenant-system; 1 node (n) with label and taint"
+        " (NoSchedule)"
+    )
+    cluster.remove(Ref(kinds.POD.name, names.OPERATOR_NAMESPACE, "securetenant-operator-0"))
+    asyncio.run(known.converge("n", SETTINGS))
+    assert effects() == {"NoSchedule", "NoExecute"}
 
 
 def handlers(**features: Any) -> dict[str, Any]:

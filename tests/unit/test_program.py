@@ -171,6 +171,7 @@ def test_pods_that_the_new_rules_refuse_and_use_beyond_the_new_share_are_named()
     ]
 
 
+PROXY = {"name": "proxy", "to": [{"cidr": "192.0.2.0/24"}], "ports": [{"port": 3128}]}
 KEY = "limits.cpu"
 
 
@@ -213,6 +214,32 @@ def test_a_pool_has_the_shares_that_are_there_and_no_use_of_them_is_beyond() -> 
     assert answer.data["tenants"] == ["red"]
     assert of_cpus(answer) == []
     assert answer.data["overQuota"] == []
+
+
+@pytest.mark.parametrize(
+    ("after", "lost"),
+    [
+        pytest.param(
+            {"network": {"egress": [{**PROXY, "to": [{"cidr": "192.0.2.0/25"}]}]}},
+            ["to 192.0.2.128/25 on TCP 3128"],
+            id="half-of-an-opening",
+        ),
+        pytest.param({"network": {}}, ["to 192.0.2.0/24 on TCP 3128"], id="an-opening"),
+        pytest.param({"network": {"egress": [PROXY]}, "quotaMode": "Split"}, [], id="nothing"),
+    ],
+)
+def test_a_pod_that_is_cut_off_is_named_with_what_it_loses(
+    after: dict[str, Any], lost: list[str]
+) -> None:
+    before = tenants(factory.tenant("red", network={"egress": [PROXY]}))
+    spaces = (factory.namespace("red-a", "red"), factory.namespace("red-b", "red"))
+    owner = {"kind": "ReplicaSet", "name": "web-1", "controller": True}
+    metadata = {"name": "web", "namespace": "red-a", "ownerReferences": [owner]}
+    pod = {"apiVersion": "v1", "kind": "Pod", **factory.pod(), "metadata": metadata}
+    snapshot = Snapshot(tenants=before, settings=SETTINGS, namespaces=spaces, pods=(pod,))
+    answer = changed(before, tenants(factory.tenant("red", **after)), snapshot=snapshot)
+    expected = [{"pod": "red-a/web", "owner": "ReplicaSet web-1", "flows": tuple(lost)}]
+    assert answer.data["cutOff"] == (expected if lost else [])
 
 
 def test_a_lower_total_of_a_pool_is_taken_from_what_is_idle_and_what_is_used_beyond_is_named() -> (
@@ -299,7 +326,8 @@ def fates(before: Any, after: Any, nodes: Any, pods: Any, **spec: Any) -> dict[s
             before=sides[0],
             after=sides[1],
             snapshot=Snapshot(tenants=sides[0].tenants, namespaces=tuple(spaces)),
-            nodes=nodes,
+            # One that is nobody's: the last one for the platform goes to no tenant.
+            nodes=[*nodes, a_node("platform", "none")],
             on_nodes=pods,
             now=NOW,
         )

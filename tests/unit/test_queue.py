@@ -260,3 +260,24 @@ def test_a_closed_queue_hands_out_nothing_more() -> None:
         assert await queue.take() is None
 
     run(test)
+
+
+def test_while_it_is_held_nothing_is_handed_out_and_failures_are_not_waited_for_afterwards() -> (
+    None
+):
+    """A replica that leads again does not wait for what failed because it did not lead."""
+
+    async def test(queue: Queue[Key], _clock: Clock) -> None:
+        queue.add(tenant("failed"))
+        for _ in range(5):
+            queue.add(tenant("failed"))
+            queue.done(await take(queue), failed=True)
+        queue.hold()
+        queue.add(tenant("a"))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await queue.take()
+        queue.go_on()
+        assert set(await drain(queue)) == {tenant("a"), tenant("failed")}
+
+    run(test)

@@ -110,3 +110,17 @@ def test_the_wheel_holds_every_file_that_the_package_reads(tmp_path: Path) -> No
         names = set(opened.namelist())
     read = ("plan/pack.sums", "plan/roles.tsv", "sandbox/pins.toml", "sandbox/stages.yaml")
     assert {f"securetenant/{each}" for each in read} <= names
+
+
+def test_one_policy_that_was_changed_is_to_be_installed_again() -> None:
+    seen = {**shipped.DIGESTS}
+    seen[next(ref for ref in seen if ref.name == "securetenant-gate")] = "another"
+    told = pack.problem(seen, shipped.DIGESTS, mutates=True)
+    assert told.endswith("was changed. Install the policies: kubectl apply -k manifests/policies")
+
+
+def test_many_that_were_changed_may_be_those_of_another_version() -> None:
+    """The command of the message would take back an upgrade that somebody is at."""
+    seen = dict.fromkeys(shipped.DIGESTS, "another")
+    told = pack.problem(seen, shipped.DIGESTS, mutates=True)
+    assert "If you install another version, start its operator. If not, install" in told

@@ -75,7 +75,17 @@ class Side:
             if asked is not None:
                 self._claims.put(name, asked)
 
-    def given(self, name: str, facts: NodeFacts) -> Given:
+    def all_given(self, places: Mapping[str, NodeFacts]) -> dict[str, Given]:
+        """Return whose each node is; where none would be left for the platform, one stays."""
+        found = {name: self.given(name, facts) for name, facts in places.items()}
+        left = [name for name, facts in places.items() if facts.takes_the_platform]
+        if left and all(found[name].is_own for name in left):
+            # Which one the operator looks at last is not known before.
+            last = max(left)
+            found[last] = self.given(last, places[last], is_last=True)
+        return found
+
+    def given(self, name: str, facts: NodeFacts, *, is_last: bool = False) -> Given:
         """Return whose a node is."""
         label = facts.label
         verdict = nodes.judge(
@@ -83,6 +93,7 @@ class Side:
             self._claims.of(name, facts.labels),
             (label,) if label in self._kept else (),
             self._settings,
+            is_last=is_last,
         )
         asked = self._claims.asked(verdict.owner)
         return Given(
@@ -113,18 +124,12 @@ def _asked(body: Body) -> TenantNodes | None:
 
 def look(bodies: Iterable[Body], before: Side, after: Side) -> list[Node]:
     """Return every node, before and after."""
-    found = []
-    for body in bodies:
-        name, facts = str(body["metadata"]["name"]), nodes.observe(body)
-        found.append(
-            Node(
-                name=name,
-                facts=facts,
-                before=before.given(name, facts),
-                after=after.given(name, facts),
-            )
-        )
-    return found
+    places = {str(body["metadata"]["name"]): nodes.observe(body) for body in bodies}
+    was, becomes = before.all_given(places), after.all_given(places)
+    return [
+        Node(name=name, facts=facts, before=was[name], after=becomes[name])
+        for name, facts in places.items()
+    ]
 
 
 def moves(

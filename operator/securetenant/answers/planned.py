@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from securetenant.answers import built, moved
+from securetenant.answers import built, cut_off, moved
 from securetenant.answers.answer import FINE, FOUND, Answer, Section, Table
 from securetenant.answers.built import Built, State
+from securetenant.answers.cut_off import CutOff
 from securetenant.answers.moved import Move, Node, Side
 from securetenant.answers.places import Place
 from securetenant.answers.reach import Row, rows_about
+from securetenant.answers.sides import Sides
 from securetenant.answers.snapshot import Snapshot
 from securetenant.api import kinds, names, quantities
 from securetenant.api.objects import Body, Ref
 from securetenant.api.tenantpolicy import PolicySpec
-from securetenant.checks import filled, live, standing
+from securetenant.checks import filled, standing
 from securetenant.checks.reachability import World
 from securetenant.plan import drift, ownership, rollout
 
-_WAVES, _FIELDS = 6, 3
+_WAVES, _FIELDS, _LOST = 6, 3, 2
 _MOST = 200
 """How many rows of a kind are shown."""
 _SHOWN_SHARES = ("requests.cpu", "limits.cpu", "requests.memory", "limits.memory", "pods")
@@ -116,7 +118,11 @@ def plan(change: Change) -> Answer:
         each for each in change.quotas if each["metadata"]["name"] == names.QUOTA
     )
     over = [each for _, new in sides for each in _over(quotas, new)]
-    flows = list(_flows(change, affected, before, after))
+    network = Sides(change.snapshot, affected, before, after)
+    flows = list(_flows(network, affected, before, after))
+    # What closes for pods that could be made is all that can close for one that is there.
+    closes = any(each.verb == "closes" for each in flows)
+    severed = list(cut_off.find(network, before, after, pods)) if closes else []
     between = [each for each in flows if each.verb == "opens" and each.is_between_tenants]
     remarks = [
         (name, each)
@@ -139,6 +145,7 @@ def plan(change: Change) -> Answer:
             ("Change", *_ENDS),
             [(each.verb, *each.row.cells()[:3]) for each in flows if each not in between],
         ),
+        _table(_SEVERED, ("Pod", "Of", "No longer"), map(_lost, severed)),
         _table("Worth knowing", ("Tenant", "What"), remarks),
     )
     sections: list[Section] = [_headline(affected, effects, between)]
@@ -156,6 +163,7 @@ def plan(change: Change) -> Answer:
             "pods": [each._asdict() for each in harms],
             "nodes": [each._asdict() for each in placed],
             "flows": [{"verb": each.verb, **each.row.data()} for each in flows],
+            "cutOff": [each._asdict() for each in severed],
             "remarks": [{"tenant": name, "message": each} for name, each in remarks],
             "rollOut": waves,
         },
@@ -182,6 +190,7 @@ _BEYOND = "Used beyond the new share: nothing ends, nothing new is admitted"
 _HARMED = "Pods that run, and would be refused if they were made again"
 _EVICTED = "Pods that are evicted from their node"
 _STAYING = "Pods that stay until they end, and could not come back to their node"
+_SEVERED = "Pods that run, and are cut off from somebody"
 _MOVED = ("Pod", "Of", "Node", "Why")
 _SHARE_KEYS = ("namespace", "resource", "before", "after")
 _OVER_KEYS = ("namespace", "resource", "used", "limit")
@@ -325,14 +334,12 @@ def _by_namespace(bodies: Iterable[Body]) -> Mapping[str, Sequence[Body]]:
 
 
 def _flows(
-    change: Change,
-    affected: Iterable[str],
+    sides: Sides,
+    affected: Sequence[str],
     before: Mapping[str, Built],
     after: Mapping[str, Built],
 ) -> Iterator[Flow]:
-    tenants = list(affected)
-    sides = _Sides(change.snapshot, tenants, before, after)
-    old, new = (set(_rows(sides.world(side), side, tenants)) for side in (before, after))
+    old, new = (set(_rows(sides.world(side), side, affected)) for side in (before, after))
     for verb, found in (("opens", new - old), ("closes", old - new)):
         for row in sorted(found):
             yield Flow(verb, row)
@@ -346,90 +353,6 @@ def _rows(world: World, side: Mapping[str, Built], affected: Iterable[str]) -> I
         for row in (*rows_about(world, place, "Ingress"), *rows_about(world, place, "Egress")):
             # By which rule is no difference to anybody.
             yield row._replace(egress="", ingress="", addresses=())
-
-
-class _Sides:
-    """Who can reach what before and after, once everything of some tenants is as it should be.
-
-    The rest of the cluster is the same on both sides, and is read once.
-    """
-
-    def __init__(
-        self, snapshot: Snapshot, tenants: Iterable[str], *sides: Mapping[str, Built]
-    ) -> None:
-        self._tenants = set(tenants)
-        self._has_tiers = bool(snapshot.cluster_policies)
-        self._owned = {
-            namespace
-            for side in sides
-            for name in self._tenants & side.keys()
-            for namespace in side[name].manifests
-        }
-        owners = snapshot.owners
-        # A namespace that a tenant lets go keeps its walls.
-        kept = [
-            each
-            for each in snapshot.namespaces
-            if owners[each["metadata"]["name"]] not in self._tenants
-        ]
-        self._there = {
-            each["metadata"]["name"]: each
-            for each in kept
-            if each["metadata"]["name"] in self._owned
-        }
-        self._policies = defaultdict[str, list[Body]](list)
-        rest = []
-        for each in snapshot.network_policies:
-            namespace = each["metadata"]["namespace"]
-            if namespace in self._owned:
-                self._policies[namespace].append(each)
-            elif owners.get(namespace) is not None:
-                rest.append(each)
-        self._world = World(
-            [live.namespace(each) for each in kept if each["metadata"]["name"] not in self._owned],
-            (),
-            rest,
-            [
-                each
-                for each in snapshot.cluster_policies
-                if names.tenant_of_tier(each["metadata"]["name"]) not in self._tenants
-            ],
-        )
-
-    def world(self, side: Mapping[str, Built]) -> World:
-        """Return it for one side; the one before it is no more."""
-        built_ = {name: side[name] for name in self._tenants & side.keys()}
-        made = {space: each for found in built_.values() for space, each in found.manifests.items()}
-        for namespace in self._owned:
-            policies = self._policies[namespace]
-            if namespace in made:
-                foreign = [each for each in policies if not _is_ours(each)]
-                self._put(namespace, made[namespace], foreign)
-            elif namespace in self._there:
-                self._world.put(live.namespace(self._there[namespace]), (), policies)
-            else:
-                self._world.remove(namespace)
-        if self._has_tiers:
-            tiers = {
-                names.admin_tier(name): found.tier
-                for name in self._tenants
-                for found in (built_.get(name, Built()),)
-            }
-            self._world.change_cluster(tiers)
-        return self._world
-
-    def _put(self, namespace: str, manifests: Mapping[Ref, Body], foreign: Iterable[Body]) -> None:
-        ours = [body for ref, body in manifests.items() if ref.kind == kinds.NETWORK_POLICY.name]
-        for ref, body in manifests.items():
-            if ref.kind == kinds.NAMESPACE.name:
-                labels = {**body["metadata"]["labels"], names.NAMESPACE_NAME_LABEL: namespace}
-                space = live.namespace({"metadata": {"name": namespace, "labels": labels}})
-                self._world.put(space, (), [*foreign, *ours])
-
-
-def _is_ours(body: Body) -> bool:
-    labels = body["metadata"].get("labels") or {}
-    return bool(labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY)
 
 
 # --- pods -----------------------------------------------------------------------------------
@@ -562,6 +485,13 @@ def _plural(noun: str, counted: Sequence[Any]) -> str:
 
 
 _VERBS = ("create", "change", "delete")
+
+
+def _lost(found: CutOff) -> tuple[str, str, str]:
+    """Return what people look at of what a pod loses, and how much else there is."""
+    more = len(found.flows) - _LOST
+    rest = f"; and {more} more" if more > 0 else ""
+    return found.pod, found.owner, "; ".join(found.flows[:_LOST]) + rest
 
 
 def _first_shares(

@@ -1,11 +1,10 @@
-"""The operator: credentials, informers, engine, kopf, health, and their orderly end."""
+"""The operator: credentials, informers, engine, kopf, lead, health, and their orderly end."""
 
 import asyncio
 import contextlib
 import datetime
 import functools
 import signal
-import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from securetenant.concerns.heartbeat.concern import BEAT
 from securetenant.concerns.heartbeat.heartbeat import Heartbeat
 from securetenant.kube import credentials, verifier
 from securetenant.kube.client import Client
+from securetenant.kube.elector import Elector
 from securetenant.kube.events import Events
 from securetenant.kube.informer import Informer
 from securetenant.kube.kubelet import Kubelets
@@ -42,6 +42,8 @@ _SWEEP_SECONDS = 600.0
 _CRD_POLL_SECONDS = 2.0
 _CRD_SETTLE_SECONDS = 5.0
 """How long API servers may take until they read and write by a CRD that was just changed."""
+_SYNC_SECONDS = 300.0
+"""How long one that leads may take to see everything, until it leaves the lead to another."""
 _DRAIN_SECONDS = 5.0
 """How long requests that were begun may take to end."""
 _STALE_SECONDS = 180.0
@@ -61,10 +63,10 @@ class RunOptions:
     """None: the pod's ServiceAccount, else the default kubeconfig."""
     address: str = "127.0.0.1"
     port: int = 8080
-    node: str = ""
-    """Where its pod runs; empty outside of a cluster."""
     any_identity: bool = False
     """Whether it may run as somebody else than its ServiceAccount, by the default kubeconfig."""
+    lease_seconds: int = 15
+    """How long the others wait for a leader that is not heard of."""
 
 
 class Operator:
@@ -73,19 +75,22 @@ class Operator:
     def __init__(
         self,
         client: Client,
+        elector: Elector,
         metrics: Metrics,
         events: Events,
         kubelets: Kubelets,
         connect: Opener,
         book: Book,
         brake: Brake,
-        *,
-        node: str = "",
     ) -> None:
         """``book`` and ``brake`` outlive it: a CRD that is not right drops them from the status."""
         self._client = client
-        self._served = False
-        self._heartbeat = Heartbeat(cluster=client, holder=socket.gethostname(), now=_now)
+        self._elector = elector
+        self._stands_by = False
+        self._led_at: float | None = None
+        """When it began to lead; nothing: it never did."""
+        self._is_synced = False
+        self._heartbeat = Heartbeat(cluster=client)
         self.engine = Engine(
             cluster=client,
             meter=metrics,
@@ -93,11 +98,7 @@ class Operator:
             now=_now,
             store=Store(),
             concerns=lambda machine: concerns.build(
-                machine,
-                kubelets=kubelets,
-                connect=connect,
-                heartbeat=self._heartbeat,
-                home=node,
+                machine, kubelets=kubelets, connect=connect, heartbeat=self._heartbeat
             ),
             book=book,
             brake=brake,
@@ -124,6 +125,8 @@ class Operator:
         self._watch: SpecsWatch | None = None
         self._work: asyncio.Task[None] | None = None
         self._begin_again = asyncio.Event()
+        self.has_ended_well = False
+        """Whether nothing that was begun is unfinished: none of our writes is on its way."""
 
     def _settings_seen(self, _: str, body: Body) -> None:
         self.engine.settings_seen(body)
@@ -143,7 +146,8 @@ class Operator:
         It ends in order. Raises what ended it otherwise.
         """
         serving = asyncio.create_task(self._serve(login))
-        asked = [asyncio.create_task(each.wait()) for each in (stopping, self._begin_again)]
+        reasons = (stopping, self._begin_again, self._elector.displaced)
+        asked = [asyncio.create_task(each.wait()) for each in reasons]
         try:
             await asyncio.wait((serving, *asked), return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
@@ -155,27 +159,51 @@ class Operator:
             await asyncio.gather(*asked, serving, return_exceptions=True)
 
     async def _serve(self, login: credentials.Credentials) -> None:
+        """Stand by until this process leads; then see everything, and work.
+
+        A standby follows nothing: whatever it remembered would be older than what the leader did,
+        and what is read after the lead began is what the former leader left.
+        """
         await self._wait_for_kinds()
+        await self._heartbeat.look()
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._beat())
+            self._stands_by = True
+            _log.info("Standing by")
+            self._elector.hurry()
+            await self._elector.lead()
+            self._led_at = time.monotonic()
             await self._following.begin(group)
             await self._look_at_specs()
             sweep = asyncio.Event()
             self._watch = SpecsWatch(login, sources=self._sources, restarted=sweep.set)
             self._watch.start()
             group.create_task(self._sweep(sweep))
+            self._is_synced = True
             self._work = group.create_task(self.engine.run())
-            self._served = True
-            group.create_task(self._beat())
+            await self._rest_while_not_leading()
+
+    async def _rest_while_not_leading(self) -> None:
+        """Hand out work whenever this process leads."""
+        while True:
+            await self._elector.lead()
+            self.engine.machine.queue.go_on()
             _log.info("Running")
+            await self._elector.end_of_lead()
+            self.engine.machine.queue.hold()
+            self._heartbeat.beat()
+            _log.warning("Not leading any more; nothing is written until it does again")
 
     async def _drain(self) -> None:
         """End in order: not ready any more, no new work, what was begun is finished."""
-        self._served = False
+        self._stands_by = self._is_synced = False
         _log.info("Stopping")
         self.engine.stop()
+        self.has_ended_well = True
         if self._work is not None:
             _, unfinished = await asyncio.wait((self._work,), timeout=_DRAIN_SECONDS)
             if unfinished:
+                self.has_ended_well = False
                 _log.warning("Work was left unfinished; it is taken up at the next start")
         if self._watch is not None:
             await self._watch.stop()
@@ -187,13 +215,25 @@ class Operator:
         return ""
 
     def readiness_problem(self) -> str:
-        """Say why the operator does not do its work, or nothing."""
-        return self._problem() or self._heartbeat.problem()
+        """Say why the operator does not do its work, or could not take over, or nothing."""
+        return self._problem(0.0) or self._elector.problem()
 
-    def _problem(self) -> str:
-        """Say why the Lease must not be renewed, or nothing."""
-        if not self._served:
-            return "not synced yet"
+    def lead_problem(self) -> str:
+        """Say why this process must neither take nor renew the Lease, or nothing."""
+        return self._problem(_SYNC_SECONDS) or self._heartbeat.problem()
+
+    def _problem(self, patience: float) -> str:
+        """Say why it does not know the cluster as it is, or nothing.
+
+        ``patience`` is for how many seconds it may take to see everything.
+        """
+        if not self._stands_by:
+            return "not begun yet"
+        if self._led_at is None:
+            return ""
+        if not self._is_synced:
+            waits = time.monotonic() - self._led_at <= patience
+            return "" if waits else "not synced yet"
         now = time.monotonic()
         for informer in self._following.informers:
             if now - informer.failed_at > _FAILING_SECONDS:
@@ -203,15 +243,16 @@ class Operator:
         return self.liveness_problem()
 
     async def _beat(self) -> None:
-        """Have the Lease renewed by a worker, as long as everything else goes well.
+        """See now and then whether the work can be done, and by the leader's workers whether it is.
 
-        By a worker, since one that comes to it comes to other work too.
+        A worker that comes to this comes to other work too.
         """
-        self._heartbeat.begin()
         while True:
-            if not self._problem():
+            is_well = await self._heartbeat.look()
+            if self._is_synced and self._elector.left() > 0:
+                self._heartbeat.ask()
                 self.engine.machine.queue.add(BEAT)
-            await asyncio.sleep(heartbeat.SECONDS)
+            await asyncio.sleep(heartbeat.SECONDS if is_well else heartbeat.RETRY_SECONDS)
 
     async def _wait_for_kinds(self) -> None:
         """Wait until our kinds are served: kopf would not notice them later."""
@@ -286,18 +327,27 @@ async def run(options: RunOptions) -> None:
     """Run the operator until SIGTERM or SIGINT."""
     login = await credentials.load(options.kubeconfig)
     metrics = Metrics()
-    async with Client(login, requested=metrics.requested) as client:
+    async with contextlib.AsyncExitStack() as open_ones:
+        # Its requests wait for no others, and ask no leave: it is what the others ask.
+        plain = await open_ones.enter_async_context(Client(login, requested=metrics.requested))
         if options.kubeconfig is None and not credentials.in_cluster() and not options.any_identity:
-            await identity.check(client)
+            await identity.check(plain)
+
+        def unfit() -> str:
+            return operator.lead_problem()
+
+        elector = Elector(plain, seconds=options.lease_seconds, unfit=unfit)
+        metrics.leads(lambda: elector.left() > 0)
+        client = await open_ones.enter_async_context(
+            Client(login, requested=metrics.requested, lead_left=elector.left)
+        )
         events = Events(client)
         kubelets = Kubelets(client, server=login.server, authority=login.certificate_authority)
         connect = verifier.opener(client, login)
         book, brake = Book(), Brake()
 
         def begin() -> Operator:
-            return Operator(
-                client, metrics, events, kubelets, connect, book, brake, node=options.node
-            )
+            return Operator(client, elector, metrics, events, kubelets, connect, book, brake)
 
         operator = begin()
 
@@ -325,17 +375,27 @@ async def run(options: RunOptions) -> None:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, stopping.set)
-        posting = asyncio.create_task(events.run())
+        background = [asyncio.create_task(each) for each in (events.run(), elector.run())]
         try:
             await operator.run(login, stopping)
             while not stopping.is_set():
-                _log.info("The CRDs are as they should be again; everything is read again")
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_CRD_SETTLE_SECONDS):
-                        await stopping.wait()
+                if elector.displaced.is_set():
+                    _log.warning("Another replica may have led meanwhile; everything is read again")
+                    # It stored what it knew; what we remember is older.
+                    book, brake = Book(), Brake()
+                    metrics.rest()
+                    elector.rejoin()
+                else:
+                    _log.info("The CRDs are as they should be again; everything is read again")
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_CRD_SETTLE_SECONDS):
+                            await stopping.wait()
                 operator = begin()
                 await operator.run(login, stopping)
         finally:
-            posting.cancel()
-            await asyncio.gather(posting, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            if operator.has_ended_well:
+                await elector.release()
             await runner.cleanup()

@@ -19,6 +19,7 @@ _FOLDERS = ("operator", "roles", "fairness", "policies", "policies/mutating", "m
 _SWITCHES = {
     "operator/namespace.yaml": ".Values.namespace.create",
     "operator/deployment.yaml": ".Values.operator.enabled",
+    "operator/disruption.yaml": ".Values.operator.enabled",
     "monitoring/dashboard.yaml": ".Values.monitoring.dashboard",
     "monitoring/network.yaml": ".Values.monitoring.podMonitor",
     "monitoring/pod-monitor.yaml": ".Values.monitoring.podMonitor",
@@ -55,6 +56,7 @@ _LABELS = (
     " app.kubernetes.io/part-of: securetenant}\n"
 )
 _VALUES = (
+    ("  replicas: 2\n", "  replicas: {{ .Values.operator.replicas }}\n"),
     (
         """        image: securetenant-operator
 """,
@@ -304,6 +306,8 @@ def _schema_of(path: str, value: Any, settings: dict[str, Any]) -> dict[str, Any
         }
     if isinstance(value, list):
         return {"type": "array", "items": {"type": "object"}}
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"type": "integer", "minimum": 1}
     return {"type": "boolean" if isinstance(value, bool) else "string"}
 
 

@@ -13,6 +13,7 @@ from securetenant.app import operator
 from securetenant.app.errors import StartError
 from securetenant.app.operator import RunOptions
 from securetenant.kube.credentials import MissingLoginError
+from securetenant.plan import lead
 from securetenant.telemetry import logs
 
 
@@ -36,10 +37,12 @@ from securetenant.telemetry import logs
 )
 @click.option("--port", default=8080, show_default=True, help="Where health is served.")
 @click.option(
-    "--node",
-    default="",
-    help="The Node on which this process runs, which it does not take from itself; the Deployment"
-    " names it.",
+    "--lease-seconds",
+    type=click.IntRange(2, lead.MOST_SECONDS),
+    default=15,
+    show_default=True,
+    help="How long other replicas wait for a leader that is not heard of; the leader stops writing"
+    " after two thirds of that.",
 )
 @click.option(
     "--log-style",
@@ -60,7 +63,7 @@ def run(
     any_identity: bool,
     address: str,
     port: int,
-    node: str,
+    lease_seconds: int,
     log_style: str,
     log_level: str,
 ) -> None:
@@ -70,7 +73,11 @@ def run(
     """
     logs.configure(style=log_style, level=log_level)
     options = RunOptions(
-        kubeconfig=kubeconfig, address=address, port=port, node=node, any_identity=any_identity
+        kubeconfig=kubeconfig,
+        address=address,
+        port=port,
+        any_identity=any_identity,
+        lease_seconds=lease_seconds,
     )
     try:
         asyncio.run(operator.run(options))

@@ -29,9 +29,9 @@ from securetenant.reconcile.ports import Kubelets, Opener
 
 
 def build(
-    machine: Machine, *, kubelets: Kubelets, connect: Opener, heartbeat: Heartbeat, home: str = ""
+    machine: Machine, *, kubelets: Kubelets, connect: Opener, heartbeat: Heartbeat
 ) -> tuple[Concern, ...]:
-    """Return every concern, in order. ``home`` is the node of the operator, if it has one."""
+    """Return every concern, in order."""
     return (
         Expiry(machine),
         Pool(machine),
@@ -41,7 +41,7 @@ def build(
         AdminTier(machine),
         Restrictions(machine),
         Quarantine(machine),
-        DedicatedNodes(machine, home),
+        DedicatedNodes(machine),
         ProcessLimits(machine, kubelets),
         ForeignIngresses(machine),
         Policies(machine),

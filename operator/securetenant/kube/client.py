@@ -7,12 +7,15 @@ in smaller pages where they are large, and reduced page by page, a few at a time
 import asyncio
 import contextlib
 import json
+import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.connector import Connection
 from pydantic_core import from_json
 
 from securetenant.api import kinds, names
@@ -27,6 +30,7 @@ from securetenant.reconcile.errors import (
     ConflictError,
     MissingError,
     RefusedError,
+    StandbyError,
     UnavailableError,
 )
 
@@ -67,9 +71,14 @@ class Client:
         *,
         requested: Callable[[str, int], object] | None = None,
         user_agent: str = USER_AGENT,
+        lead_left: Callable[[], float] = lambda: math.inf,
     ) -> None:
-        """``requested`` is called with each request: method and status, 0 without an answer."""
+        """``requested`` is called with each request: method and status, 0 without an answer.
+
+        ``lead_left`` returns for how many seconds this process may write: asked before each write.
+        """
         self._login = login
+        self._lead_left = lead_left
         self._user_agent = user_agent
         self._requested = requested or (lambda _method, _status: None)
         self._session: aiohttp.ClientSession | None = None
@@ -106,6 +115,16 @@ class Client:
             params={"fieldManager": names.FIELD_MANAGER, "force": "true"},
             body=manifest.body,
             content_type=_APPLY,
+        )
+
+    async def replace(self, ref: Ref, body: Body) -> Body:
+        """Write an object as a whole; :class:`ConflictError` if it is not the one that was read."""
+        return await self.request(
+            "PUT",
+            ref.path,
+            params={"fieldManager": names.FIELD_MANAGER},
+            body=body,
+            content_type=_JSON,
         )
 
     async def amend(self, ref: Ref, patch: list[dict[str, Any]]) -> Body:
@@ -272,6 +291,16 @@ class Client:
     ) -> bytearray:
         data = None if body is None else _encode(body)
         async with self._throttle.slot():
+            limit = _REQUEST_SECONDS
+            # Asked last, since the wait for a slot may have been long.
+            left = math.inf if method == "GET" else self._lead_left()
+            if left <= 0:
+                raise StandbyError
+            if left < math.inf:
+                limit = min(limit, left)
+                # The API server too gives it up by then: what we no longer wait for may be on its
+                # way, and would come after the writes of the next leader.
+                params = {**(params or {}), "timeout": f"{math.ceil(limit * 1000)}ms"}
             try:
                 async with self._open(
                     method,
@@ -279,7 +308,10 @@ class Client:
                     params=params,
                     data=data,
                     content_type=content_type,
-                    limits=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, connect=10),
+                    # Not rounded up to a whole second, as it is by default.
+                    limits=aiohttp.ClientTimeout(
+                        total=limit, connect=10, ceil_threshold=_REQUEST_SECONDS + 1
+                    ),
                 ) as response:
                     answer = await read_bounded(response, most)
             except TooManyError as error:
@@ -301,7 +333,10 @@ class Client:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             self._session = credentials.session(
-                self._login, user_agent=self._user_agent, limit=_CONNECTIONS
+                self._login,
+                user_agent=self._user_agent,
+                limit=_CONNECTIONS,
+                request_class=_asking(self._lead_left),
             )
         current = self._session
         try:
@@ -331,6 +366,29 @@ class Client:
         if self._session is session:
             self._session = None
             await session.close()
+
+
+def _asking(lead_left: Callable[[], float]) -> type[aiohttp.ClientRequest]:
+    """Return a request that asks for the lead once more, just before its bytes go.
+
+    Between the first time and that are turns of the loop: for a connection, and for the task that
+    writes. A process that is frozen meanwhile and goes on much later would send it first thing.
+    """
+
+    class Request(aiohttp.ClientRequest):
+        async def write_bytes(
+            self,
+            writer: AbstractStreamWriter,
+            conn: Connection,
+            content_length: int | None = None,
+        ) -> None:
+            # The headers are not sent yet: they go in one piece with the body.
+            if self.method != "GET" and lead_left() <= 0 and conn.protocol is not None:
+                conn.protocol.set_exception(StandbyError())
+                return
+            await super().write_bytes(writer, conn, content_length)
+
+    return Request
 
 
 def _kind(ref: Ref) -> Kind:

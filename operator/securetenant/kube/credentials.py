@@ -183,6 +183,7 @@ def session(
     user_agent: str,
     limit: int,
     closes_in_distrust: bool = False,
+    request_class: type[aiohttp.ClientRequest] = aiohttp.ClientRequest,
 ) -> aiohttp.ClientSession:
     """Return an HTTP session that authenticates each request; the caller closes it.
 
@@ -213,6 +214,7 @@ def session(
         # Not compressed: a little of that may be very much, and is not known before.
         headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
         middlewares=(authorize,),
+        request_class=request_class,
         # aiohttp would look for a netrc file at every request.
         trust_env=False,
     )

@@ -10,7 +10,7 @@ from securetenant.api.nodes import Effect, SettingsNodes, TenantNodes
 from securetenant.api.objects import Body
 
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
-_REPELLING = ("NoSchedule", "NoExecute")
+"""A taint that the platform's pods tolerate."""
 
 
 class Taint(NamedTuple):
@@ -42,22 +42,21 @@ class NodeFacts(NamedTuple):
         return any(each.key == names.REGISTERING_TAINT for each in self.taints)
 
     @property
-    def our_taints(self) -> tuple[Taint, ...]:
-        """Return the taints that the operator sets."""
-        return tuple(each for each in self.taints if each.key == names.NODE_TAINT)
-
-    @property
-    def takes_operator(self) -> bool:
-        """Tell whether the operator's pod could run there: the Deployment tolerates one taint."""
-        return not (
-            self.label
-            or self.terminating
-            or any(
-                each.effect in _REPELLING
-                and (each.key, each.effect) != (_CONTROL_PLANE, "NoSchedule")
+    def takes_the_platform(self) -> bool:
+        """Tell whether pods of the platform can run there, those of the operator among them."""
+        return (
+            not self.terminating
+            and self.label in ("", names.SHARED)
+            and all(
+                each.effect == "PreferNoSchedule" or each.key == _CONTROL_PLANE
                 for each in self.taints
             )
         )
+
+    @property
+    def our_taints(self) -> tuple[Taint, ...]:
+        """Return the taints that the operator sets."""
+        return tuple(each for each in self.taints if each.key == names.NODE_TAINT)
 
 
 def observe(body: Body) -> NodeFacts:
@@ -148,7 +147,7 @@ class Standing(Enum):
     KEPT = auto()
     """TenancySettings do not let it be dedicated."""
     LAST = auto()
-    """It is the last on which the operator can run: nobody gets it."""
+    """No other node would take pods of the platform."""
     NOBODYS = auto()
     """It takes no pod of any tenant, where TenancySettings say which nodes tenants get."""
 
@@ -170,12 +169,15 @@ def judge(
     claimants: Collection[str],
     retained: Collection[str],
     settings: SettingsNodes | None,
+    *,
+    is_last: bool = False,
 ) -> Assignment:
     """Decide whose a node is.
 
     ``claimants`` ask for it; ``retained`` are tenants who ask for nothing any more and whose
     namespaces are kept with their walls. Who has it and still asks for it keeps it, whatever
-    others ask or settings say meanwhile.
+    others ask or settings say meanwhile. ``is_last`` says that no other one takes pods of the
+    platform: without its DNS, and without the operator, the tenants would have no walls to rely on.
     """
     holder = facts.label if facts.label != names.SHARED else ""
     marked = {each for each in (holder, *(taint.value for taint in facts.our_taints)) if each}
@@ -190,18 +192,14 @@ def judge(
         return assignment(Standing.KEPT)
     if len(claimants) > 1:
         return assignment(Standing.CONTESTED)
+    if claimants and is_last:
+        return assignment(Standing.LAST)
     if claimants:
         (owner,) = claimants
         return assignment(Standing.OWN, owner)
     if settings is not None and settings.shared.selects(facts.labels):
         return assignment(Standing.SHARED, names.SHARED)
     return assignment(Standing.NOBODYS)
-
-
-def keep_back(assignment: Assignment) -> Assignment:
-    """Return what becomes of a node that a tenant would get, and the operator needs."""
-    rivals = tuple(sorted({*assignment.rivals, assignment.owner}))
-    return Assignment(Standing.LAST, "", rivals, assignment.former)
 
 
 class Marks(NamedTuple):

@@ -83,12 +83,16 @@ def read(text: str) -> dict[Ref, str]:
     return found
 
 
+_SHOWN = 3
+"""How many policies a message names."""
+
+
 def problem(seen: Mapping[Ref, str], expected: Mapping[Ref, str], *, mutates: bool) -> str:
     """Say which policies are not in force as installed, with the remedy; nothing if all are.
 
     ``mutates`` says whether the API server knows mutating policies.
     """
-    wrong, folders = [], set()
+    wrong, changed, folders = [], 0, set()
     for ref, shipped in expected.items():
         mutating = ref.kind in _MUTATING
         if mutating and not mutates:
@@ -96,12 +100,17 @@ def problem(seen: Mapping[Ref, str], expected: Mapping[Ref, str], *, mutates: bo
         found = seen.get(ref)
         if found != shipped:
             wrong.append(f"{ref} {'is missing' if found is None else 'was changed'}")
+            changed += found is not None
             folders.add("manifests/policies" + ("/mutating" if mutating else ""))
     if not wrong:
         return ""
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004 - enough to read.
+    more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
     remedy = " and ".join(f"kubectl apply -k {each}" for each in sorted(folders))
-    return f"{', '.join(wrong[:3])}{more}. Install the policies: {remedy}"
+    told = f"Install the policies: {remedy}"
+    if changed > _SHOWN:
+        # The command would take an upgrade back: nobody changes so many by hand.
+        told = f"If you install another version, start its operator. If not, i{told[1:]}"
+    return f"{', '.join(wrong[:_SHOWN])}{more}. {told}"
 
 
 def _without_defaults(value: Any) -> Any:

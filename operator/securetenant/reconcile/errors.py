@@ -30,3 +30,10 @@ class UnavailableError(ClusterError):
     def __init__(self, text: str, *, retry_after: float = 0) -> None:
         self.retry_after = retry_after
         super().__init__(text)
+
+
+class StandbyError(UnavailableError):
+    """It was not sent: this process does not lead, and only the one that leads writes."""
+
+    def __init__(self) -> None:
+        super().__init__("this replica does not lead, so it writes nothing")

@@ -55,6 +55,7 @@ class Queue(Generic[K]):
         self._heap: list[tuple[float, K]] = []
         self._wake = asyncio.Event()
         self._closed = False
+        self._held = False
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._active)
@@ -97,6 +98,19 @@ class Queue(Generic[K]):
         if key.line not in self._lines:
             self._preferred.discard(key.line)
 
+    def hold(self) -> None:
+        """Hand out no keys until :meth:`go_on`; what is added meanwhile waits."""
+        self._held = True
+
+    def go_on(self) -> None:
+        """Hand out keys again; what failed before is not waited for any longer."""
+        self._held = False
+        for key in list(self._failures):
+            if key in self._due:
+                self.add(key)
+        self._failures.clear()
+        self._wake.set()
+
     def close(self) -> None:
         """Hand out no more keys."""
         self._closed = True
@@ -109,10 +123,11 @@ class Queue(Generic[K]):
         """
         while not self._closed:
             self._ripen()
-            if self._turn or self._first:
+            if not self._held and (self._turn or self._first):
                 return self._next()
             self._wake.clear()
-            timeout = max(0.0, self._heap[0][0] - self._clock()) if self._heap else None
+            due = None if self._held or not self._heap else self._heap[0][0]
+            timeout = None if due is None else max(0.0, due - self._clock())
             try:
                 async with asyncio.timeout(timeout):
                     await self._wake.wait()

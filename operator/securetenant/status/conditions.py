@@ -36,7 +36,7 @@ _STALLED = (
     status.NO_CPU_LIMITS,
     status.AGENT_OF_TENANT,
     status.NODE_CONFLICT,
-    status.LAST_PLATFORM_NODE,
+    status.LAST_NODE,
     status.UNKNOWN_NODE,
     status.PODS_ELSEWHERE,
     status.NOT_LIMITED,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from securetenant.api import status
+from securetenant.api import names, status
 from securetenant.status import conditions
 from securetenant.status.conditions import Condition
 
@@ -35,15 +35,15 @@ class Placement:
     kept: tuple[str, ...] = ()
     """Nodes that TenancySettings do not let be dedicated."""
     last: tuple[str, ...] = ()
-    """Nodes that no tenant gets, since the operator could run on no other."""
-    home: tuple[str, ...] = ()
-    """Nodes on which NoExecute waits for the operator itself."""
+    """Nodes without which no pod of the platform could run."""
     without: bool = False
     """Whether it shares nodes, and none is there for those who share."""
     unknown: tuple[str, ...] = ()
     """Names of no node."""
     failed: tuple[Place, ...] = ()
     """Nodes that could not be written to, and why."""
+    operators: tuple[Place, ...] = ()
+    """Nodes on which NoExecute waits for pods of the operator, whatever the spec says."""
     waiting: tuple[Place, ...] = ()
     """Nodes on which NoExecute waits for pods that it would evict."""
     left: tuple[Place, ...] = ()
@@ -85,8 +85,8 @@ def _told(placement: Placement) -> str:
         return f"{pods} run only on the nodes for shared tenants (TenancySettings, nodes.shared)"
     if not placement.nodes:
         return "No node is the tenant's yet: its pods wait, and run nowhere else"
-    is_waiting = placement.waiting or placement.home
-    effects = [each for each in placement.effects if each != "NoExecute" or not is_waiting]
+    waits = placement.waiting or placement.operators
+    effects = [each for each in placement.effects if each != "NoExecute" or not waits]
     count = len(placement.nodes)
     return (
         f"{count} node{'' if count == 1 else 's'} ({conditions.listed(placement.nodes)}) with label"
@@ -116,10 +116,9 @@ def _problems(placement: Placement) -> Iterator[_Point]:
         )
     if placement.last:
         yield _Point(
-            status.LAST_PLATFORM_NODE,
-            "Not given, since the operator can run on no other:"
-            f" {conditions.listed(placement.last)}. Add a node that is neither shared nor"
-            " dedicable, or ask for other nodes",
+            status.LAST_NODE,
+            f"Not taken: {conditions.listed(placement.last)}. It is the last node for pods of the"
+            " platform, such as DNS and the operator; add a node that is no tenant's",
         )
     if placement.unknown:
         yield _Point(
@@ -139,18 +138,18 @@ def _problems(placement: Placement) -> Iterator[_Point]:
             f"Pods of others still run on: {_places(placement.remaining)}. What NoExecute does not"
             " evict has to be deleted: kubectl delete pod, with --force if it stays",
         )
+    if placement.operators:
+        yield _Point(
+            status.EVICTION_WAITING,
+            f"NoExecute waits for the operator, which never evicts itself:"
+            f" {_places(placement.operators)}. Move it: kubectl rollout restart"
+            f" deployment/{names.OPERATOR} -n {names.OPERATOR_NAMESPACE}",
+        )
     if placement.waiting:
         yield _Point(
             status.EVICTION_WAITING,
             f"NoExecute waits for pods that it would evict: {_places(placement.waiting)}. Move"
             " them, or write spec.nodes.eviction: Evict",
-        )
-    if placement.home:
-        yield _Point(
-            status.EVICTION_WAITING,
-            f"NoExecute waits for the operator, which runs on {conditions.listed(placement.home)}."
-            " Move it: kubectl rollout restart deployment/securetenant-operator -n"
-            " securetenant-system",
         )
     if placement.elsewhere:
         where = "other nodes" if placement.dedicated else "nodes of others"

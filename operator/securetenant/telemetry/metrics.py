@@ -1,5 +1,7 @@
 """Prometheus metrics, in a registry of our own."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from securetenant.reconcile.ports import Result
@@ -37,6 +39,12 @@ class Metrics:
         self._policies = Gauge(
             "policies_in_force",
             "1 when every admission policy of this version is installed and unchanged.",
+            namespace=_PREFIX,
+            registry=self._registry,
+        )
+        self._leader = Gauge(
+            "leader",
+            "1 while this replica leads: only then it works, and writes.",
             namespace=_PREFIX,
             registry=self._registry,
         )
@@ -81,6 +89,16 @@ class Metrics:
             registry=self._registry,
             buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60),
         )
+
+    def leads(self, tell: Callable[[], bool]) -> None:
+        """Ask, at each scrape, whether this replica leads."""
+        self._leader.set_function(lambda: float(tell()))
+
+    def rest(self) -> None:
+        """Say nothing of tenants and policies any more: another replica does."""
+        self._waiting.clear()
+        for each in (self._policies, self._tenants, self._unready, self._following, self._halted):
+            each.set(0)
 
     def wrote(self, verb: str, kind: str) -> None:
         """Count a write."""

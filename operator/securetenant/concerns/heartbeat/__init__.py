@@ -1,1 +1,1 @@
-"""The Lease that says that the operator is at work."""
+"""Whether the operator can do its work, which its Lease tells the cluster."""

@@ -1,4 +1,4 @@
-"""The Lease: how it joins the work of the machine."""
+"""The heartbeat: how it joins the work of the machine."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,15 @@ BEAT = keys.shared("Beat")
 
 
 class Beating(Concern):
-    """Has a worker renew the Lease: one that comes to it comes to other work too."""
+    """Has a worker show that it comes to its work: the Lease is not renewed otherwise."""
 
     def __init__(self, heartbeat: Heartbeat) -> None:
         self._heartbeat = heartbeat
 
     def works(self) -> Mapping[str, Work]:
-        """Renew it."""
+        """Show it."""
         return {BEAT.work: self._beat}
 
     async def _beat(self, _: Key) -> bool:
-        await self._heartbeat.beat()
+        self._heartbeat.beat()
         return False

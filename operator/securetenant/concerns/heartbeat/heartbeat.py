@@ -1,81 +1,59 @@
-"""A Lease that says that the operator is at work; a worker renews it every few seconds.
+"""Whether the operator can do its work: only then it takes, or renews, the Lease.
 
-It elects nobody. By it people, and tools that watch Leases, see in the cluster that the operator is
-away.
+By the Lease people, and tools that watch Leases, see in the cluster that no operator is at work.
 """
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
 
-from securetenant.api import kinds, names
-from securetenant.api.objects import Manifest, Ref
+from securetenant.api import kinds
 from securetenant.reconcile.errors import ClusterError
 from securetenant.reconcile.ports import Cluster
 
 SECONDS = 10.0
-"""How often it is renewed."""
-LEASE_SECONDS = 40
-"""How long it counts: a few renewals may be late or lost."""
-REF = Ref(kinds.LEASE.name, names.OPERATOR_NAMESPACE, names.OPERATOR)
+"""How often it is looked at."""
+RETRY_SECONDS = 2.0
+"""How soon after it did not go well."""
+WORK_SECONDS = 30.0
+"""How long the workers may be busy with other work."""
 
 
 class Heartbeat:
-    """Renews the Lease and knows when that was."""
+    """What the last look at our rights and at our workers showed."""
 
-    def __init__(
-        self,
-        *,
-        cluster: Cluster,
-        holder: str,
-        now: Callable[[], datetime],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """``holder`` is who we are: the name of the pod, or of the host."""
+    def __init__(self, *, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
-        self._holder = holder
-        self._now = now
         self._clock = clock
-        self._acquired = _stamp(now())
-        self._renewed_at = clock()
-        self._failure = "it was not written yet"
+        self._failure = ""
+        self._asked_at: float | None = None
 
-    async def beat(self) -> None:
-        """Renew the Lease; that it does not work is said by :meth:`problem`."""
-        spec: dict[str, Any] = {
-            "holderIdentity": self._holder,
-            "leaseDurationSeconds": LEASE_SECONDS,
-            "acquireTime": self._acquired,
-            "renewTime": _stamp(self._now()),
-        }
-        body = {
-            "apiVersion": kinds.LEASE.api_version,
-            "kind": kinds.LEASE.name,
-            "metadata": {"name": REF.name, "namespace": REF.namespace},
-            "spec": spec,
-        }
+    async def look(self) -> bool:
+        """See whether we may still read; that it does not work is said by :meth:`problem`.
+
+        Watches that were opened before go on for minutes when the right to open them is gone.
+        """
         try:
-            # Watches that were opened before go on for minutes when the right to open them is gone.
             async for _ in self._cluster.pages(kinds.TENANCY_SETTINGS, take=lambda _: None, size=1):
                 break
-            await self._cluster.apply(Manifest(REF, body))
         except ClusterError as error:
             self._failure = str(error)
         else:
-            self._renewed_at = self._clock()
-            self._failure = "no worker came to it"
+            self._failure = ""
+        return not self._failure
 
-    def begin(self) -> None:
-        """Count from now how long the Lease was not renewed."""
-        self._renewed_at = self._clock()
+    def ask(self) -> None:
+        """Count from now how long no worker comes: work for one was just queued."""
+        if self._asked_at is None:
+            self._asked_at = self._clock()
+
+    def beat(self) -> None:
+        """Take that a worker came: one that comes to this comes to other work too."""
+        self._asked_at = None
 
     def problem(self) -> str:
-        """Say that the Lease is not renewed and why, or nothing."""
-        if self._clock() - self._renewed_at <= LEASE_SECONDS:
-            return ""
-        return f"Lease {REF.namespace}/{REF.name} is not renewed: {self._failure}"
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        """Say why this process must not lead, or nothing."""
+        if self._failure:
+            return self._failure
+        if self._asked_at is not None and self._clock() - self._asked_at > WORK_SECONDS:
+            return "no worker came to it"
+        return ""

@@ -31,8 +31,7 @@ _DAEMON_SETS_SECONDS = 600.0
 class DedicatedNodes(Concern):
     """Gives nodes to tenants once all tenants were read: any of them may ask for the same."""
 
-    def __init__(self, machine: Machine, home: str) -> None:
-        """``home`` is the node on which the operator runs, if it runs on one."""
+    def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._census = Census(
             machine.nodes,
@@ -45,7 +44,6 @@ class DedicatedNodes(Concern):
                 owner_of=machine.store.owner_of,
                 is_retained=self._is_retained,
                 is_held=self._is_held,
-                home=home,
             ),
             book=machine.nodes,
             woken=lambda name: self._wake((name,)),

@@ -40,6 +40,8 @@ class Known:
     verdict: Assignment = field(default_factory=lambda: Assignment(Standing.NOBODYS))
     evicted: tuple[str, ...] = ()
     """Pods that NoExecute would evict, and that it waits for."""
+    operators: tuple[str, ...] = ()
+    """Pods of the operator among them: it never evicts itself."""
     remaining: tuple[str, ...] = ()
     """Pods of others that do not tolerate the taint, and are there nevertheless."""
     guests: tuple[str, ...] = ()
@@ -81,8 +83,6 @@ class Surroundings:
     are retained, or its spec cannot be read."""
     is_held: Callable[[str], bool]
     """Whether nothing of a tenant may be changed now."""
-    home: str = ""
-    """The node on which the operator runs; nothing where it runs outside of the cluster."""
 
 
 class Nodes:
@@ -108,8 +108,6 @@ class Nodes:
         self._meter = meter
         self._around = around
         self._known: dict[str, Known] = {}
-        self._kept_back: set[str] = set()
-        """Nodes that a tenant would have, if the operator could run on another one."""
         self._is_answer = False
         """Whether what is taken is the answer to a request of its own, which wakes nothing."""
         self._concerned: defaultdict[str, set[str]] = defaultdict(set)
@@ -124,11 +122,8 @@ class Nodes:
     def _follow(self, change: Change) -> None:
         """Take a node as it now is, or that it is gone."""
         name, before, after = change
-        for each in self._kept_back - {name}:
-            self._woken(each)
         known = self._known.get(name)
         if after is None:
-            self._kept_back.discard(name)
             if known is not None:
                 del self._known[name]
                 self._news(self._concern(name, known, ()))
@@ -144,6 +139,10 @@ class Nodes:
             known.facts = after.facts
         if not self._is_answer:
             self._woken(name)
+        for other, each in self._known.items():
+            if each.verdict.standing is Standing.LAST and other != name:
+                # It may not be the last one any more.
+                self._woken(other)
 
     def names(self) -> list[str]:
         """Return the names of all nodes."""
@@ -206,7 +205,13 @@ class Nodes:
         before = _outcome(known)
         stood = known.stood
         repair = None
-        verdict = self._judge(name, known, settings)
+        verdict = nodes.judge(
+            known.facts,
+            self._claims.of(name, known.facts.labels),
+            self._retained(known.facts),
+            settings,
+            is_last=self._is_last(name),
+        )
         known.verdict = verdict
         involved = {each for each in (verdict.owner, *verdict.former) if each != names.SHARED}
         everybody = {*involved, *verdict.rivals} - {""}
@@ -214,7 +219,7 @@ class Nodes:
         if any(map(self._around.is_held, involved)):
             return 0.0, concerned, None
         began = self._clock()
-        wanted = self._wanted(name, known, await self._pods(name, verdict))
+        wanted = self._wanted(known, await self._pods(name, verdict))
         rest = _REST * (self._clock() - began)
         if self._known.get(name) is not known:
             # It went meanwhile, and concerns nobody any more.
@@ -239,31 +244,12 @@ class Nodes:
         again = self._again(known)
         return again and max(again, rest), news, repair
 
-    def _judge(self, name: str, known: Known, settings: SettingsNodes | None) -> Assignment:
-        """Decide whose a node is; the only one on which the operator can run goes to no tenant."""
-        verdict = self._asked_verdict(name, known, settings)
-        is_new = verdict.standing is Standing.OWN and known.facts.label != verdict.owner
-        if not (self._around.home and is_new) or any(
-            other != name and self._is_spare(other, each, settings)
+    def _is_last(self, name: str) -> bool:
+        """Tell whether no other node takes pods of the platform, or is about to go on doing so."""
+        return not any(
+            each.facts.takes_the_platform and each.verdict.standing is not Standing.OWN
             for other, each in self._known.items()
-        ):
-            self._kept_back.discard(name)
-            return verdict
-        self._kept_back.add(name)
-        return nodes.keep_back(verdict)
-
-    def _asked_verdict(self, name: str, known: Known, settings: SettingsNodes | None) -> Assignment:
-        return nodes.judge(
-            known.facts,
-            self._claims.of(name, known.facts.labels),
-            self._retained(known.facts),
-            settings,
-        )
-
-    def _is_spare(self, name: str, known: Known, settings: SettingsNodes | None) -> bool:
-        """Tell whether the operator can run on a node, now and when everybody has what they get."""
-        return known.facts.takes_operator and (
-            name in self._kept_back or not self._asked_verdict(name, known, settings).owner
+            if other != name
         )
 
     def _retained(self, facts: NodeFacts) -> Collection[str]:
@@ -287,10 +273,11 @@ class Nodes:
             if not found.finished
         ]
 
-    def _wanted(self, name: str, known: Known, found: Iterable[PodFacts]) -> Marks:
+    def _wanted(self, known: Known, found: Iterable[PodFacts]) -> Marks:
         """Return the marks for now, by the pods that are there."""
         verdict, owner = known.verdict, known.verdict.owner
         left, evicted, remaining, guests = [], [], [], []
+        operators = []
         strangers: defaultdict[str, list[str]] = defaultdict(list)
         for pod in found:
             tenant = self._around.owner_of(pod.namespace)
@@ -305,6 +292,8 @@ class Nodes:
             if not pod.stays:
                 # The tenant's own too, from before the node was its own: they are no less lost.
                 evicted.append(str(pod))
+                if pod.namespace == names.OPERATOR_NAMESPACE:
+                    operators.append(str(pod))
                 if tenant != owner:
                     remaining.append(str(pod))
             elif tenant != owner and not pod.mirror:
@@ -317,19 +306,13 @@ class Nodes:
             else [e for e in EFFECTS if any(e == each.effect for each in known.facts.our_taints)]
         )
         evicts = asked is not None and asked.eviction == "Evict"
-        # It would evict itself, and nobody would be left to give it another place.
-        is_home = name == self._around.home
         known.left, known.guests = tuple(sorted(left)), tuple(sorted(guests))
         known.strangers = {each: tuple(sorted(told)) for each, told in strangers.items()}
-        wanted = nodes.marks(
-            verdict,
-            known.facts,
-            effects,
-            vacated=not left,
-            clear=(evicts or not evicted) and not is_home,
-        )
+        clear = not operators if evicts else not evicted
+        wanted = nodes.marks(verdict, known.facts, effects, vacated=not left, clear=clear)
         waits = "NoExecute" in effects and all(each.effect != "NoExecute" for each in wanted.taints)
         known.evicted = tuple(sorted(evicted)) if waits else ()
+        known.operators = tuple(sorted(operators)) if waits else ()
         known.remaining = () if waits else tuple(sorted(remaining))
         return wanted
 
@@ -493,26 +476,23 @@ class Nodes:
                 if tenant in known.verdict.rivals
                 and known.verdict.standing not in (Standing.KEPT, Standing.LAST)
             ),
-            last=tuple(
-                name
-                for name, known in concerned
-                if tenant in known.verdict.rivals and known.verdict.standing is Standing.LAST
-            ),
-            home=tuple(
-                name
-                for name, known in own
-                if name == self._around.home
-                and "NoExecute" in asked.effective_effects
-                and all(each.effect != "NoExecute" for each in known.facts.our_taints)
-            ),
             kept=tuple(
                 name
                 for name, known in concerned
                 if tenant in known.verdict.rivals and known.verdict.standing is Standing.KEPT
             ),
+            last=tuple(
+                name
+                for name, known in concerned
+                if tenant in known.verdict.rivals and known.verdict.standing is Standing.LAST
+            ),
             unknown=tuple(sorted(each for each in asked.names or () if each not in self._known)),
             failed=tuple(Place(name, (known.problem,)) for name, known in own if known.problem),
-            waiting=_places(own, lambda known: known.evicted),
+            operators=_places(own, lambda known: known.operators),
+            waiting=_places(
+                own,
+                lambda known: tuple(each for each in known.evicted if each not in known.operators),
+            ),
             left=_places(own, lambda known: known.left),
             remaining=_places(own, lambda known: known.remaining),
             leaving=leaving,
@@ -532,6 +512,7 @@ def _outcome(known: Known) -> tuple[object, ...]:
     return (
         known.verdict,
         known.evicted,
+        known.operators,
         known.remaining,
         known.guests,
         known.left,
