@@ -15,7 +15,7 @@ SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Python keeps what it compiled, whatever the shell says: programs start in a third of the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-quick e2e coverage check crds bench release-dry-run
+.PHONY: demo test test-quick e2e kind coverage check crds bench release-dry-run
 
 # A real control plane, the operator, one tenant, attacks, one repair. The rest: make demo ARGS=--full
 demo: .venv/ready
@@ -35,6 +35,11 @@ test-quick: .venv/ready
 e2e: .venv/ready
 	@$(BIN)/securetenant sandbox binaries --real-nodes
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+# The core of it on a cluster of kind that is there already, with its network plugin: .github/workflows/kind.yml
+kind: .venv/ready
+	@$(BIN)/python -m pytest -p pytest-kind tests/kind -rs --kubeconfig="$${KUBECONFIG:-$$HOME/.kube/config}" \
+	  --keep-cluster --kind-bin="$$(command -v kind)" --kind-kubectl-bin="$$(command -v kubectl)" $(ARGS)
 
 # The same as all tests, and how much of the product ran, in every process of it: takes half as long again.
 coverage: .venv/ready

@@ -44,7 +44,7 @@ def sandbox(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         shutil.copyfile(archive, folder / "operator.tar")
         images.build_probe(folder / "probe.tar")
         outside.add(instance, folder.parent / "outside")
-        installed.install(instance, checkout, images.OPERATOR)
+        installed.install(instance, checkout, images.OPERATOR, node=world.PLATFORM)
         yield instance
     finally:
         with instances.starting(instance):

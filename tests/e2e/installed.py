@@ -1,8 +1,11 @@
 """The product, installed as docs/operations.md says: an overlay, and kubectl."""
 
+import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -12,7 +15,10 @@ from securetenant.sandbox.realnodes import layout
 
 NAMESPACE = "securetenant-system"
 
-SETTINGS = {
+_MUTATING = 36
+"""The minor version of Kubernetes from which on there are mutating policies."""
+
+SETTINGS: dict[str, Any] = {
     "apiVersion": "securetenant.io/v1alpha1",
     "kind": "TenancySettings",
     "metadata": {"name": "default"},
@@ -36,8 +42,18 @@ def commands() -> list[list[str]]:
     return [line.split() for line in lines]
 
 
-def install(instance: Instance, folder: Path, image: str) -> None:
-    """Run these commands, in a folder that has what the page says to put into it."""
+def install(
+    instance: Instance,
+    folder: Path,
+    image: str,
+    settings: Mapping[str, Any] = SETTINGS,
+    *,
+    node: str = "",
+) -> None:
+    """Run these commands, in a folder that has what the page says to put into it.
+
+    ``node`` is the platform's, to which the page says how to hold the operator.
+    """
     for name in ("crds", "examples", "manifests"):
         shutil.copytree(ROOT / name, folder / name)
     overlay = folder / "overlay"
@@ -45,17 +61,30 @@ def install(instance: Instance, folder: Path, image: str) -> None:
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": ["../manifests"],
+        "resources": ["../manifests" if _is_new(instance) else "../manifests/kubernetes-1.34"],
         "images": [{"name": "securetenant-operator", "newName": image}],
         "patches": [{"path": "settings.yaml"}],
     }
+    if node:
+        kustomization["patches"] = [{"path": "settings.yaml"}, {"path": "place.yaml"}]
+        (overlay / "place.yaml").write_text(yaml.safe_dump(_place(node)))
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    (overlay / "settings.yaml").write_text(yaml.safe_dump(SETTINGS))
+    (overlay / "settings.yaml").write_text(yaml.safe_dump(dict(settings)))
     for command in commands():
         # kubectl waits for 30 seconds, which a busy machine may need more of.
         patience = ("--timeout=180s",) if command[0] == "wait" else ()
         kubectl(instance, *command, *patience, folder=folder)
-    # The settings gave nodes to tenants; the page says how the operator leaves one of those.
-    deployment = ("deployment/securetenant-operator", "-n", NAMESPACE)
-    kubectl(instance, "rollout", "restart", *deployment)
-    kubectl(instance, "rollout", "status", *deployment)
+
+
+def _place(node: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "securetenant-operator", "namespace": NAMESPACE},
+        "spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/hostname": node}}}},
+    }
+
+
+def _is_new(instance: Instance) -> bool:
+    version = json.loads(kubectl(instance, "version", "-o", "json"))["serverVersion"]
+    return int(re.sub(r"\D", "", version["minor"])) >= _MUTATING

@@ -1,7 +1,9 @@
-"""Ends and starts the programs of a node, as crashes do."""
+"""Ends and starts the programs of a node, and whole nodes, as crashes do."""
 
 import contextlib
 import json
+import os
+import signal
 from collections.abc import Iterator
 
 from harness import wait_for
@@ -50,6 +52,13 @@ def restart(of: RealNode, program: str) -> None:
     """Kill a program; the node starts it again."""
     with held(of, program):
         pass
+
+
+def reboot(instance: Instance, of: RealNode) -> None:
+    """Take a node its power; it starts again at once, and its pods after it."""
+    before = instance.record()["programs"][of.name]
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: instance.record()["programs"][of.name] != before, what=f"{of.name} to start")
 
 
 def switch_engine(instance: Instance, *, to: str) -> None:

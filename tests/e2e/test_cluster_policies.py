@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e import installed, power, world
+from e2e import installed, newcomers, power, world
 from harness import Api, kubectl, wait_for
 from securetenant.api import kinds
 from securetenant.sandbox import kubeconfigs
@@ -38,7 +38,7 @@ def unattended(tenants: Instance) -> Iterator[None]:
     kubectl(tenants, *scale, "--replicas=0")
     kubectl(tenants, "wait", "--for=delete", "pod", "--all", f"-n{installed.NAMESPACE}")
     yield
-    kubectl(tenants, *scale, "--replicas=1")
+    kubectl(tenants, *scale, "--replicas=2")
     kubectl(tenants, "rollout", "status", *scale[1:])
 
 
@@ -46,6 +46,15 @@ def test_every_flow_is_as_it_is_computed_with_the_admin_tier(
     served: Api, tenants: Instance
 ) -> None:
     assert len(world.agreed(tenants, seconds=20)) > 300
+
+
+def test_no_first_packet_of_a_new_pod_passes_where_containerd_names_pods(
+    served: Api, tenants: Instance
+) -> None:
+    """This engine sees every packet, and hears of a pod before its first process starts."""
+    with newcomers.started(tenants) as new:
+        reached = {target for found in new for target in found}
+    assert reached == {newcomers.allowed(tenants)}
 
 
 def test_while_the_operator_is_away_a_forced_opening_opens_no_other_tenant(

@@ -38,6 +38,18 @@ def test_without_its_engine_a_node_lets_nothing_new_through(tenants: Instance) -
     world.agreed(tenants, seconds=20)
 
 
+def test_after_a_node_lost_its_power_its_pods_are_walled_as_before(tenants: Instance) -> None:
+    node = power.node(tenants, world.SHARED)
+    before = restarts(tenants)
+    power.reboot(tenants, node)
+    wait_for(
+        lambda: all(restarts(tenants)[each] > before[each] for each in before) and ready(tenants),
+        what="the pods to start again",
+        seconds=90,
+    )
+    world.agreed(tenants, seconds=30)
+
+
 def bodies(instance: Instance) -> list[Any]:
     admin = Api(instance.admin_kubeconfig)
     every = [admin.get(kinds.POD, each.name, each.namespace) for each in world.PROBES]
@@ -52,6 +64,10 @@ def restarts(instance: Instance) -> dict[str, int]:
         ][0]["restartCount"]
         for each in bodies(instance)
     }
+
+
+def ready(instance: Instance) -> bool:
+    return all(conditions(each)["Ready"]["status"] == "True" for each in bodies(instance))
 
 
 def is_ready(instance: Instance, node: str) -> bool:

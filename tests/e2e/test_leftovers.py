@@ -50,7 +50,8 @@ def test_after_down_nothing_is_left_of_a_node_and_its_pod(instance: Instance) ->
     assert machine.settings(instance) == before
     with instances.starting(instance):
         assert instances.stop(instance)
-    assert not machine.left_of(traces)
+    # What was killed may still be on its way out.
+    wait_for(lambda: not machine.left_of(traces), what="everything of it to go", seconds=2)
     assert not instance.folder.exists()
     assert machine.settings(instance) == before
 
@@ -67,6 +68,7 @@ def test_a_killed_supervisor_takes_all_processes_with_it_and_down_removes_the_re
     )
     with instances.starting(instance):
         assert instances.stop(instance)
-    assert not machine.left_of(traces)
+    # What was killed may still be on its way out.
+    wait_for(lambda: not machine.left_of(traces), what="everything of it to go", seconds=2)
     assert not instance.folder.exists()
     assert machine.settings(instance) == before

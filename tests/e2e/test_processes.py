@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from e2e import world
+import yaml
+
+from e2e import power, world
 from harness import Api, conditions, wait_for
 from securetenant.api import kinds
 from securetenant.sandbox.instances import Instance
@@ -38,3 +40,31 @@ def test_a_fork_bomb_takes_its_pod_and_no_other(tenants: Instance) -> None:
         assert conditions(node)["Ready"]["status"] == "True"
     finally:
         world.remove(tenants, BOMB)
+
+
+def test_a_limit_that_a_restart_of_the_kubelet_brings_is_seen(tenants: Instance) -> None:
+    """Nothing in its Node shows a plain restart."""
+    admin = Api(tenants.admin_kubeconfig)
+    node = power.node(tenants, world.SHARED)
+    settings = node.folder / "kubelet.yaml"
+    before = settings.read_text(encoding="utf-8")
+
+    def told() -> str:
+        found = conditions(admin.get(kinds.SECURE_TENANT, "acme"))
+        return str(found.get("PidsLimited", {}).get("status"))
+
+    def ask(limit: int | None) -> None:
+        body = {"spec": {"nodes": {"podPidsLimit": limit}}}
+        admin.patch(kinds.SECURE_TENANT, "acme", body).ok()
+
+    try:
+        ask(128)
+        wait_for(lambda: told() == "False", what="the limit to be too high", seconds=30)
+        limits = {**yaml.safe_load(before), "podPidsLimit": 128}
+        settings.write_text(yaml.safe_dump(limits), encoding="utf-8")
+        power.restart(node, "kubelet")
+        wait_for(lambda: told() == "True", what="the new limit to be read", seconds=35)
+    finally:
+        settings.write_text(before, encoding="utf-8")
+        power.restart(node, "kubelet")
+        ask(None)

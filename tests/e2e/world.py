@@ -3,7 +3,7 @@
 import ipaddress
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -159,14 +159,26 @@ OUTSIDE = (
 """Addresses that are no pod's: metadata, the internet, the API server, and two kubelets."""
 
 
-def make(instance: Instance) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Cast:
+    """Who tries to reach whom."""
+
+    probes: tuple[Probe, ...]
+    outside: tuple[str, ...]
+    """Addresses that are no pod's."""
+
+
+REAL_NODES = Cast(probes=PROBES, outside=OUTSIDE)
+
+
+def make(instance: Instance, cast: Cast = REAL_NODES) -> None:
     """Make the tenants, and start the probes."""
     admin = Api(instance.admin_kubeconfig)
     admin.apply(kinds.SECURE_TENANT, ACME, manager="e2e").ok()
     admin.patch(kinds.SECURE_TENANT, "beta", BETA).ok()
     admin.create(kinds.NAMESPACE, {"metadata": {"name": "tools"}}).ok()
     kubectl(instance, "wait", "--for=condition=Ready", "securetenant", "--all", "--timeout=60s")
-    start(instance, *PROBES)
+    start(instance, *cast.probes)
 
 
 def start(instance: Instance, *probes: Probe) -> None:
@@ -222,9 +234,9 @@ Key = tuple[str, str, str]
 """Source, target and port of a flow, in words."""
 
 
-def measured(instance: Instance, *, without: str = "") -> dict[Key, bool]:
+def measured(instance: Instance, cast: Cast = REAL_NODES, *, without: str = "") -> dict[Key, bool]:
     """Try every flow by packets, but for those from one node."""
-    bodies = _bodies(instance)
+    bodies = _bodies(instance, cast)
     targets = {
         f"{protocol}/{_address(body)}/{port}": (name, f"{protocol} {port}")
         for name, body in bodies.items()
@@ -232,7 +244,9 @@ def measured(instance: Instance, *, without: str = "") -> dict[Key, bool]:
         # A node has one port 8080, whichever pod asks for it; and that of the API server's side.
         if not body["spec"].get("hostNetwork") or port != 53
     }
-    targets |= {each: (each.split("/")[1], " ".join(each.split("/")[::2])) for each in OUTSIDE}
+    for each in cast.outside:
+        protocol, address, port = each.split("/")
+        targets[each] = (address, f"{protocol} {port}")
 
     def tried(source: str) -> Iterator[tuple[Key, bool]]:
         namespace, _, pod = source.partition("/")
@@ -243,14 +257,14 @@ def measured(instance: Instance, *, without: str = "") -> dict[Key, bool]:
     sources = [name for name, body in bodies.items() if body["spec"]["nodeName"] != without]
     with ThreadPoolExecutor(len(sources)) as pool:
         found = dict(itertools.chain.from_iterable(pool.map(lambda each: [*tried(each)], sources)))
-    judged = expected(instance)
+    judged = expected(instance, cast)
     return {key: found[key] for key in sorted(found) if key in judged}
 
 
-def expected(instance: Instance) -> dict[Key, bool]:
+def expected(instance: Instance, cast: Cast = REAL_NODES) -> dict[Key, bool]:
     """Compute the same flows from the objects; what nothing decides about is left out."""
     admin = Api(instance.admin_kubeconfig)
-    bodies = _bodies(instance)
+    bodies = _bodies(instance, cast)
     world = World(
         [live.namespace(each) for each in admin.list(kinds.NAMESPACE)],
         [*live.pods(bodies.values())],
@@ -278,17 +292,19 @@ def expected(instance: Instance) -> dict[Key, bool]:
             )
     for source, body in bodies.items():
         if world.tenant(body["metadata"]["namespace"]):
-            found |= _outward(world, source, body)
+            found |= _outward(world, source, body, cast.outside)
     return found
 
 
-def _outward(world: World, source: str, body: dict[str, Any]) -> Iterator[tuple[Key, bool]]:
+def _outward(
+    world: World, source: str, body: dict[str, Any], outside: Iterable[str]
+) -> Iterator[tuple[Key, bool]]:
     openings = [
         each
         for each in world.outside(body["metadata"]["namespace"])
         if each.direction == "Egress" and body["metadata"]["name"] in each.end.pods
     ]
-    for target in OUTSIDE:
+    for target in outside:
         protocol, address, port = target.split("/")
         wanted = blocks.address(address)
         yield (
@@ -312,11 +328,11 @@ def _is_outside_by_definition(source: dict[str, Any], target: dict[str, Any]) ->
     return bool(source["spec"]["nodeName"] == target["spec"]["nodeName"])
 
 
-def _bodies(instance: Instance) -> dict[str, dict[str, Any]]:
+def _bodies(instance: Instance, cast: Cast) -> dict[str, dict[str, Any]]:
     admin = Api(instance.admin_kubeconfig)
     return {
         f"{each.namespace}/{each.name}": admin.get(kinds.POD, each.name, each.namespace)
-        for each in PROBES
+        for each in cast.probes
     }
 
 
@@ -331,7 +347,9 @@ def has_cluster_policies(admin: Api) -> bool:
     return admin.call("GET", f"{path}/{name}").status == 200
 
 
-def agreed(instance: Instance, *, seconds: float = 5, without: str = "") -> dict[Key, bool]:
+def agreed(
+    instance: Instance, cast: Cast = REAL_NODES, *, seconds: float = 5, without: str = ""
+) -> dict[Key, bool]:
     """Wait until packets and computation agree about every flow; return them.
 
     With ``without``, the flows that begin on that node are left out.
@@ -341,8 +359,13 @@ def agreed(instance: Instance, *, seconds: float = 5, without: str = "") -> dict
 
     def agree() -> bool:
         found.clear()
-        found.update(measured(instance, without=without))
-        computed = expected(instance)
+        try:
+            found.update(measured(instance, cast, without=without))
+        except AssertionError as error:
+            # A kubelet that has just started may not know its pods yet.
+            wrong[:] = [str(error)]
+            return False
+        computed = expected(instance, cast)
         wrong[:] = [
             f"{' -> '.join(key)}: computed {computed[key]}, seen {found[key]}"
             for key in found

@@ -11,12 +11,13 @@ from memory_cluster import MemoryCluster
 from securetenant.api import kinds, names
 from securetenant.api.nodes import Effect, SettingsNodes, TenantNodes
 from securetenant.api.objects import Ref
+from securetenant.concerns.nodes import census
 from securetenant.concerns.nodes.nodes import Nodes, Surroundings
 from securetenant.plan import nodes, pods
 from securetenant.plan.nodes import Marks, NodeRequests, Standing, Taint
 from securetenant.reconcile.errors import ConflictError, RefusedError
 from securetenant.reconcile.node_book import NodeBook
-from securetenant.status import placement
+from securetenant.status import placement, user_namespaces
 from securetenant.status.placement import Place, Placement
 
 POOL = "node-restriction.kubernetes.io/pool"
@@ -397,3 +398,61 @@ def test_the_operator_never_evicts_itself() -> None:
     cluster.remove(Ref(kinds.POD.name, names.OPERATOR_NAMESPACE, "securetenant-operator-0"))
     asyncio.run(known.converge("n", SETTINGS))
     assert effects() == {"NoSchedule", "NoExecute"}
+
+
+def handlers(**features: Any) -> dict[str, Any]:
+    """Return the status of a node whose runtime has these features."""
+    return {"runtimeHandlers": [{"name": "gvisor"}, {"name": "", "features": features}]}
+
+
+def test_nodes_without_user_namespaces_are_counted_by_whose_they_are() -> None:
+    book, changes = NodeBook(), list[str]()
+    found = census.Census(book, changes.append)
+    bodies = {
+        "silent": node(owner="acme"),
+        "able": {**node(owner="acme"), "status": handlers(userNamespaces=True)},
+        "lacking": {**node(owner="acme"), "status": handlers(userNamespaces=False)},
+    }
+    for name, body in bodies.items():
+        body["metadata"]["name"] = name
+        book.put(body)
+    assert found.lacking("acme") == ("lacking",)
+    assert not found.lacks_everywhere("acme")
+    assert changes == ["acme", "acme"], "a second node that has them is no news"
+    for name in ("silent", "able"):
+        book.drop(name, 8)
+    assert found.lacks_everywhere("acme")
+    book.drop("lacking", 8)
+    assert not found.has_any("acme")
+    assert not found.lacks_everywhere("acme")
+
+
+def test_a_node_of_the_control_plane_is_no_node_of_tenants() -> None:
+    book = NodeBook()
+    found = census.Census(book, lambda _: None)
+    taint = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+    book.put(node(taints=[taint]))
+    assert not found.has_any("")
+
+
+def test_a_tenant_hears_which_nodes_start_none_of_its_pods() -> None:
+    some = user_namespaces.judge(("a",), everywhere=False)
+    assert some.informs
+    assert some.message.startswith("Pods do not start on nodes that have no user namespaces: a. ")
+    every = user_namespaces.judge(("a", "b"), everywhere=True)
+    assert not every.informs
+    assert (every.type, every.reason) == ("PodSecurityEnforced", "UserNamespacesUnsupported")
+    assert "No node on which the tenant's pods may run has user namespaces: a, b" in every.message
+
+
+def test_tenants_run_on_nodes_of_their_own_of_all_or_of_nobody() -> None:
+    owner = census.owner_of_nodes
+    assert owner("acme", is_dedicated=True, is_settled=True) == "acme"
+    assert owner("acme", is_dedicated=False, is_settled=True) == names.SHARED
+    assert owner("acme", is_dedicated=False, is_settled=False) == ""
+
+
+def test_a_shared_tenant_hears_that_no_node_is_there_for_it() -> None:
+    found = placement.judge(Placement(dedicated=False, without=True))
+    assert (found.status, found.reason) == ("True", "NoNodes")
+    assert "no node is labelled for shared tenants, so their new pods wait" in found.message

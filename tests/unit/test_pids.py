@@ -15,7 +15,7 @@ from securetenant.api import kinds, names, status
 from securetenant.api.nodes import PID_BOUNDS, SettingsNodes, TenantNodes
 from securetenant.api.objects import Ref
 from securetenant.api.tenancysettings import SettingsSpec
-from securetenant.concerns.pids.pids import GRACE_SECONDS, INTERVAL_SECONDS, Pids
+from securetenant.concerns.pids.pids import GRACE_SECONDS, INTERVAL_SECONDS, UNKEPT_SECONDS, Pids
 from securetenant.plan import kubelets, pids
 from securetenant.plan.pids import UNLIMITED, Asked, Kubelet, Limit, Reading, Source
 from securetenant.reconcile.errors import ConflictError
@@ -527,13 +527,53 @@ def test_a_kubelet_is_read_again_when_it_starts_anew_and_every_few_minutes() -> 
         world.ask("red")
         world.see(node())
         await world.settle()
-        world.answers["node-a"] = Reading(limit=UNLIMITED)
+        world.answers["node-a"] = Reading(limit=512)
         world.see(node(boot="2", **bounds(1024)))
         await world.settle()
         assert world.asked == ["node-a"] * 2
-        assert world.pids_labels() == {}
+        assert world.pids_labels() == bounds(512)
         await world.pass_time(INTERVAL_SECONDS)
         assert len(world.asked) in (3, 4)
+
+    live(work)
+
+
+def test_a_kubelet_that_keeps_too_little_is_read_again_within_half_a_minute() -> None:
+    """What the condition asks for is a restart of the kubelet, and nothing shows one."""
+
+    async def work(world: World) -> None:
+        world.ask("red")
+        world.answers["node-a"] = Reading(limit=UNLIMITED)
+        world.see(node())
+        await world.settle()
+        assert world.asked == ["node-a"]
+        world.answers["node-a"] = Reading(limit=1024)
+        await world.pass_time(UNKEPT_SECONDS)
+        assert world.limit() == READ
+        now = len(world.asked)
+        await world.pass_time(INTERVAL_SECONDS / 3)
+        assert len(world.asked) == now, "what is kept is read as seldom as before"
+        # A lower bound is not kept.
+        world.pids.ask("red", Asked(frozenset({"red"}), 512, required=False))
+        world.answers["node-a"] = Reading(limit=512)
+        await world.pass_time(UNKEPT_SECONDS)
+        assert world.limit() == Limit(Source.READ, 512)
+
+    live(work)
+
+
+def test_a_kubelet_is_read_at_once_when_somebody_asks_to_look_again() -> None:
+    async def work(world: World) -> None:
+        world.ask("red")
+        world.see(node())
+        await world.settle()
+        world.answers["node-a"] = Reading(limit=UNLIMITED)
+        world.pids.look_again("blue")
+        await world.settle()
+        assert world.limit() == READ
+        world.pids.look_again("red")
+        await world.settle()
+        assert world.limit() == Limit(Source.READ, UNLIMITED)
 
     live(work)
 

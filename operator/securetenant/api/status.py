@@ -101,8 +101,9 @@ class QuotaStatus(Model):
 
     summary: Annotated[str, Field(max_length=384)]
     """The resource of which the least is left, like limits.cpu 75%; or under 5%."""
+    # Atomic, since a server-side apply that takes the last entry out of a map leaves null.
     resources: Annotated[
-        tuple[QuotaUse, ...], Field(max_length=64, json_schema_extra=listed("map", "resource"))
+        tuple[QuotaUse, ...], Field(max_length=64, json_schema_extra=listed("atomic"))
     ]
     """One for each resource."""
 
@@ -241,8 +242,11 @@ of other tenants."""
 PODS_PENDING = "PodsPending"
 """On NodesDedicated, which stays True: pods of the tenant wait, since no node takes them."""
 NO_NODES = "NoNodes"
-"""On NodesDedicated, which stays True: no node is the tenant's yet; its pods wait. On PidsLimited:
-there is none to read."""
+"""On NodesDedicated, which stays True: no node is the tenant's yet, or none is there for shared
+tenants; its pods wait. On PidsLimited: there is none to read."""
+USER_NAMESPACES_UNSUPPORTED = "UserNamespacesUnsupported"
+"""On PodSecurityEnforced: the spec requires user namespaces, and nodes on which the tenant's pods
+may run say that their container runtime has none. The condition stays True where others have."""
 FOREIGN_PODS = "ForeignPods"
 """On NodesDedicated, which stays True: pods of others tolerate the tenant's taint."""
 DAEMONS_KEPT_OUT = "DaemonSetsKeptOut"

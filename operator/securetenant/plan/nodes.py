@@ -28,6 +28,8 @@ class NodeFacts(NamedTuple):
     labels: Mapping[str, str]
     taints: tuple[Taint, ...]
     terminating: bool
+    user_namespaces: bool | None = None
+    """Whether its runtime starts pods with user namespaces; nothing where its kubelet is silent."""
 
     @property
     def label(self) -> str:
@@ -70,7 +72,17 @@ def observe(body: Body) -> NodeFacts:
             )
         ),
         terminating="deletionTimestamp" in metadata,
+        user_namespaces=_user_namespaces(body.get("status") or {}),
     )
+
+
+def _user_namespaces(status: Body) -> bool | None:
+    """Return what the kubelet says of the runtime that pods without a RuntimeClass get."""
+    for each in status.get("runtimeHandlers") or ():
+        if not each.get("name"):
+            found = (each.get("features") or {}).get("userNamespaces")
+            return found if isinstance(found, bool) else None
+    return None
 
 
 class NodeRequests:

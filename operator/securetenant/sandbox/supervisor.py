@@ -183,7 +183,8 @@ class Supervisor:
     def _start_again(self, node: RealNode) -> None:
         """Switch a node on that lost its power, once everything in it is off."""
         del self._children[node.name]
-        self._wait(f"{node.name} to end", lambda: cgroups.is_empty(node.group))
+        self._wait(f"{node.name} to end", lambda: cgroups.clear(node.group))
+        cgroups.make(node.group)
         hub.disconnect(self._children["hub"].pid, node)
         self._spawn(node.name, self._commands[node.name])
         self._connect(node)

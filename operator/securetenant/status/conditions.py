@@ -41,6 +41,7 @@ _STALLED = (
     status.PODS_ELSEWHERE,
     status.NOT_LIMITED,
     status.NO_NODES,
+    status.USER_NAMESPACES_UNSUPPORTED,
     status.NAMESPACE_STUCK,
 )
 """Reasons that wait for somebody; the first that occurs is the one that is reported."""

@@ -36,6 +36,8 @@ class Placement:
     """Nodes that TenancySettings do not let be dedicated."""
     last: tuple[str, ...] = ()
     """Nodes without which no pod of the platform could run."""
+    without: bool = False
+    """Whether it shares nodes, and none is there for those who share."""
     unknown: tuple[str, ...] = ()
     """Names of no node."""
     failed: tuple[Place, ...] = ()
@@ -163,6 +165,12 @@ def _remarks(placement: Placement) -> Iterator[_Point]:
     """Yield what is worth knowing."""
     if placement.pending:
         yield _Point(status.PODS_PENDING, f"No node takes: {conditions.listed(placement.pending)}")
+    if placement.without:
+        yield _Point(
+            status.NO_NODES,
+            "no node is labelled for shared tenants, so their new pods wait: label one as"
+            " nodes.shared of TenancySettings asks",
+        )
     if placement.dedicated and not placement.nodes:
         yield _Point(status.NO_NODES, "no node matches what spec.nodes asks for")
     if placement.leaving:

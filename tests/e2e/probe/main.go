@@ -1,4 +1,4 @@
-// What runs in the pods of the tests: it listens, tries, holds and forks.
+// What runs in the pods of the tests: it listens, tries, holds, forks and looks at itself.
 // Addresses are written as tcp/10.0.0.1/8080.
 package main
 
@@ -22,7 +22,7 @@ const (
 
 func main() {
 	if len(os.Args) < 2 {
-		fail("serve, try, hold, fork or sleep")
+		fail("serve, try, loop, hold, fork, sleep or self")
 	}
 	rest := os.Args[2:]
 	switch os.Args[1] {
@@ -30,12 +30,18 @@ func main() {
 		serve(rest)
 	case "try":
 		try(rest)
+	case "first":
+		first(rest)
+	case "loop":
+		loop(rest[0])
 	case "hold":
 		hold(rest[0])
 	case "fork":
 		fork()
 	case "sleep":
 		wait()
+	case "self":
+		self()
 	default:
 		fail("unknown: " + os.Args[1])
 	}
@@ -156,6 +162,48 @@ func try(targets []string) {
 	say(found)
 }
 
+// first tries each address from its first instruction on, again and again, and says what it reached
+// and after how many milliseconds; then it stays.
+func first(targets []string) {
+	found := map[string]int64{}
+	began := time.Now()
+	var lock sync.Mutex
+	var all sync.WaitGroup
+	for _, each := range targets {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for until := time.Now().Add(2 * time.Second); time.Now().Before(until); {
+				if reaches(each, 100*time.Millisecond) {
+					lock.Lock()
+					found[each] = time.Since(began).Milliseconds()
+					lock.Unlock()
+					return
+				}
+			}
+		}()
+	}
+	all.Wait()
+	say(found)
+	wait()
+}
+
+// loop says each time that an address begins or ends to be reached, in seconds since 1970.
+func loop(target string) {
+	last := ""
+	for {
+		now := "closed"
+		if reaches(target, 4*beat) {
+			now = "open"
+		}
+		if now != last {
+			say(map[string]any{"state": now, "at": float64(time.Now().UnixMicro()) / 1e6})
+			last = now
+		}
+		time.Sleep(beat)
+	}
+}
+
 // hold keeps one connection and says when it is made, and when nothing comes back any more.
 func hold(target string) {
 	network, address := split(target)
@@ -206,4 +254,19 @@ func fork() {
 	for {
 		syscall.Pause()
 	}
+}
+
+// self says what the kernel says of this process.
+func self() {
+	found := map[string]string{}
+	for _, name := range []string{"status", "uid_map"} {
+		text, err := os.ReadFile("/proc/self/" + name)
+		if err != nil {
+			fail(err.Error())
+		}
+		found[name] = string(text)
+	}
+	_, err := os.Create("/written")
+	found["write"] = fmt.Sprint(err)
+	say(found)
 }

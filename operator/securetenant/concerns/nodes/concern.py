@@ -1,8 +1,12 @@
 """Nodes of tenants: how they join the work of the machine."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 
+from securetenant.api import names, workloads
 from securetenant.api.nodes import TenantNodes
+from securetenant.concerns.nodes import census
+from securetenant.concerns.nodes.census import Census
 from securetenant.concerns.nodes.nodes import Nodes, Surroundings
 from securetenant.reconcile import keys
 from securetenant.reconcile.concern import Concern, Work
@@ -10,13 +14,16 @@ from securetenant.reconcile.errors import ConflictError
 from securetenant.reconcile.keys import Key
 from securetenant.reconcile.machine import Machine
 from securetenant.reconcile.tenants import Record
-from securetenant.status import placement
+from securetenant.status import placement, user_namespaces
+from securetenant.status.outcome import Finding
 from securetenant.status.statements import Aspect, Statement
 
-_NODE, _PODS = "Node", "Pods"
+_NODE, _PODS, _CENSUS = "Node", "Pods", "Census"
 _DAEMON_SETS = keys.shared("DaemonSets")
 _CONFLICT_SECONDS = 0.2
 """How soon a node is looked at again that somebody else wrote to at the same moment."""
+_GATHER_SECONDS = 0.2
+"""How long changes are gathered before tenants hear of them: many nodes may change at once."""
 _DAEMON_SETS_SECONDS = 600.0
 """How often DaemonSets are looked at while tenants have nodes of their own."""
 
@@ -26,6 +33,10 @@ class DedicatedNodes(Concern):
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
+        self._census = Census(
+            machine.nodes,
+            lambda owner: machine.queue.add_after(keys.shared(_CENSUS, owner), _GATHER_SECONDS),
+        )
         self._nodes = Nodes(
             cluster=machine.cluster,
             meter=machine.meter,
@@ -42,11 +53,12 @@ class DedicatedNodes(Concern):
         """Nodes that wait until every tenant was read."""
 
     def works(self) -> Mapping[str, Work]:
-        """Look at a node, at the pods of a tenant, and at all DaemonSets."""
+        """Look at a node, at the pods of a tenant, at all DaemonSets, and at who has which."""
         return {
             _NODE: self._converge,
             _PODS: self._look_at_pods,
             _DAEMON_SETS.work: self._look_at_daemons,
+            _CENSUS: self._tell_of_census,
         }
 
     def settings_changed(self) -> None:
@@ -141,6 +153,11 @@ class DedicatedNodes(Concern):
         self._machine.queue.add_after(key, _DAEMON_SETS_SECONDS)
         return False
 
+    async def _tell_of_census(self, key: Key) -> bool:
+        is_shared = key.name in (names.SHARED, "")
+        self._machine.tell(self._machine.tenants.names() if is_shared else (key.name,))
+        return False
+
     def statements(self, name: str, record: Record) -> Iterable[Statement]:
         """Say how the tenant's nodes stand, where anybody says something of nodes."""
         newest = self._machine.settings
@@ -148,4 +165,21 @@ class DedicatedNodes(Concern):
         asked = record.spec.nodes if record.spec else None
         if settings is not None or (asked is not None and asked.is_dedicated):
             found = self._nodes.placement(name, asked or TenantNodes(), settings)
-            yield Aspect(verdict=placement.judge(found))
+            without = not found.dedicated and not self._census.has_any(names.SHARED)
+            yield Aspect(verdict=placement.judge(dataclasses.replace(found, without=without)))
+        yield from self._without_user_namespaces(name, record)
+
+    def _without_user_namespaces(self, name: str, record: Record) -> Iterable[Finding]:
+        spec, settings = record.spec, record.follows or self._machine.settings
+        if spec is None or settings is None:
+            return
+        if workloads.effective(spec.workloads, settings.workloads).user_namespaces != "Required":
+            return
+        owner = census.owner_of_nodes(
+            name,
+            is_dedicated=spec.nodes is not None and spec.nodes.is_dedicated,
+            is_settled=settings.nodes is not None,
+        )
+        if lacking := self._census.lacking(owner):
+            everywhere = self._census.lacks_everywhere(owner)
+            yield user_namespaces.judge(lacking, everywhere=everywhere)

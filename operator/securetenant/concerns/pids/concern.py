@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from securetenant.api import names
 from securetenant.api.nodes import TenantNodes
 from securetenant.concerns.pids.pids import Pids
 from securetenant.plan import pids
@@ -32,6 +33,8 @@ class ProcessLimits(Concern):
                 keys.shared(_LIMITS, owner), _GATHER_SECONDS
             ),
         )
+        self._requested: dict[str, str] = {}
+        """By tenant, the last time at which somebody asked to look again."""
 
     def works(self) -> Mapping[str, Work]:
         """Tell those who ask for limits on the nodes of an owner."""
@@ -47,10 +50,16 @@ class ProcessLimits(Concern):
         if record.spec is not None and settings is not None:
             asked = record.spec.nodes or TenantNodes()
             self._pids.ask(name, pids.asked(name, asked, settings.nodes))
+        annotations = record.body["metadata"].get("annotations") or {}
+        requested = annotations.get(names.REQUESTED_ANNOTATION, "")
+        if requested != self._requested.get(name, ""):
+            self._requested[name] = requested
+            self._pids.look_again(name)
 
     def tenant_gone(self, name: str) -> None:
         """Nobody asks for it any more."""
         self._pids.ask(name, None)
+        self._requested.pop(name, None)
 
     async def _tell(self, key: Key) -> bool:
         self._machine.tell(self._pids.asking(key.name))

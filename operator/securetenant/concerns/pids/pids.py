@@ -2,7 +2,7 @@
 
 Apart from the engine's queue and workers: a kubelet may be slow, dead or hostile, and must hold
 nobody up but other kubelets, and those for seconds. Each is read when its node appears, when it
-starts again, and every few minutes.
+starts again, and every few minutes; every half minute while it keeps less than somebody asks for.
 
 The labels are written by JSON Patch: an apply would leave a label that somebody else added, and
 each of them is a promise.
@@ -32,6 +32,11 @@ from securetenant.status.conditions import Condition
 
 INTERVAL_SECONDS = 300.0
 """How old a reading gets at most: a limit may change by a restart that nothing shows."""
+UNKEPT_SECONDS = 30.0
+"""How old a reading gets where a tenant asks for less than the kubelet allows: what helps is a
+restart of the kubelet, and nothing shows one."""
+_APART_SECONDS = 0.2
+"""How many seconds there are between two such readings, over all nodes."""
 GRACE_SECONDS = 900.0
 """How long a reading counts when the kubelet cannot be read any more. An upgrade of a node or a
 network fault must not drive its tenants' pods away; silence for longer means no limit."""
@@ -89,6 +94,8 @@ class Pids:
         """Nodes by whose they are."""
         self._unasked: set[str] = set()
         """Nodes of which no attempt to read them has come to its end."""
+        self._unkept: set[str] = set()
+        """Nodes that were last read to keep less than a tenant asks for."""
         self._asked: dict[str, Asked] = {}
         self._verdicts: dict[Asked, Condition] = {}
         """Conditions by what is asked for; many tenants share one. Empty after any news."""
@@ -157,6 +164,7 @@ class Pids:
         del self._records[name]
         self._owned[record.look.owner].discard(name)
         self._unasked.discard(name)
+        self._unkept.discard(name)
         self._queue.forget(_key(name))
         self._news(record.look.owner)
 
@@ -173,6 +181,24 @@ class Pids:
                 self._queue.add(_key(name))
         for owner in gone - come:
             self._askers[owner] -= 1
+        if asked is not None and asked != before:
+            self._hurry(asked, UNKEPT_SECONDS, unkept=True)
+
+    def look_again(self, tenant: str) -> None:
+        """Read the kubelets of a tenant's nodes now: somebody asked for it."""
+        asked = self._asked.get(tenant)
+        if asked is not None:
+            self._hurry(asked, 0.0, unkept=False)
+
+    def _hurry(self, asked: Asked, seconds: float, *, unkept: bool) -> None:
+        """Read nodes in so many seconds at the latest; only those that keep less than asked."""
+        latest = self._clock() + seconds
+        for owner in asked.owners:
+            for name in self._owned.get(owner, ()):
+                record = self._records[name]
+                if record.due_at > latest and (not unkept or not record.told.keeps(asked.bound)):
+                    record.due_at = latest
+                    self._queue.add(_key(name))
 
     def take_settings(self, settings: SettingsSpec | None) -> None:
         """Take the TenancySettings: another authority may make a kubelet readable, or not."""
@@ -294,8 +320,20 @@ class Pids:
         now = self._clock()
         record.last, record.read_at = reading.limit, now
         # Not all at once again after a start.
-        record.due_at = now + INTERVAL_SECONDS * self._chance.uniform(0.5, 1.0)
+        record.due_at = now + self._interval(name, record) * self._chance.uniform(0.5, 1.0)
         return False
+
+    def _interval(self, name: str, record: _Record) -> float:
+        """Return how old what was read of a node may get."""
+        found = Limit(Source.READ, record.last or UNLIMITED)
+        if all(found.keeps(each.bound) for each in self._asking_about(record.look.owner)):
+            self._unkept.discard(name)
+            return INTERVAL_SECONDS
+        self._unkept.add(name)
+        return min(max(UNKEPT_SECONDS, _APART_SECONDS * len(self._unkept)), INTERVAL_SECONDS)
+
+    def _asking_about(self, owner: str) -> set[Asked]:
+        return {each for each in self._asked.values() if owner in each.owners}
 
     def _counting(self, record: _Record) -> Limit:
         """Return what counts for a node now; that there is no limit does until it is read again."""

@@ -53,13 +53,16 @@ def join(group: str) -> None:
         (tree / group.lstrip("/") / "system" / "cgroup.procs").write_text("0")
 
 
-def is_empty(group: str) -> bool:
-    """Tell whether no process is left in a group or below it."""
-    tree = next(_trees())
-    return not any(
-        Path(folder, "cgroup.procs").read_text()
-        for folder, _, _ in os.walk(tree / group.lstrip("/"))
-    )
+def clear(group: str) -> bool:
+    """Remove a group and all below it, as a loss of power does; say whether nothing is left.
+
+    What still has a process stays. A kubelet that finds groups of pods that are gone takes seconds
+    over each.
+    """
+    folders = [tree / group.lstrip("/") for tree in _trees()]
+    for each in folders:
+        _remove_tree(each)
+    return not any(each.is_dir() for each in folders)
 
 
 def remove(name: str) -> bool:
@@ -67,14 +70,18 @@ def remove(name: str) -> bool:
     deadline = time.monotonic() + _GONE_SECONDS
     while left := _left(name):
         for tree in left:
-            for folder, _, _ in os.walk(tree, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(folder)
+            _remove_tree(tree)
         if time.monotonic() > deadline:
             return False
         if _left(name):
             time.sleep(0.05)
     return True
+
+
+def _remove_tree(top: Path) -> None:
+    for folder, _, _ in os.walk(top, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
 
 def _left(name: str) -> list[Path]:
