@@ -8,6 +8,7 @@ from pathlib import Path
 from bench import (
     converge,
     expiry,
+    failover,
     fairness,
     guards,
     openings,
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 BENCHMARKS: dict[str, Callable[[], str]] = {
     "converge": lambda: converge.run((100, 1000)),
     "expiry": lambda: expiry.run((1, 1000)),
+    "failover": lambda: failover.run((1, 300)),
     "fairness": lambda: fairness.run(ROUNDS),
     "guards": lambda: guards.run(ROUNDS),
     "openings": lambda: openings.run((100, 1000)),
