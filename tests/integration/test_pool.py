@@ -8,7 +8,7 @@ from typing import Any
 import factory
 from conftest import Ready
 from factory import tenant
-from harness import Api, conditions, wait_for, wait_for_account
+from harness import APPLY, Api, conditions, wait_for, wait_for_account
 from securetenant.api import kinds, names, quantities
 
 SMALL = {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
@@ -194,3 +194,22 @@ def test_the_status_says_how_much_is_used(admin: Api, ready: Ready) -> None:
     found = wait_for(told, what="the use", seconds=60)
     rows = {each["resource"]: each for each in found["resources"]}
     assert rows["pods"] == {"resource": "pods", "total": "4", "used": "3", "free": "1"}
+
+
+def test_the_status_can_say_that_nothing_is_used_any_more(admin: Api) -> None:
+    """The last row of a list that was a map could not be taken out: every status was refused."""
+    body = tenant("emptied", namespaces=[{"name": "emptied-a"}])
+    admin.create(kinds.SECURE_TENANT, body).ok()
+    row = {"resource": "pods", "total": "50", "used": "1", "free": "49"}
+    for rows in ([row], []):
+        part = {"summary": "under 5%", "resources": rows}
+        document = {
+            **{key: body[key] for key in ("apiVersion", "kind")},
+            "metadata": {"name": "emptied"},
+            "status": {"quota": part},
+        }
+        path = kinds.SECURE_TENANT.path("", "emptied", "status")
+        answer = admin.call(
+            "PATCH", path, document, content_type=APPLY, fieldManager="test", force="true"
+        )
+        assert answer.ok()["status"]["quota"] == part

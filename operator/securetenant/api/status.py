@@ -101,8 +101,9 @@ class QuotaStatus(Model):
 
     summary: Annotated[str, Field(max_length=384)]
     """The resource of which the least is left, like limits.cpu 75%; or under 5%."""
+    # Atomic, since a server-side apply that takes the last entry out of a map leaves null.
     resources: Annotated[
-        tuple[QuotaUse, ...], Field(max_length=64, json_schema_extra=listed("map", "resource"))
+        tuple[QuotaUse, ...], Field(max_length=64, json_schema_extra=listed("atomic"))
     ]
     """One for each resource."""
 
