@@ -151,8 +151,9 @@ def test_an_operator_that_is_killed_at_any_moment_ends_where_the_specs_say(
         assert operator.process is not None
         operator.stop(by=signal.SIGKILL)
         operator.start()
+    # The SecureTenant goes after its namespace.
     wait_for(
-        lambda: admin.get(kinds.NAMESPACE, "killed-3-a") is None, what="the deletion", seconds=60
+        lambda: admin.get(kinds.SECURE_TENANT, "killed-3") is None, what="the deletion", seconds=60
     )
     settle(admin, "killed")
     assert history.unguarded("killed") == []
