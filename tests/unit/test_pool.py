@@ -129,8 +129,10 @@ async def _stormed() -> None:
     fleet.fail_pod("acme-a", "6", "0")
     await fleet.settle()
     assert fleet.hard("acme-a") >= 6000
-    told = ["SecureTenant many"]
-    assert written(fleet, before) == [*told, *MOVED], "where all is used, nothing moves"
+    found = written(fleet, before)
+    assert [each for each in found if "ResourceQuota" in each] == MOVED, "else nothing moves"
+    # That is gathered for as long as the status is, so either may come first, or be still to come.
+    assert set(found) - set(MOVED) <= {"SecureTenant many"}
     await fleet.stop()
 
 
