@@ -44,13 +44,17 @@ def running() -> Iterator[Demo]:
             instances.stop(instance)
 
 
+# 4s, 3m, 2m6s: kubectl leaves the seconds out where they are 0.
+AGE = r"(?:(?:\d+m)?\d+m?s|\d{1,2}m)"
+
+
 def steady(text: str) -> str:
     """Replace what differs from run to run: times, ages, versions, folders."""
     for pattern, calm in (
         (r"\b\d+\.\d s\b", "0.5 s"),
-        (r"(?<= )(\d+m)?\d+m?s(?=\s*$)", "0s"),
+        (rf"(?<= ){AGE}(?=\s*$)", "0s"),
         # A column of kubectl is as wide as its widest entry: 0s and 2m6s take the same room.
-        (r"(?<=  )(\d+m)?\d+s +(?=[a-z])", "0s    "),
+        (rf"(?<=  ){AGE} +(?=[a-z])", "0s    "),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "2026-11-22T12:00:00Z"),
         (r"/\S*/(sandbox/demo/)", r"~/.local/state/securetenant/\1"),
     ):

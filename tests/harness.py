@@ -466,8 +466,8 @@ def _is_write(event: dict[str, Any]) -> bool:
     )
 
 
-def settle(sandbox: Instance) -> int:
-    """Wait until the number of writes stands still for two seconds; return it."""
+def settle(sandbox: Instance, *, still_for: float = 2) -> int:
+    """Wait until the number of writes stands still for so many seconds; return it."""
     count, since = len(writes_by_operator(sandbox)), time.monotonic()
 
     def still() -> bool:
@@ -475,9 +475,9 @@ def settle(sandbox: Instance) -> int:
         now = len(writes_by_operator(sandbox))
         if now != count:
             count, since = now, time.monotonic()
-        return time.monotonic() - since > 2
+        return time.monotonic() - since > still_for
 
-    wait_for(still, what="the operator to come to rest", seconds=30)
+    wait_for(still, what="the operator to come to rest", seconds=30 + still_for)
     return count
 
 

@@ -63,6 +63,14 @@ def shown_by(page: Path, wanted: str, request: pytest.FixtureRequest) -> None:
     assert block.splitlines() == shown[0].splitlines()
 
 
+@pytest.mark.parametrize("age", ["0s", "47s", "3m", "2m6s", "10m"])
+def test_an_age_reads_the_same_on_a_slow_machine(age: str) -> None:
+    """In the middle of a line, with the width of its column, and at its end."""
+    assert steady(f"  Warning  Seen    {age:<20}who\nacme   True   {age}") == (
+        "  Warning  Seen    0s    who\nacme   True   0s"
+    )
+
+
 def test_without_being_asked_the_demo_ends_early() -> None:
     """What README shows is all of it: the sections of the rest are shown by --full only."""
     text = (ROOT / "operator/securetenant/cli/demo.py").read_text(encoding="utf-8")

@@ -119,7 +119,9 @@ def wait_until(admin: Api, name: str, status: str, words: str = "") -> dict[str,
 
     try:
         what = f"IsolationVerified {status} with {words!r} of {name}"
-        return dict(wait_for(found, what=what, seconds=40))
+        # The namespaces of all tests of this file are tried one after the other, and after each the
+        # operator rests for twice as long as that took: a slow machine is slow thrice.
+        return dict(wait_for(found, what=what, seconds=60))
     except AssertionError as error:
         raise AssertionError(f"{error}; it is {told(admin, name)}") from None
 

@@ -12,6 +12,8 @@ from securetenant.api.objects import Body, Ref
 from securetenant.plan import demand
 
 SPACES = ("acme-a", "acme-b")
+MOVED = [f"ResourceQuota {names.QUOTA} in {each}" for each in ("acme-b", "acme-a")]
+"""What is written when room goes from one to the other: who gives comes first."""
 
 
 class Pooled(Fleet):
@@ -102,8 +104,7 @@ async def _refused() -> None:
     before = len(fleet.cluster.writes)
     await fleet.refuse_pod("acme-a", "3", "2")
     assert (fleet.hard("acme-a"), fleet.hard("acme-b")) == (8000, 0)
-    quotas = [f"ResourceQuota {names.QUOTA} in {each}" for each in ("acme-b", "acme-a")]
-    assert written(fleet, before) == quotas, "no status, and nothing else"
+    assert written(fleet, before) == MOVED, "no status, and nothing else"
     await fleet.stop()
 
 
@@ -128,9 +129,10 @@ async def _stormed() -> None:
     fleet.fail_pod("acme-a", "6", "0")
     await fleet.settle()
     assert fleet.hard("acme-a") >= 6000
-    quotas = [f"ResourceQuota {names.QUOTA} in {each}" for each in ("acme-b", "acme-a")]
-    told = ["SecureTenant many"]
-    assert written(fleet, before) == [*told, *quotas], "where all is used, nothing moves"
+    found = written(fleet, before)
+    assert [each for each in found if "ResourceQuota" in each] == MOVED, "else nothing moves"
+    # That is gathered for as long as the status is, so either may come first, or be still to come.
+    assert set(found) - set(MOVED) <= {"SecureTenant many"}
     await fleet.stop()
 
 

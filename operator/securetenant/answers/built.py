@@ -147,6 +147,8 @@ def _settle(known: Tenants, name: str, found: SettingsSpec, there: There) -> Non
         for namespace in store.owned_by(name) & there.quotas.keys()
         if namespace in record.units or not leaves
     }
+    if not counted:
+        return
     for namespace, body in counted.items():
         status = body.get("status") or {}
         used, enforced = status.get("used") or {}, status.get("hard") or {}
