@@ -139,8 +139,10 @@ async def measure(instance: Instance, operator: Operator, size: int, *, storms: 
     async with raw(instance.admin_kubeconfig) as admin:
         operator.start()
         spaces = [{"name": f"pool-{number:03}"} for number in range(size)]
-        room = {"limits.memory": f"{size}Gi", "pods": size * 10}
-        await _ready(admin, tenant("pool", namespaces=spaces, quota={KEY: size, **room}))
+        room = {KEY: size, "limits.memory": f"{size}Gi", "pods": size * 10}
+        await _ready(admin, tenant("pool", namespaces=spaces, quota=room))
+        splits = [{"name": f"split-{number:03}"} for number in range(size)]
+        await _ready(admin, tenant("split", namespaces=splits, quota=room, quotaMode="Split"))
         if storms:
             others = [{"name": f"storm-{number:02}"} for number in range(STORM)]
             await _ready(admin, tenant("storm", namespaces=others, quota={KEY: 10}))
@@ -151,11 +153,15 @@ async def measure(instance: Instance, operator: Operator, size: int, *, storms: 
         await admin.send("POST", kinds.RESOURCE_QUOTA.path("plain"), quota)
         await asyncio.sleep(2)
         seen, sums = Seen(admin), Sums(admin, "pool-", size * 1000)
-        conflicts, plain, roomy, refused = Conflicts(), [], [], []
+        conflicts = Conflicts()
+        plain, split, roomy, refused = [], [], [], []
         async with _following(seen, sums):
             for number in range(ROUNDS):
                 namespace = spaces[number % size]["name"]
                 plain.append(await _wait(admin, seen, conflicts, "plain", "100m"))
+                split.append(
+                    await _wait(admin, seen, conflicts, splits[number % size]["name"], "100m")
+                )
                 roomy.append(await _wait(admin, seen, conflicts, namespace, "100m"))
             before = operator.writes()
             for number in range(ROUNDS):
@@ -166,6 +172,7 @@ async def measure(instance: Instance, operator: Operator, size: int, *, storms: 
         f"{size:,}",
         "yes" if storms else "no",
         spread(plain),
+        spread(split),
         spread(roomy),
         spread(refused),
         f"{wrote / ROUNDS:.1f}",
@@ -180,6 +187,7 @@ def run(sizes: tuple[int, ...]) -> str:
         "Namespaces",
         "storm elsewhere",
         "plain quota with room",
+        "Split with room",
         "pool with room",
         "pool, refused first",
         "writes for each pod",
