@@ -128,6 +128,22 @@ def test_the_chart_holds_the_same_objects_as_kustomize(
         assert body == wanted[key], key
 
 
+def test_the_packet_probe_is_the_same_by_chart_and_by_kustomize(
+    helm: Helm, kubectl_program: str
+) -> None:
+    values = ("--set=packets.enabled=true", "--set=imagePullSecrets[0].name=reg")
+    found = changed(helm, *values)
+    wanted = kustomized(kubectl_program, "manifests/packets")
+    for key, body in wanted.items():
+        made = found[key]
+        if body["kind"] == "DaemonSet":
+            spec = made["spec"]["template"]["spec"]
+            assert spec.pop("imagePullSecrets") == [{"name": "reg"}]
+            assert spec["containers"][0].pop("imagePullPolicy") == "IfNotPresent"
+        assert made == body, key
+    assert found.keys() - wanted.keys() == {("Deployment", NAMESPACE, "securetenant-operator")}
+
+
 def test_the_chart_of_the_kinds_holds_them(helm: Helm, kubectl_program: str) -> None:
     found = rendered(helm, "securetenant-crds")
     assert by_name(found) == kustomized(kubectl_program, "crds")

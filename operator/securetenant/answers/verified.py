@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 from securetenant.answers.answer import FINE, FOUND, Answer, Table
 from securetenant.checks.attacks.verdicts import Verdict
-from securetenant.status import isolation
+from securetenant.status import isolation, packets
 from securetenant.status.isolation import Trial
 
 
 def verify(tenant: str, trials: Sequence[Trial]) -> Answer:
     """Answer what was tried in each namespace; what is open is :data:`FOUND`."""
     verdict = isolation.judge(trials, ())
+    # Requests are tried here, and no packets.
+    more = f"; {packets.NOT_TRIED}" if verdict.status == "True" else ""
     rows = [
         (each.namespace, seen.row, seen.what, str(seen.verdict), seen.control, seen.message)
         for each in trials
@@ -43,7 +45,7 @@ def verify(tenant: str, trials: Sequence[Trial]) -> Answer:
             ],
         },
         sections=(
-            f"{tenant}: IsolationVerified would be {verdict.status}. {verdict.message}",
+            f"{tenant}: IsolationVerified would be {verdict.status}. {verdict.message}{more}",
             Table(
                 columns=("Namespace", "Tried", "Refused as it has to be"),
                 rows=tuple((each.namespace, str(each.tried), str(each.refused)) for each in trials),

@@ -202,6 +202,9 @@ VERIFIER = f"{MANAGED_PREFIX}verifier"
 TENANT_NAME_LENGTH = 40
 """Leaves room for the tenant's name within other names of at most 63 characters."""
 
+SENDERS, RECEIVERS = f"{MANAGED_PREFIX}senders", f"{MANAGED_PREFIX}receivers"
+"""The namespaces of the packet probe (manifests/packets)."""
+
 PROTECTED_PREFIXES = ("kube-", "openshift-")
 PROTECTED_NAMES = ("default", OPERATOR_NAMESPACE)
 COUNTRY_CODE_LENGTH = 2

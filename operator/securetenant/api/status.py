@@ -160,6 +160,9 @@ OVERRIDE_HELD = "OverrideHeldAsExpected"
 FAIRNESS_IN_FORCE = "FairnessInForce"
 """On TenancySettings: the priority level of tenants is installed, so a tenant that floods the API
 server queues behind itself."""
+PACKETS_FILTERED = "PacketsFiltered"
+"""On TenancySettings: by the packet probe of every node, what NetworkPolicies allow arrives and
+nothing else. Absent where the probe is not installed."""
 ROLLED_OUT = "RolledOut"
 """On TenancySettings: every tenant follows them as they now are."""
 RECONCILING = "Reconciling"
@@ -257,6 +260,11 @@ PEER_MISSING = "PeerMissing"
 or nothing is common; the message says which tenant has to declare what. Closed until then."""
 PROTECTED_NAME = "ProtectedName"
 """The platform team keeps this name of a namespace for itself (TenancySettings)."""
+PACKETS_NOT_FILTERED = "PacketsNotFiltered"
+"""The packet probe received what NetworkPolicies refuse; the message names the nodes. On every
+tenant's IsolationVerified, and on TenancySettings."""
+PROBE_SILENT = "ProbeSilent"
+"""On PacketsFiltered: of some nodes the packet probe says nothing, for minutes."""
 ADOPTION_BLOCKED = "AdoptionBlocked"
 """The platform team consents that the tenant takes a namespace, and what is in it is against the
 spec: nothing of it is touched until that is changed. The message names what it is."""

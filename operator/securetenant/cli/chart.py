@@ -14,7 +14,15 @@ from securetenant.api import crds, kinds
 
 _MAIN, _CRDS = "securetenant", "securetenant-crds"
 _HEADER = "{{- /* Made of manifests/ by make crds: change it there. */ -}}\n"
-_FOLDERS = ("operator", "roles", "fairness", "policies", "policies/mutating", "monitoring")
+_FOLDERS = (
+    "operator",
+    "roles",
+    "fairness",
+    "policies",
+    "policies/mutating",
+    "packets",
+    "monitoring",
+)
 """What is always there, in this order; what depends on a value is said in :data:`_SWITCHES`."""
 _SWITCHES = {
     "operator/namespace.yaml": ".Values.namespace.create",
@@ -24,6 +32,7 @@ _SWITCHES = {
     "monitoring/network.yaml": ".Values.monitoring.podMonitor",
     "monitoring/pod-monitor.yaml": ".Values.monitoring.podMonitor",
     "monitoring/rules.yaml": ".Values.monitoring.rules",
+    "packets": ".Values.packets.enabled",
     "policies/mutating": 'eq (include "securetenant.mutates" .) "true"',
 }
 _ADDON = "index .Values.roles.addons {name}"
@@ -55,15 +64,26 @@ _LABELS = (
     "    metadata:\n      labels: {app.kubernetes.io/name: securetenant-operator,"
     " app.kubernetes.io/part-of: securetenant}\n"
 )
-_VALUES = (
-    ("  replicas: 2\n", "  replicas: {{ .Values.operator.replicas }}\n"),
-    (
-        """        image: securetenant-operator
+_IMAGE = (
+    """        image: securetenant-operator
 """,
-        """        image: {{ include "securetenant.image" . }}
+    """        image: {{ include "securetenant.image" . }}
         imagePullPolicy: {{ .Values.image.pullPolicy }}
 """,
-    ),
+)
+_PULL_SECRETS = (
+    """      automountServiceAccountToken: false
+""",
+    """      automountServiceAccountToken: false
+      {{- with .Values.imagePullSecrets }}
+      imagePullSecrets:
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+""",
+)
+_VALUES = (
+    ("  replicas: 2\n", "  replicas: {{ .Values.operator.replicas }}\n"),
+    _IMAGE,
     (
         """          requests: {cpu: 100m, memory: 128Mi}
           limits: {memory: 512Mi}
@@ -83,16 +103,7 @@ _VALUES = (
         """      {{- toYaml .Values.operator.tolerations | nindent 6 }}
 """,
     ),
-    (
-        """      serviceAccountName: securetenant-operator
-""",
-        """      serviceAccountName: securetenant-operator
-      {{- with .Values.imagePullSecrets }}
-      imagePullSecrets:
-      {{- toYaml . | nindent 6 }}
-      {{- end }}
-""",
-    ),
+    _PULL_SECRETS,
     (
         _LABELS,
         """    metadata:
@@ -190,6 +201,9 @@ def _template(path: str, text: str) -> str:
     text = _escaped(text)
     if path == "operator/deployment.yaml":
         text = _deployment(text)
+    if path in ("packets/receivers.yaml", "packets/senders.yaml"):
+        text = _once(text, *_IMAGE)
+        text = _once(text, *_PULL_SECRETS)
     if path == "operator/network.yaml":
         text = _network(text)
     if path == "monitoring/network.yaml":

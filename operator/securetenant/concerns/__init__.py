@@ -14,6 +14,7 @@ from securetenant.concerns.heartbeat.heartbeat import Heartbeat
 from securetenant.concerns.ingresses.concern import ForeignIngresses
 from securetenant.concerns.nodes.concern import DedicatedNodes
 from securetenant.concerns.openreports.concern import OpenReports
+from securetenant.concerns.packets.concern import PacketProbe
 from securetenant.concerns.pids.concern import ProcessLimits
 from securetenant.concerns.policies.concern import Policies
 from securetenant.concerns.pool.concern import Pool
@@ -45,6 +46,7 @@ def build(
         ProcessLimits(machine, kubelets),
         ForeignIngresses(machine),
         Policies(machine),
+        PacketProbe(machine),
         Reachability(machine),
         Standing(machine),
         Verification(machine, connect),

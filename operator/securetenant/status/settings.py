@@ -7,7 +7,8 @@ from typing import Any
 
 from securetenant.api import names, status
 from securetenant.plan import override
-from securetenant.status import conditions
+from securetenant.plan.packets import Packets
+from securetenant.status import conditions, packets
 from securetenant.status.conditions import Condition
 from securetenant.status.outcome import Finding
 
@@ -49,6 +50,8 @@ class Report:
     """Who holds the verb override."""
     fairness: Finding | None = None
     """What keeps tenants from queueing apart."""
+    packets: Packets | None = None
+    """What the packet probe came to, once it was looked at."""
 
 
 def summarize(
@@ -72,6 +75,11 @@ def summarize(
     # Anyone who is cluster-admin by a group holds the verb, as on every cluster that kubeadm makes.
     # It exempts nobody by itself, and is reported without keeping the settings from being ready.
     needed = [each for each in verdicts if each.type != status.OVERRIDE_HELD]
+    filtered = packets.condition(report.packets)
+    if filtered is not None:
+        verdicts.append(filtered)
+        # A node that is away is no reason for the platform not to be ready.
+        needed += [filtered] if filtered.status == "False" else []
     ready = all(each.status == "True" for each in needed)
     # What waits for a person is reported before a roll-out that goes on by itself.
     worst = min(needed, key=lambda each: (each.status == "True", each.reason == status.ROLLING_OUT))

@@ -5,6 +5,7 @@ import bisect
 import contextlib
 import logging
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -331,7 +332,9 @@ def _before(record: Record) -> tuple[Statement, ...]:
             and (each["type"], each["status"]) == (status.ISOLATION_VERIFIED, "True")
             and each["observedGeneration"] == generation
         ):
-            verdict = Condition(each["type"], each["status"], each["reason"], each["message"])
+            # What else was said of it, after the first sentence, others say again.
+            message = re.split(r"; |\. ", each["message"])[0]
+            verdict = Condition(each["type"], each["status"], each["reason"], message)
             return (
                 Aspect(verdict=verdict, holds_ready=False),
                 statements.Record(field="isolation", value=found),
