@@ -20,6 +20,9 @@ ALERTS = {each["alert"]: each for group in RULES["spec"]["groups"] for each in g
 QUIET = {
     'securetenant_leader{pod="a"}': "1x120",
     'securetenant_leader{pod="b"}': "0x120",
+    'securetenant_packet_probe_nodes{result="filtered"}': "3x120",
+    'securetenant_packet_probe_nodes{result="silent"}': "0x120",
+    'securetenant_packet_probe_nodes{result="unfiltered"}': "0x120",
     "securetenant_policies_in_force": "1x120",
     "securetenant_tenants": "5x120",
     "securetenant_tenants_following_settings": "5x120",
@@ -40,6 +43,10 @@ TROUBLE: dict[str, dict[str, str | None]] = {
     "SecureTenantIsolationOpen": {
         'securetenant_isolation_attempts_total{verdict="Open"}': "0x55 1x65"
     },
+    "SecureTenantPacketsNotFiltered": {
+        'securetenant_packet_probe_nodes{result="unfiltered"}': "0x55 1x65"
+    },
+    "SecureTenantPacketProbeSilent": {'securetenant_packet_probe_nodes{result="silent"}': "1x120"},
     "SecureTenantOperatorAbsent": dict.fromkeys(QUIET),
     "SecureTenantNobodyLeads": {'securetenant_leader{pod="a"}': "0x120"},
     "SecureTenantRequestsRefused": {

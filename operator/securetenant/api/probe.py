@@ -18,4 +18,4 @@ HEALTH = 8090
 NOT_FILTERED = 3
 """With which exit code the sender ends when something arrived that is refused."""
 GREETING = b"securetenant\n"
-"""What a receiver answers: whoever else takes the connection is no receiver."""
+"""What a receiver answers: another program that takes the connection is no receiver."""

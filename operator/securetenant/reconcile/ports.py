@@ -100,6 +100,9 @@ class Meter(Protocol):
     def policies_in_force(self, yes: bool) -> None:
         """Say whether the admission policies are installed and unchanged."""
 
+    def probed(self, *, filtered: int, unfiltered: int, silent: int) -> None:
+        """Say on how many nodes the packet probe came to what."""
+
     def rolled_out(self, followed: int, total: int, *, halted: bool) -> None:
         """Say how many tenants follow the TenancySettings as they now are."""
 

@@ -42,6 +42,13 @@ class Metrics:
             namespace=_PREFIX,
             registry=self._registry,
         )
+        self._probed = Gauge(
+            "packet_probe_nodes",
+            "Nodes with the packet probe, by what it came to: filtered, unfiltered or silent.",
+            ["result"],
+            namespace=_PREFIX,
+            registry=self._registry,
+        )
         self._leader = Gauge(
             "leader",
             "1 while this replica leads: only then it works, and writes.",
@@ -111,6 +118,15 @@ class Metrics:
     def policies_in_force(self, yes: bool) -> None:
         """Say whether the admission policies are installed and unchanged."""
         self._policies.set(int(yes))
+
+    def probed(self, *, filtered: int, unfiltered: int, silent: int) -> None:
+        """Say on how many nodes the packet probe came to what."""
+        for result, count in (
+            ("filtered", filtered),
+            ("unfiltered", unfiltered),
+            ("silent", silent),
+        ):
+            self._probed.labels(result).set(count)
 
     def rolled_out(self, followed: int, total: int, *, halted: bool) -> None:
         """Say how many tenants follow the TenancySettings as they now are."""

@@ -69,6 +69,11 @@ class PacketProbe(Concern):
         found = packets.judge(senders, receivers, self._machine.now())
         if found != self._found:
             self._found = found
+            self._machine.meter.probed(
+                filtered=len(found.filtered),
+                unfiltered=len(found.unfiltered),
+                silent=len(found.silent),
+            )
             self._machine.tell_all()
 
     async def _pods(self, namespace: str) -> list[ProbePod]:
