@@ -64,7 +64,7 @@ class Right(NamedTuple):
 @pytest.fixture(scope="module")
 def audited() -> Iterator[Instance]:
     """A control plane after a life in which every right was needed."""
-    with control_plane(f"test-{os.getpid()}-rights", audit=True, nodes=1) as instance:
+    with control_plane(f"test-{os.getpid()}-rights", audit=True, nodes=2) as instance:
         for file in CRDS:
             kubectl(instance, "apply", "-f", file)
             kubectl(instance, "wait", "--for=condition=Established", "-f", file, "--timeout=30s")
@@ -240,7 +240,7 @@ def nodes(instance: Instance, admin: Api) -> None:
 def requested(instance: Instance) -> Iterator[Right]:
     """Yield the rights that requests of the operator needed.
 
-    A server-side apply that made an object was asked for both verbs.
+    An apply, or a replacement, that made an object was asked for both verbs.
     """
     named = {(right.group, right.resource) for right in granted() if right.name}
     for event in audit_events(instance):
@@ -250,7 +250,10 @@ def requested(instance: Instance) -> Iterator[Right]:
         resource = "/".join(each for each in (what["resource"], what.get("subresource")) if each)
         kind = (what.get("apiGroup", ""), resource)
         yield Right(*kind, event["verb"], what.get("name", "") if kind in named else "")
-        if event["verb"] == "patch" and event.get("responseStatus", {}).get("code") == 201:
+        if (
+            event["verb"] in ("patch", "update")
+            and event.get("responseStatus", {}).get("code") == 201
+        ):
             yield Right(*kind, "create", what.get("name", "") if kind in named else "")
 
 
