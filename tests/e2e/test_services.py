@@ -54,6 +54,18 @@ _NOT_REACHED = (
 )
 
 
+def test_a_tenants_pod_finds_a_service_by_its_name(
+    services: dict[str, str], tenants: Instance
+) -> None:
+    """By the cluster's DNS, which its NetworkPolicies open."""
+    assert services
+    for target in (f"tcp/web/{_PORT}", f"tcp/web.tools.svc.cluster.local/{_PORT}"):
+        wait_for(
+            lambda target=target: world.run(tenants, "acme-prod", "db", "try", target)[target],
+            what=f"a connection to {target}",
+        )
+
+
 def test_a_service_opens_nothing_and_closes_nothing(
     services: dict[str, str], tenants: Instance
 ) -> None:

@@ -20,7 +20,7 @@ def test_the_source_root_does_not_shadow_the_standard_library() -> None:
 
 
 _PINS = components.pins()
-# One is built of a source that lies here; a test cannot find another version of it.
+# Those that are built of a source that lies here are tools of no module.
 PINNED = tuple(
     each
     for each in (*_PINS.components, *_PINS.tools, *_PINS.nodes)
@@ -37,6 +37,12 @@ def test_the_go_modules_build_the_pinned_versions(component: components.Componen
     assert re.search(pinned, text)
     tools = re.findall(r"^(?:tool |\t)(\S+)$", text, re.MULTILINE)
     assert component.package in tools
+
+
+def test_what_is_built_of_a_source_here_has_the_pinned_version_too() -> None:
+    version = _PINS.component("coredns").version
+    text = (components.modules() / "coredns/go.mod").read_text(encoding="utf-8")
+    assert f"require github.com/coredns/coredns v{version}\n" in text
 
 
 def test_the_locks_name_no_address() -> None:

@@ -176,6 +176,12 @@ def _of_nodes(raw: dict[str, dict[str, str]]) -> Iterator[Component]:
             from_path=False,
             patched=True,
         )
+    yield Component(
+        name="coredns",
+        version=raw["coredns"]["version"],
+        module="coredns",
+        package=".",
+    )
     yield Component(name="pause", version="1.0.0", module="pause", package=".", from_path=False)
 
 

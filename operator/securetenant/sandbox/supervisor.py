@@ -138,6 +138,7 @@ class Supervisor:
                 lambda: all(nodes.is_ready(probe.read(path)) for path in paths),
             )
             self._label_nodes()
+            self._create(files.dns())
             self._took(f"{options.real_nodes} real nodes")
         self._record = {**self._record, "ready": True, "timings": self._timings}
         self._write_programs()
@@ -149,6 +150,7 @@ class Supervisor:
         images = layout.images(self._instance)
         images.mkdir()
         archives.pack(self._binaries["pause"], layout.PAUSE, images / "pause.tar")
+        archives.pack(self._binaries["coredns"], layout.COREDNS, images / "coredns.tar")
         self._spawn("hub", hub.command())
         pid = self._children["hub"].pid
         self._wait("a network namespace", lambda: hub.is_apart(pid))

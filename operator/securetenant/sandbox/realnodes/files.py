@@ -67,6 +67,12 @@ def write(node: RealNode, others: tuple[RealNode, ...], setting: Setting) -> Pat
     return file
 
 
+def dns() -> str:
+    """Return the objects of the cluster's DNS."""
+    text = Path(__file__).with_name("dns.yaml").read_text(encoding="utf-8")
+    return text.replace("IMAGE", layout.COREDNS).replace("ADDRESS", layout.DNS)
+
+
 def _credentials(node: RealNode, setting: Setting) -> dict[str, pki.KeyPair]:
     """Issue what the programs of a node log in with, and the kubelet's own certificate."""
     issue = setting.authority.issue

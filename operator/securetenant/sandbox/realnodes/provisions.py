@@ -17,6 +17,7 @@ _PROGRAMS = (
     "loopback",
     "host-local",
     "pause",
+    "coredns",
 )
 
 
