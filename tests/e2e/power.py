@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 
 from harness import wait_for
@@ -46,6 +47,21 @@ def held(of: RealNode, *programs: str) -> Iterator[None]:
     finally:
         for each in programs:
             release(of, each)
+
+
+@contextlib.contextmanager
+def unfiltered(of: RealNode) -> Iterator[None]:
+    """End the engine and take its rules away: everything gets through, as with a bad plugin.
+
+    Without it its rules hand each packet to nobody, and nothing gets through.
+    """
+    with held(of, "network-policies"):
+        pid = str(of.instance.record()["programs"][of.name])
+        table = ("inet", "kube-network-policies")
+        subprocess.run(
+            ["nsenter", f"--net=/proc/{pid}/ns/net", "nft", "delete", "table", *table], check=True
+        )
+        yield
 
 
 def restart(of: RealNode, program: str) -> None:
