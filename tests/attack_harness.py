@@ -77,12 +77,20 @@ class Denial:
         for word, found in words.items():
             path, body = path.replace(word, found), body.replace(word, found)
         params = {"dryRun": "All"} if self.dry_run else {}
-        speaker, sent = speakers[self.who], json.loads(body)
-        if self.method == "PUT" and (there := speaker.call("GET", path)).status == 200:
-            # Of the very object that is there; who wrote it meanwhile is answered with 409.
-            sent = {**sent, "metadata": {**there.body["metadata"], **sent["metadata"]}}
-        return speaker.call(self.method, path, sent, content_type=self.type, **params)
+        speaker, wanted = speakers[self.who], json.loads(body)
+        for _ in range(_RACES):
+            sent = wanted
+            if self.method == "PUT" and (there := speaker.call("GET", path)).status == 200:
+                # Of the very object that is there.
+                sent = {**wanted, "metadata": {**there.body["metadata"], **wanted["metadata"]}}
+            answer = speaker.call(self.method, path, sent, content_type=self.type, **params)
+            if self.method != "PUT" or answer.status != 409:
+                break
+        return answer
 
+
+_RACES = 20
+"""How often an object is replaced that somebody writes meanwhile, like the operator's Lease."""
 
 Expected = Control | Policy
 

@@ -74,7 +74,12 @@ def test_the_reference_is_what_the_models_say(request: pytest.FixtureRequest) ->
     assert REFERENCE.read_text(encoding="utf-8") == text
 
 
-ON_SETTINGS = (status.OVERRIDE_HELD, status.FAIRNESS_IN_FORCE, status.ROLLED_OUT)
+ON_SETTINGS = (
+    status.OVERRIDE_HELD,
+    status.FAIRNESS_IN_FORCE,
+    status.PACKETS_FILTERED,
+    status.ROLLED_OUT,
+)
 
 
 @pytest.mark.parametrize("type_", [value for value, _ in words("Condition")])
