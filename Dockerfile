@@ -22,6 +22,7 @@ FROM ${RUNTIME_BASE} AS tried
 COPY --from=build /app /app
 ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1
 RUN ["/usr/bin/python3", "-m", "securetenant.cli.run", "--help"]
+RUN ["/usr/bin/python3", "-m", "securetenant.cli.probe", "--help"]
 
 FROM ${RUNTIME_BASE}
 LABEL org.opencontainers.image.title="securetenant-operator" \

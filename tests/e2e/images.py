@@ -18,7 +18,7 @@ VERSION = "0.1.0"
 PROBE = f"{layout.REGISTRY}/probe:1"
 _LEFT_OUT = ROOT / "operator/securetenant/sandbox"
 """Files that the image has not (.dockerignore)."""
-_SOURCES = ("Dockerfile", "LICENSE", "requirements.lock", "operator/securetenant")
+_SOURCES = (".dockerignore", "Dockerfile", "LICENSE", "requirements.lock", "operator/securetenant")
 
 
 def build_operator(folder: Path) -> Path:
