@@ -109,7 +109,8 @@ def test_of_ours_it_holds_the_operator_alone(built: Built) -> None:
     assert (built.files / "app/LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     assert not (ours / "sandbox").exists()
     assert not (ours / "answers").exists()
-    assert {path.name for path in (ours / "cli").glob("*.py")} == {"__init__.py", "probe.py", "run.py"}
+    commands = {path.name for path in (ours / "cli").glob("*.py")}
+    assert commands == {"__init__.py", "probe.py", "run.py"}
     files = [path for path in ours.rglob("*") if path.is_file()]
     data = {str(path.relative_to(ours)) for path in files if path.suffix not in {".py", ".pyc"}}
     assert data == {"plan/pack.sums", "plan/roles.tsv"}
