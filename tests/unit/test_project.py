@@ -60,10 +60,11 @@ def test_production_ships_no_client_that_kopf_would_prefer() -> None:
     assert not re.search(r"^(pykube-ng|pytest|rich|cryptography)==", text, re.MULTILINE)
 
 
-def test_the_deployment_asks_for_the_image_of_this_version() -> None:
+@pytest.mark.parametrize("folder", ["operator", "packets"])
+def test_its_pods_ask_for_the_image_of_this_version(folder: str) -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     version = tomllib.loads(text)["project"]["version"]
-    text = (ROOT / "manifests/operator/kustomization.yaml").read_text(encoding="utf-8")
+    text = (ROOT / f"manifests/{folder}/kustomization.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(text)["images"] == [{"name": "securetenant-operator", "newTag": version}]
 
 
