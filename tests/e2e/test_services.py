@@ -59,11 +59,12 @@ def test_a_tenants_pod_finds_a_service_by_its_name(
 ) -> None:
     """By the cluster's DNS, which its NetworkPolicies open."""
     assert services
+
+    def reaches(target: str) -> bool:
+        return bool(world.run(tenants, "acme-prod", "db", "try", target)[target])
+
     for target in (f"tcp/web/{_PORT}", f"tcp/web.tools.svc.cluster.local/{_PORT}"):
-        wait_for(
-            lambda target=target: world.run(tenants, "acme-prod", "db", "try", target)[target],
-            what=f"a connection to {target}",
-        )
+        wait_for(functools.partial(reaches, target), what=f"a connection to {target}")
 
 
 def test_a_service_opens_nothing_and_closes_nothing(

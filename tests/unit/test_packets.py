@@ -165,6 +165,13 @@ def test_the_platform_says_on_which_nodes(
     assert by_type[status.READY]["status"] == ready
 
 
+def test_a_restart_takes_back_nothing_of_what_the_platform_says() -> None:
+    facts = {**settings_facts(NOW), "report": Report(packets=OPEN)}
+    before = settings.summarize(**facts)
+    after = settings.summarize(**{**facts, "report": Report(), "previous": before})
+    assert after == before
+
+
 # --- the manifests --------------------------------------------------------------------------
 
 

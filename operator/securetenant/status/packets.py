@@ -49,9 +49,15 @@ def finding(found: Packets | None) -> Finding | None:
     )
 
 
-def condition(found: Packets | None) -> Condition | None:
-    """Return the condition of TenancySettings; nothing where there is no probe."""
+def condition(found: Packets | None, previous: Iterable[Mapping[str, Any]]) -> Condition | None:
+    """Return the condition of TenancySettings; nothing where there is no probe.
+
+    Before the first look it is what an earlier process said: a restart takes nothing back.
+    """
     if found is None:
+        for each in previous:
+            if each["type"] == status.PACKETS_FILTERED:
+                return Condition(each["type"], each["status"], each["reason"], each["message"])
         return None
     if found.unfiltered:
         answer, reason, message = (

@@ -75,7 +75,7 @@ def summarize(
     # Anyone who is cluster-admin by a group holds the verb, as on every cluster that kubeadm makes.
     # It exempts nobody by itself, and is reported without keeping the settings from being ready.
     needed = [each for each in verdicts if each.type != status.OVERRIDE_HELD]
-    filtered = packets.condition(report.packets)
+    filtered = packets.condition(report.packets, previous.get("conditions") or ())
     if filtered is not None:
         verdicts.append(filtered)
         # A node that is away is no reason for the platform not to be ready.
