@@ -10,7 +10,7 @@ import click
 from securetenant.sandbox import binaries, components, control, instances, kubeconfigs
 from securetenant.sandbox.errors import SandboxError
 from securetenant.sandbox.instances import Options
-from securetenant.sandbox.realnodes import provisions
+from securetenant.sandbox.realnodes import provisions, requirements
 
 _name = click.option("--name", default="default", show_default=True, help="Which sandbox.")
 
@@ -129,13 +129,16 @@ def kubeconfig(name: str, user: str, groups: tuple[str, ...], service_account: s
 
 @sandbox.command("binaries")
 @click.option("--tools", is_flag=True, help="Also what only this project's tests need.")
-@click.option("--real-nodes", is_flag=True, help="Also what real nodes need.")
+@click.option("--real-nodes", is_flag=True, help="Also what real nodes need, where they can run.")
 def list_binaries(*, tools: bool, real_nodes: bool) -> None:
     """Find, fetch or build every binary now, and list them."""
     more = tuple(each.name for each in components.pins().tools) if tools else ()
     with _sentences():
         found = binaries.locate((*control.PROGRAMS, *more), _progress)
-        if real_nodes:
+        if real_nodes and (problem := requirements.missing()):
+            # What cannot run is not built for minutes.
+            _progress(f"Without what real nodes need, since they cannot run here: {problem}.")
+        elif real_nodes:
             found |= provisions.locate(_progress)
     for program, path in found.items():
         click.echo(f"{program:24} {path}")
