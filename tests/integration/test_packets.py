@@ -17,7 +17,7 @@ TENANT = "packets"
 
 @pytest.fixture(scope="module")
 def plane() -> Iterator[Instance]:
-    """A cluster of two nodes with the probe, whose pods are said to be ready there."""
+    """A cluster of two fake nodes with the probe, whose pods look there as if they ran."""
     with control_plane("packets", nodes=2) as instance:
         kubectl(instance, "apply", "-k", str(ROOT / "manifests/packets"))
         for namespace, name in ((names.SENDERS, "senders"), (names.RECEIVERS, "receivers")):
@@ -30,6 +30,15 @@ def plane() -> Iterator[Instance]:
                 "--timeout=60s",
             )
         yield instance
+
+
+def run(admin: Api) -> None:
+    """Give every sender what a container runtime gives: a fake node does not."""
+    for sender in admin.list(kinds.POD, names.SENDERS):
+        (container,) = sender["status"]["containerStatuses"]
+        ran = {"containerStatuses": [{**container, "containerID": "containerd://1"}]}
+        path = f"{sender['metadata']['name']}/status"
+        admin.patch(kinds.POD, path, {"status": ran}, names.SENDERS).ok()
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +68,11 @@ def verified(admin: Api) -> Any:
     return conditions(admin.get(kinds.SECURE_TENANT, TENANT)).get(status.ISOLATION_VERIFIED, {})
 
 
+def ready(pod: Any) -> bool:
+    found = conditions(pod).get("Ready", {})
+    return found.get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
 def told(admin: Api, text: str) -> None:
     wait_for(
         lambda: text in verified(admin).get("message", ""),
@@ -68,7 +82,9 @@ def told(admin: Api, text: str) -> None:
 
 
 def test_nodes_whose_probe_is_ready_filter_packets(admin: Api, looking: Operator) -> None:
-    wait_for(lambda: platform(admin), what="the platform to say so", seconds=60)
+    assert not platform(admin), "no container ran"
+    run(admin)
+    wait_for(lambda: platform(admin), what="the platform to say so", seconds=90)
     assert platform(admin)["status"] == "True"
     assert platform(admin)["message"].startswith("On 2 nodes packets of the probe arrive where")
     told(admin, "; packets of the probe arrive where they are allowed, and nowhere else")
@@ -108,6 +124,11 @@ def test_what_arrives_and_is_refused_takes_every_tenants_proof(
     assert conditions(admin.get(kinds.SECURE_TENANT, TENANT))["Ready"]["status"] == "True"
 
     admin.delete(kinds.POD, sender["metadata"]["name"], names.SENDERS).ok()
+    wait_for(
+        lambda: len([each for each in admin.list(kinds.POD, names.SENDERS) if ready(each)]) == 2,
+        what="another sender",
+    )
+    run(admin)
     told(admin, "; packets of the probe arrive where they are allowed, and nowhere else")
     assert verified(admin)["status"] == "True"
     wait_for(lambda: platform(admin)["status"] == "True", what="the platform to say so")

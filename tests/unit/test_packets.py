@@ -25,7 +25,12 @@ def pod(node: str, address: str, *, ready: bool = True, **status_: Any) -> Probe
     body = {
         "metadata": {"name": "a", "creationTimestamp": LONG_AGO},
         "spec": {"nodeName": node},
-        "status": {"conditions": [since], "podIPs": [{"ip": address}], **status_},
+        "status": {
+            "conditions": [since],
+            "podIPs": [{"ip": address}],
+            "containerStatuses": [{"containerID": "containerd://1"}],
+            **status_,
+        },
     }
     return packets.observe(body)
 
@@ -68,7 +73,8 @@ def test_it_counts_while_the_container_waits_to_be_started_again(state: str) -> 
 
 def test_once_a_sender_is_ready_again_what_it_ended_with_counts_no_more() -> None:
     end = {"terminated": {"exitCode": 3, "message": "UDP 10.0.2.1 8082"}}
-    sender = pod("node-1", "10.0.1.2", containerStatuses=[{"lastState": end}])
+    container = {"containerID": "containerd://2", "lastState": end}
+    sender = pod("node-1", "10.0.1.2", containerStatuses=[container])
     assert packets.judge([sender], RECEIVERS, NOW) == Packets(filtered=("node-1",))
 
 
@@ -92,6 +98,12 @@ def test_a_container_that_ended_otherwise_says_nothing() -> None:
     assert packets.judge([ended("node-1", "killed", code=137)], (), NOW) == Packets(
         silent=("node-1",)
     )
+
+
+def test_a_fake_node_that_calls_its_pod_ready_says_nothing() -> None:
+    """In the sandbox every pod is ready, and none runs."""
+    sender = pod("node-1", "10.0.1.2", containerStatuses=[{"ready": True}])
+    assert packets.judge([sender], RECEIVERS, NOW) == Packets(silent=("node-1",))
 
 
 def test_a_pod_that_waits_for_a_node_or_is_deleted_says_nothing_good() -> None:

@@ -31,6 +31,7 @@ class ProbePod(NamedTuple):
     node: str
     addresses: tuple[str, ...]
     is_ready: bool
+    """Whether a container of it ran, and is ready."""
     since: str
     """Since when it is, or is not."""
     arrivals: tuple[Arrival, ...] = ()
@@ -56,11 +57,13 @@ def observe(body: Body) -> ProbePod:
     conditions = {each["type"]: each for each in status.get("conditions") or ()}
     ready: Mapping[str, Any] = conditions.get("Ready") or {}
     is_ready = ready.get("status") == "True" and "deletionTimestamp" not in body["metadata"]
+    # A fake node, as in the sandbox, says ready of what never ran.
+    ran = [bool(each.get("containerID")) for each in status.get("containerStatuses") or ()]
     texts = [] if is_ready else [*_endings(status)]
     return ProbePod(
         node=spec.get("nodeName") or "",
         addresses=tuple(each["ip"] for each in status.get("podIPs") or () if "ip" in each),
-        is_ready=is_ready,
+        is_ready=is_ready and bool(ran) and all(ran),
         since=ready.get("lastTransitionTime") or body["metadata"]["creationTimestamp"],
         arrivals=tuple(
             Arrival(found[1], found[2], int(found[3]))
