@@ -17,19 +17,32 @@ TENANT = "packets"
 
 @pytest.fixture(scope="module")
 def plane() -> Iterator[Instance]:
-    """A cluster of two fake nodes with the probe, whose pods look there as if they ran."""
+    """A cluster of two fake nodes."""
     with control_plane("packets", nodes=2) as instance:
-        kubectl(instance, "apply", "-k", str(ROOT / "manifests/packets"))
-        for namespace, name in ((names.SENDERS, "senders"), (names.RECEIVERS, "receivers")):
-            kubectl(
-                instance,
-                "rollout",
-                "status",
-                f"daemonset/{name}",
-                f"-n{namespace}",
-                "--timeout=60s",
-            )
         yield instance
+
+
+@pytest.fixture
+def probe(plane: Instance, admin: Api) -> Iterator[None]:
+    """The probe, whose pods are ready; that they ran, nobody says yet."""
+    folder = str(ROOT / "manifests/packets")
+    kubectl(plane, "apply", "-k", folder)
+    wait_for(
+        lambda: are_ready(admin, names.SENDERS) and are_ready(admin, names.RECEIVERS),
+        what="its pods",
+    )
+    yield
+    kubectl(plane, "delete", "-k", folder, "--timeout=60s")
+
+
+def are_ready(admin: Api, namespace: str) -> bool:
+    """Tell whether both pods of a namespace are ready, and stay."""
+    pods = admin.list(kinds.POD, namespace)
+    return len(pods) == 2 and all(
+        conditions(each).get("Ready", {}).get("status") == "True"
+        and "deletionTimestamp" not in each["metadata"]
+        for each in pods
+    )
 
 
 def run(admin: Api) -> None:
@@ -68,11 +81,6 @@ def verified(admin: Api) -> Any:
     return conditions(admin.get(kinds.SECURE_TENANT, TENANT)).get(status.ISOLATION_VERIFIED, {})
 
 
-def ready(pod: Any) -> bool:
-    found = conditions(pod).get("Ready", {})
-    return found.get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
-
-
 def told(admin: Api, text: str) -> None:
     wait_for(
         lambda: text in verified(admin).get("message", ""),
@@ -81,7 +89,9 @@ def told(admin: Api, text: str) -> None:
     )
 
 
-def test_nodes_whose_probe_is_ready_filter_packets(admin: Api, looking: Operator) -> None:
+def test_nodes_whose_probe_is_ready_filter_packets(
+    admin: Api, probe: None, looking: Operator
+) -> None:
     assert not platform(admin), "no container ran"
     run(admin)
     wait_for(lambda: platform(admin), what="the platform to say so", seconds=90)
@@ -92,7 +102,7 @@ def test_nodes_whose_probe_is_ready_filter_packets(admin: Api, looking: Operator
 
 
 def test_what_arrives_and_is_refused_takes_every_tenants_proof(
-    plane: Instance, admin: Api, request: pytest.FixtureRequest
+    admin: Api, probe: None, request: pytest.FixtureRequest
 ) -> None:
     """The node is named whose side had to refuse it, and it passes once the pod is ready again."""
     (receiver, _) = sorted(
@@ -124,20 +134,13 @@ def test_what_arrives_and_is_refused_takes_every_tenants_proof(
     assert conditions(admin.get(kinds.SECURE_TENANT, TENANT))["Ready"]["status"] == "True"
 
     admin.delete(kinds.POD, sender["metadata"]["name"], names.SENDERS).ok()
-    wait_for(
-        lambda: len([each for each in admin.list(kinds.POD, names.SENDERS) if ready(each)]) == 2,
-        what="another sender",
-    )
+    wait_for(lambda: are_ready(admin, names.SENDERS), what="another sender")
     run(admin)
     told(admin, "; packets of the probe arrive where they are allowed, and nowhere else")
     assert verified(admin)["status"] == "True"
     wait_for(lambda: platform(admin)["status"] == "True", what="the platform to say so")
 
 
-def test_without_the_probe_nothing_is_claimed_of_packets(
-    plane: Instance, admin: Api, request: pytest.FixtureRequest
-) -> None:
-    kubectl(plane, "delete", "-k", str(ROOT / "manifests/packets"), "--timeout=60s")
-    request.getfixturevalue("looking")
+def test_without_the_probe_nothing_is_claimed_of_packets(admin: Api, looking: Operator) -> None:
     told(admin, "; whether packets are filtered depends on the network plugin")
     wait_for(lambda: not platform(admin), what="the platform to say nothing of it")
