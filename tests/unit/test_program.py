@@ -18,6 +18,7 @@ import factory
 from harness import ROOT
 from securetenant.answers import (
     built,
+    checkup,
     discovered,
     imported,
     markdown,
@@ -32,12 +33,12 @@ from securetenant.answers.built import State
 from securetenant.answers.checkup import Line
 from securetenant.answers.planned import Change
 from securetenant.answers.snapshot import Snapshot
-from securetenant.api import kinds, names
+from securetenant.api import kinds, names, status
 from securetenant.api.objects import Ref
 from securetenant.api.securetenant import TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.checks import filled
-from securetenant.checks.posture import Result
+from securetenant.checks.posture import Readings, Result
 from securetenant.cli.main import main
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -840,3 +841,36 @@ def test_each_shell_gets_completion(shell: str) -> None:
     done = CliRunner().invoke(main, prog_name="securetenant", env=asked, catch_exceptions=False)
     assert "quarantine" in done.output
     assert "status" not in done.output
+
+
+# --- check ----------------------------------------------------------------------------------
+
+
+def platform(answer: str) -> dict[str, Any]:
+    """Return TenancySettings that say this of packets."""
+    said = {"type": status.PACKETS_FILTERED, "status": answer, "message": "On 3 nodes ..."}
+    return {"status": {"conditions": [said]}}
+
+
+@pytest.mark.parametrize(
+    ("body", "daemons", "result"),
+    [
+        pytest.param(platform("True"), [], "Pass", id="the probe saw it"),
+        pytest.param(platform("False"), ["calico-node"], "Fail", id="the probe saw the opposite"),
+        pytest.param(platform("Unknown"), [], "Unknown", id="the probe says nothing"),
+        pytest.param(None, ["calico-node"], "Pass", id="a plugin that enforces them"),
+        pytest.param(None, [], "Unknown", id="nothing is known"),
+    ],
+)
+def test_the_packet_probe_decides_whether_the_network_plugin_filters(
+    body: dict[str, Any] | None, daemons: list[str], result: str
+) -> None:
+    seen = checkup.Seen(
+        platform=body,
+        daemon_sets=[{"metadata": {"name": each}} for each in daemons],
+        readings=Readings(),
+        now=NOW,
+    )
+    lines = checkup.check(seen, everything=True).data["checks"]
+    (line,) = (each for each in lines if each["name"].startswith("A network plugin"))
+    assert line["result"] == result

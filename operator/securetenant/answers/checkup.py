@@ -66,6 +66,8 @@ class Seen:
     """Every ClusterRole and ClusterRoleBinding."""
     settings: SettingsSpec | None = None
     settings_problem: str = ""
+    platform: Body | None = None
+    """TenancySettings with their status."""
     deployment: Body | None = None
     lease: Body | None = None
     services: Sequence[Body] | None = None
@@ -157,8 +159,17 @@ def _plugin(seen: Seen) -> Line:
         _CLUSTER,
         "A network plugin that enforces NetworkPolicies",
         Result.UNKNOWN,
-        "its DaemonSet; docs/controls/network.md says how to try it",
+        "its DaemonSet, or the packet probe (docs/controls/network.md)",
     )
+    said = _conditions(seen.platform).get(status.PACKETS_FILTERED, {})
+    if said.get("status") == "True":
+        return line._replace(result=Result.PASS, evidence=said["message"])
+    if said.get("status") == "False":
+        return line._replace(
+            result=Result.FAIL,
+            evidence=said["message"],
+            remedy="docs/runbooks.md, SecureTenantPacketsNotFiltered",
+        )
     there = {each["metadata"]["name"] for each in seen.daemon_sets or ()}
     known = sorted(_ENFORCING[each] for each in there & _ENFORCING.keys() if _ENFORCING[each])
     if known:
@@ -304,10 +315,7 @@ def _operator(seen: Seen) -> Line:
     line = Line(_INSTALLED, "The Deployment of the operator", Result.UNKNOWN, "the Deployment")
     if seen.deployment is None:
         return line
-    found = {
-        each["type"]: each for each in (seen.deployment.get("status") or {}).get("conditions") or ()
-    }
-    available = found.get("Available", {})
+    available = _conditions(seen.deployment).get("Available", {})
     if available.get("status") == "True":
         return line._replace(result=Result.PASS, evidence="Available")
     return line._replace(
@@ -338,16 +346,22 @@ def _heartbeat(seen: Seen) -> Line:
     )
 
 
+def _conditions(body: Body | None) -> dict[str, Mapping[str, Any]]:
+    """Return what an object says of itself, by type."""
+    found = ((body or {}).get("status") or {}).get("conditions") or ()
+    return {each["type"]: each for each in found}
+
+
 def _tenants(seen: Seen) -> Line:
     if seen.tenants is None:
         return Line(_INSTALLED, "Tenants", Result.UNKNOWN, "every SecureTenant")
     broken = []
     for name, body in sorted(seen.tenants.items()):
-        found = {
-            each["type"]: each["status"]
-            for each in (body.get("status") or {}).get("conditions") or ()
-        }
-        if "False" in (found.get(status.READY), found.get(status.ISOLATION_VERIFIED)):
+        found = _conditions(body)
+        if "False" in (
+            found.get(type_, {}).get("status")
+            for type_ in (status.READY, status.ISOLATION_VERIFIED)
+        ):
             broken.append(name)
     line = Line(
         _INSTALLED, "Tenants", Result.PASS, f"{len(seen.tenants)} tenants, none with a fault"

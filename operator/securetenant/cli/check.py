@@ -69,9 +69,8 @@ async def _seen(
     roles = await cluster.tried(kinds.CLUSTER_ROLE)
     bindings = await cluster.tried(kinds.CLUSTER_ROLE_BINDING)
     crds = await cluster.tried(kinds.CRD)
-    settings, problem = built.settings(
-        await cluster.read(kinds.TENANCY_SETTINGS, names.SETTINGS_NAME)
-    )
+    platform = await cluster.read(kinds.TENANCY_SETTINGS, names.SETTINGS_NAME)
+    settings, problem = built.settings(platform)
     mutates = await cluster.serves(kinds.MUTATING_POLICY)
     policies: list[Body] | None = []
     for kind in (kinds.VALIDATING_POLICY, kinds.VALIDATING_BINDING) + (
@@ -88,6 +87,7 @@ async def _seen(
         roles=None if roles is None or bindings is None else (*roles, *bindings),
         settings=settings,
         settings_problem=problem,
+        platform=platform,
         deployment=await cluster.read(kinds.DEPLOYMENT, names.OPERATOR, names.OPERATOR_NAMESPACE),
         lease=await cluster.read(kinds.LEASE, names.OPERATOR, names.OPERATOR_NAMESPACE),
         services=await cluster.tried(kinds.SERVICE, "kube-system"),
