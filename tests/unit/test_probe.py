@@ -1,12 +1,13 @@
 """The packet probe, on addresses of this machine that nothing filters."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from harness import environment
+from harness import environment, wait_for
 from securetenant.api import probe
 from securetenant.probe import receiver, sender
 from securetenant.probe.sender import Sender
@@ -114,6 +115,7 @@ def test_it_ends_with_what_arrived_and_an_exit_code_of_its_own() -> None:
     variables = environment(KUBERNETES_SERVICE_HOST="127.7.1.9", KUBERNETES_SERVICE_PORT="8083")
     with subprocess.Popen([*command, "answer", "--address=127.7.1.9"], env=variables) as one:
         try:
+            wait_for(lambda: accepts("127.7.1.9"), what="the receiver to answer")
             done = subprocess.run(
                 [*command, "try", "--address=127.7.1.10", "--receivers=127.7.1.9", "--seconds=0.1"],
                 env=variables,
@@ -126,6 +128,11 @@ def test_it_ends_with_what_arrived_and_an_exit_code_of_its_own() -> None:
             one.terminate()
     assert done.returncode == probe.NOT_FILTERED
     assert "TCP 127.7.1.9 8083" in done.stdout.splitlines()
+
+
+def accepts(address: str) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex((address, probe.NEITHER)) == 0
 
 
 def test_the_api_server_is_among_what_no_sender_may_reach() -> None:

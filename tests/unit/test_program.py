@@ -3,6 +3,8 @@
 import datetime
 import http.server
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import factory
-from harness import ROOT
+from harness import ROOT, environment
 from securetenant.answers import (
     built,
     checkup,
@@ -27,6 +29,7 @@ from securetenant.answers import (
     planned,
     reach,
     report,
+    standing,
 )
 from securetenant.answers.answer import FINE, FOUND, Answer, Block, Table
 from securetenant.answers.built import State
@@ -874,3 +877,53 @@ def test_the_packet_probe_decides_whether_the_network_plugin_filters(
     lines = checkup.check(seen, everything=True).data["checks"]
     (line,) = (each for each in lines if each["name"].startswith("A network plugin"))
     assert line["result"] == result
+
+
+# --- a program without the packages of the sandbox -------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--help"], 0, "sandbox Needs cryptography"),
+        (["sandbox", "up", "--nodes", "2"], 1, "Error: Needs cryptography: pip install"),
+        (["why", "--help"], 0, "securetenant why"),
+    ],
+)
+def test_without_the_packages_of_the_sandbox_the_rest_works(
+    arguments: list[str], code: int, said: str
+) -> None:
+    """As `pipx install securetenant-operator[cli]` leaves it: `--help` was a traceback there."""
+    program = (
+        "import sys; sys.modules['cryptography'] = None;"
+        " from securetenant.cli.main import main; main(prog_name='securetenant')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(COLUMNS="200"),
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    assert said in " ".join((done.stdout + done.stderr).split())
+
+
+# --- status ---------------------------------------------------------------------------------
+
+
+def test_a_status_from_before_the_last_change_is_not_taken_for_one_of_it() -> None:
+    """With the operator away, a freeze that was not in force looked as if it held."""
+    ready = {"type": "Ready", "status": "True", "reason": "AsSpecified", "message": "as specified"}
+    body = {
+        "metadata": {"name": "acme", "generation": 3},
+        "spec": {},
+        "status": {"observedGeneration": 2, "conditions": [ready]},
+    }
+    listed = standing.tenants({"acme": body})
+    one = standing.tenant("acme", body, (), ())
+    assert listed.code == one.code == FOUND
+    assert "ChangeNotSeen" in str(listed.sections)
+    assert "the operator has not seen the last change of the spec" in str(one.sections[0])
+    seen = {**body, "status": {**body["status"], "observedGeneration": 3}}
+    assert standing.tenants({"acme": seen}).code == FINE

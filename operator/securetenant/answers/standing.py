@@ -9,6 +9,11 @@ from securetenant.api.objects import Body
 
 _SHOWN = ("requests.cpu", "requests.memory", "pods")
 _NEVER = "-"
+_UNSEEN = {
+    "status": "Unknown",
+    "reason": "ChangeNotSeen",
+    "message": "the operator has not seen the last change of the spec: is it running?",
+}
 
 
 def tenants(bodies: Mapping[str, Body]) -> Answer:
@@ -16,7 +21,7 @@ def tenants(bodies: Mapping[str, Body]) -> Answer:
     rows, data = [], []
     for name, body in sorted(bodies.items()):
         found = _conditions(body)
-        ready = found.get(status.READY, {})
+        ready = _UNSEEN if _is_unseen(body) else found.get(status.READY, {})
         verified = found.get(status.ISOLATION_VERIFIED, {})
         summary = (_status(body).get("namespaces") or {}).get("summary", _NEVER)
         rows.append(
@@ -40,7 +45,9 @@ def tenants(bodies: Mapping[str, Body]) -> Answer:
                 empty="There is no SecureTenant. Make one: kubectl apply -f examples/beta.yaml",
             ),
         ),
-        code=FOUND if any("False" in (row[1], row[4]) for row in rows) else FINE,
+        code=FOUND
+        if any("False" in (row[1], row[4]) or row[2] == _UNSEEN["reason"] for row in rows)
+        else FINE,
     )
 
 
@@ -59,8 +66,12 @@ def tenant(
     held = held or {}
     found = _conditions(body)
     ready = found.get(status.READY, {})
+    is_unseen = _is_unseen(body)
+    stands = ready.get("status", "Unknown")
     sections: list[Section] = [
-        f"SecureTenant {name}: Ready is {ready.get('status', 'Unknown')}",
+        f"SecureTenant {name}: {_UNSEEN['message']} What follows is from before it"
+        if is_unseen
+        else f"SecureTenant {name}: Ready is {stands}",
         _said(found),
         _spaces(policies, quotas),
         *(_holding(namespace, found) for namespace, found in sorted(held.items())),
@@ -79,8 +90,14 @@ def tenant(
             ],
         },
         sections=tuple(sections),
-        code=FOUND if "False" in (ready.get("status"), _verified(found)) else FINE,
+        code=FOUND if is_unseen or "False" in (stands, _verified(found)) else FINE,
     )
+
+
+def _is_unseen(body: Body) -> bool:
+    """Tell whether the status is about an older spec, so that its conditions say nothing of it."""
+    seen = _status(body).get("observedGeneration", -1)
+    return bool(body["metadata"].get("generation", 0) > seen >= 0)
 
 
 def _holding(namespace: str, held: Sequence[tuple[str, str, tuple[str, ...]]]) -> Table:

@@ -74,6 +74,7 @@ def show(found: Answer, form: str, **more: Callable[[Answer], str]) -> NoReturn:
     """Print an answer and end with its exit code; ``more`` are further formats."""
     if form in more:
         click.echo(more[form](found), nl=False)
+        output.show_unseen(found)
     else:
         output.show(found, form)
     sys.exit(found.code)

@@ -46,10 +46,31 @@ class _Commands(click.Group):
     ) -> click.Command | None:
         if cmd_name not in _MODULES:
             return None
-        module = importlib.import_module(f"securetenant.cli.{_MODULES[cmd_name]}")
+        try:
+            module = importlib.import_module(f"securetenant.cli.{_MODULES[cmd_name]}")
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package in ("", "securetenant"):
+                raise
+            return _lacking(cmd_name, package)
         # One is a word of Python, too.
         command: click.Command = getattr(module, "import_" if cmd_name == "import" else cmd_name)
         return command
+
+
+def _lacking(name: str, package: str) -> click.Command:
+    """Return a command that says which packages it needs: those of the sandbox are an extra."""
+    remedy = f"Needs {package}: pip install 'securetenant-operator[sandbox]'"
+
+    def fail() -> None:
+        raise click.ClickException(remedy)
+
+    return click.Command(
+        name,
+        callback=fail,
+        help=remedy,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
 
 
 @click.group(

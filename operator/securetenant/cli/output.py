@@ -33,6 +33,11 @@ def show(answer: Answer, form: str) -> None:
         if number:
             click.echo()
         _print(section)
+    show_unseen(answer)
+
+
+def show_unseen(answer: Answer) -> None:
+    """Say on standard error what the caller could not see."""
     for each in answer.unseen:
         click.echo(f"Not seen: {text.escape(each)}", err=True)
 

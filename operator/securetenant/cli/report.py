@@ -45,6 +45,11 @@ def report(login: Login, form: str, since: Path | None) -> None:
 
     async def ask(cluster: Cluster) -> Answer:
         snapshot = await cluster.network()
+        if not snapshot.tenants and cluster.unseen:
+            asking.fail(
+                "You see no SecureTenant, so nothing can be reported. Not seen:"
+                f" {'; '.join(cluster.unseen)}"
+            )
         found = await readings(cluster, dict(snapshot.tenants))
         return reports.report(
             Seen(

@@ -27,10 +27,18 @@ def status(login: Login, form: str, tenant: str | None, namespace: str | None) -
     """
 
     async def ask(cluster: Cluster) -> Answer:
+        if namespace and tenant:
+            asking.fail("Name a TENANT, or a namespace of one by -n, not both")
         if namespace:
             return await _namespace(cluster, namespace)
         if tenant is None:
-            return standing.tenants(await cluster.tenants())
+            listed = await cluster.tenants()
+            if not listed and cluster.unseen:
+                asking.fail(
+                    "You may not list SecureTenants. For members of a tenant: securetenant status"
+                    f" -n {cluster.namespace or 'NAMESPACE'}"
+                )
+            return standing.tenants(listed)
         return await _tenant(cluster, tenant)
 
     asking.show(asking.answer(login, ask), form)

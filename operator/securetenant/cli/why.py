@@ -76,6 +76,8 @@ def why(
             "Name a manifest by -f FILE, or a workload by TYPE/NAME. Try: securetenant why --help"
         )
     bodies = list(files.read(paths))
+    if paths and not bodies:
+        asking.fail(f"No manifest is in {', '.join(paths)}")
     wanted = [_workload(each) for each in workloads]
 
     async def ask(cluster: Cluster) -> Answer:
