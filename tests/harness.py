@@ -260,9 +260,13 @@ class Operator:
         *,
         login: Path | None = None,
         source: Path = ROOT / "operator",
-        lease_seconds: int = 15,
+        lease_seconds: int = 60,
     ) -> None:
-        """``login``: another kubeconfig of the same ServiceAccount; ``source``: another version."""
+        """``login``: another kubeconfig of the same ServiceAccount; ``source``: another version.
+
+        The Lease is longer than by default: on a busy machine an API server may take 10 seconds to
+        answer, and an operator that stops leading is what other tests are about.
+        """
         self._instance = instance
         self._source = source
         self._lease_seconds = lease_seconds

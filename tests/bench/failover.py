@@ -46,14 +46,14 @@ def _round(instance: Instance, admin: Api, leader: Operator, how: signal.Signals
 def measure(instance: Instance, size: int, folder: Path) -> list[list[str]]:
     """Measure with so many tenants: killed, and stopped in order."""
     admin = Api(instance.admin_kubeconfig)
-    first = Operator(instance, folder / "0")
+    first = Operator(instance, folder / "0", lease_seconds=_LEASE_SECONDS)
     first.start()
     for number in range(size):
         spaces = [{"name": f"failing-{number}-a"}]
         admin.create(kinds.SECURE_TENANT, tenant(f"failing-{number}", namespaces=spaces)).ok()
     for number in range(size):
         settled(admin, f"failing-{number}", seconds=120)
-    replicas = [first, Operator(instance, folder / "1")]
+    replicas = [first, Operator(instance, folder / "1", lease_seconds=_LEASE_SECONDS)]
     replicas[1].start(until="Standing by")
     rows = []
     for how, told in ((signal.SIGKILL, "killed"), (signal.SIGTERM, "stopped in order")):

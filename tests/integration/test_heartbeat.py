@@ -49,7 +49,7 @@ def test_the_lease_is_renewed_while_the_operator_is_at_work_and_not_without_its_
     admin.delete(kinds.LEASE, OPERATOR[1], OPERATOR[0])
     binding = kinds.CLUSTER_ROLE_BINDING.path("", OPERATOR[1])
     body = admin.call("GET", binding).ok()
-    beating = Operator(sandbox, tmp_path / "log")
+    beating = Operator(sandbox, tmp_path / "log", lease_seconds=15)
     beating.start()
     try:
         first = wait_for(lambda: lease(admin), what="the Lease", seconds=RENEWED_SECONDS)
