@@ -92,7 +92,8 @@ def told(admin: Api, text: str) -> None:
 def test_nodes_whose_probe_is_ready_filter_packets(
     admin: Api, probe: None, looking: Operator
 ) -> None:
-    assert not platform(admin), "no container ran"
+    # No container ran.
+    wait_for(lambda: not platform(admin), what="the platform to say nothing of it")
     run(admin)
     wait_for(lambda: platform(admin), what="the platform to say so", seconds=90)
     assert platform(admin)["status"] == "True"
