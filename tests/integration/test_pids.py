@@ -238,8 +238,8 @@ def test_nodes_that_keep_the_limit_are_read_labelled_and_told_of(
     """With the cluster's own authority, by a token that the API server knows."""
     one, other = machine(1000), machine(128)
     name = create(dedicated(one, other, podPidsLimit=1024))
-    message = wait_until(admin, name, "True", "ReportedByKubelet")
-    assert message == "2 nodes limit pods to at most 1024 processes, as the kubelet says"
+    message = "2 nodes limit pods to at most 1024 processes, as the kubelet says"
+    assert wait_until(admin, name, "True", "ReportedByKubelet", message) == message
     assert one.bounds == at_least(1024)
     assert other.bounds == at_least(128)
     assert len(one.kubelet.heads) == 1

@@ -116,8 +116,8 @@ def test_a_member_sees_the_own_namespace_and_is_told_what_not(run: Run, member: 
     found = data(run("status", "-n", "asked-a", "-o", "json", who=member))
     assert found["tenant"] == "asked"
     assert found["quota"]["pods"] == {"used": "0", "hard": "4"}
-    done = run("status", who=member)
-    assert "Not seen: securetenants: you may not list them" in done.stderr
+    done = run("status", code=1, who=member)
+    assert "You may not list SecureTenants. For members" in done.output
 
 
 def test_a_tenant_that_is_not_there_is_one_line_with_those_that_are(run: Run, asked: str) -> None:

@@ -82,6 +82,8 @@ class _Demo:
         self._show("apply -k crds", quiet=True)
         self._show("wait --for=condition=Established crd --all --timeout=30s", quiet=True)
         self._show("apply -k manifests", quiet=True)
+        # It is started below. Its pods would run on fake nodes, of which one becomes a tenant's.
+        self._call(f"scale deployment {_ACCOUNT[1]} -n {_ACCOUNT[0]} --replicas=0")
         which = "--type=merge --patch-file=examples/nodes/settings.yaml"
         self._show(f"patch tenancysettings default {which}", quiet=True)
         login = kubeconfigs.for_service_account(self._instance, *_ACCOUNT)
