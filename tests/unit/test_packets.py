@@ -17,13 +17,19 @@ from securetenant.status.settings import Report
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 LONG_AGO = "2026-11-30T11:00:00Z"
+METADATA = {
+    "name": "a",
+    "namespace": names.SENDERS,
+    "labels": {"app.kubernetes.io/name": names.SENDERS},
+    "creationTimestamp": LONG_AGO,
+}
 
 
 def pod(node: str, address: str, *, ready: bool = True, **status_: Any) -> ProbePod:
     word = "True" if ready else "False"
     since = {"type": "Ready", "status": word, "lastTransitionTime": LONG_AGO}
     body = {
-        "metadata": {"name": "a", "creationTimestamp": LONG_AGO},
+        "metadata": METADATA,
         "spec": {"nodeName": node},
         "status": {
             "conditions": [since],
@@ -32,7 +38,9 @@ def pod(node: str, address: str, *, ready: bool = True, **status_: Any) -> Probe
             **status_,
         },
     }
-    return packets.observe(body)
+    found = packets.observe(body)
+    assert found is not None
+    return found
 
 
 def ended(node: str, *arrived: str, state: str = "lastState", code: int = 3) -> ProbePod:
@@ -54,7 +62,6 @@ def test_senders_that_are_ready_say_that_their_nodes_filter() -> None:
         pytest.param("TCP 10.0.2.1 8081", ("node-2",), id="the receiver's side let it in"),
         pytest.param("UDP 10.0.2.1 8082", ("node-1",), id="the sender's side let it out"),
         pytest.param("TCP 10.0.2.1 8083", ("node-1", "node-2"), id="both sides did"),
-        pytest.param("TCP 10.96.0.1 443", ("node-1",), id="the API server"),
         pytest.param("TCP 10.0.9.9 8081", ("node-1",), id="a receiver that is gone"),
         pytest.param("TCP fd00::1 8081", ("node-1",), id="by IPv6"),
         pytest.param("Traceback; rm -rf", ("node-1",), id="no words that are known"),
@@ -107,17 +114,24 @@ def test_a_fake_node_that_calls_its_pod_ready_says_nothing() -> None:
 
 
 def test_a_pod_that_waits_for_a_node_or_is_deleted_says_nothing_good() -> None:
-    waiting = packets.observe({"metadata": {"creationTimestamp": LONG_AGO}})
+    waiting = packets.observe({"metadata": METADATA})
+    assert waiting is not None
     assert packets.judge([waiting], (), NOW) == Packets()
     conditions = [{"type": "Ready", "status": "True", "lastTransitionTime": LONG_AGO}]
     leaving = packets.observe(
         {
-            "metadata": {"creationTimestamp": LONG_AGO, "deletionTimestamp": LONG_AGO},
+            "metadata": {**METADATA, "deletionTimestamp": LONG_AGO},
             "spec": {"nodeName": "node-1"},
             "status": {"conditions": conditions},
         }
     )
+    assert leaving is not None
     assert packets.judge([leaving], (), NOW).filtered == ()
+
+
+def test_an_administrators_pod_in_a_namespace_of_the_probe_says_nothing() -> None:
+    for labels in ({}, {"run": "shell"}, {"app.kubernetes.io/name": names.RECEIVERS}):
+        assert packets.observe({"metadata": {**METADATA, "labels": labels}}) is None
 
 
 # --- what is said ---------------------------------------------------------------------------

@@ -4,14 +4,13 @@ Not a command of ``securetenant``: it is of use in the pods of manifests/packets
 """
 
 import asyncio
-import os
 import sys
 
 import click
 
 from securetenant.api.probe import NOT_FILTERED
 from securetenant.probe import receiver
-from securetenant.probe.sender import Sender, resolve, servers
+from securetenant.probe.sender import Sender, resolve
 
 
 @click.group()
@@ -39,7 +38,7 @@ def try_(address: str, receivers: str, seconds: float) -> None:
 
 
 async def _try(address: str, receivers: str, seconds: float) -> tuple[str, ...]:
-    sender = Sender(lambda: resolve(receivers), servers(dict(os.environ)), seconds)
+    sender = Sender(lambda: resolve(receivers), seconds)
     async with await sender.serve_health(address):
         return await sender.run()
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from securetenant.api import probe
 from securetenant.api.objects import Body
 
+_NAME = "app.kubernetes.io/name"
+"""The pods of each DaemonSet of the probe are named like their namespace by this label."""
 _RECENT = timedelta(minutes=5)
 """For how long nothing is concluded from a sender that is not ready: it may just start."""
 _ARRIVED = re.compile(r"^(TCP|UDP) ([0-9a-fA-F.:]+) ([0-9]{1,5})$", re.MULTILINE)
@@ -51,8 +53,14 @@ class Packets(NamedTuple):
     """Nodes whose sender says neither, for minutes."""
 
 
-def observe(body: Body) -> ProbePod:
-    """Reduce a pod to what is looked at."""
+def observe(body: Body) -> ProbePod | None:
+    """Reduce a pod to what is looked at; nothing for one that only is in a namespace of the probe.
+
+    An administrator's shell there would be ready, and say that its node filters.
+    """
+    metadata = body["metadata"]
+    if (metadata.get("labels") or {}).get(_NAME) != metadata["namespace"]:
+        return None
     spec, status = body.get("spec") or {}, body.get("status") or {}
     conditions = {each["type"]: each for each in status.get("conditions") or ()}
     ready: Mapping[str, Any] = conditions.get("Ready") or {}

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from securetenant.api import probe
@@ -14,8 +14,6 @@ _WAIT_SECONDS = 2.0
 _MOST = 32
 """How many receivers are tried in a round: others in the next ones, so that of a thousand nodes
 each tries every other one in time."""
-_METADATA = "169.254.169.254"
-"""Where clouds hand out credentials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +33,12 @@ class Round:
         return not self.reached and self.answered * 2 > self.tried
 
 
-async def try_all(receivers: Sequence[str], servers: Iterable[tuple[str, int]]) -> Round:
-    """Try a sample of receivers, and servers that no sender may reach, all at the same time."""
+async def try_all(receivers: Sequence[str]) -> Round:
+    """Try a sample of receivers, everything at the same time.
+
+    No API server and no metadata service: either may run on the sender's own node, which no
+    NetworkPolicy keeps from a pod (Kubernetes, "Network Policies", what they cannot do).
+    """
     sample = random.sample(receivers, min(_MOST, len(receivers)))
     allowed = [_both(address, probe.ALLOWED) for address in sample]
     refused = [
@@ -45,7 +47,6 @@ async def try_all(receivers: Sequence[str], servers: Iterable[tuple[str, int]]) 
         for port in probe.REFUSED
         for protocol, attempt in (("TCP", _greets_by_tcp), ("UDP", _greets_by_udp))
     ]
-    refused += [("TCP", address, port, _accepts) for address, port in servers]
     answers, arrived = await asyncio.gather(
         asyncio.gather(*allowed),
         asyncio.gather(*(attempt(address, port) for _, address, port, attempt in refused)),
@@ -84,15 +85,6 @@ async def _greets_by_tcp(address: str, port: int) -> bool:
     return await _answer(attempt())
 
 
-async def _accepts(address: str, port: int) -> bool:
-    async def attempt() -> bool:
-        _, writer = await asyncio.open_connection(address, port)
-        writer.close()
-        return True
-
-    return await _answer(attempt())
-
-
 async def _greets_by_udp(address: str, port: int) -> bool:
     async def attempt() -> bool:
         loop = asyncio.get_running_loop()
@@ -109,15 +101,9 @@ async def _greets_by_udp(address: str, port: int) -> bool:
 class Sender:
     """Tries until something arrives that must not."""
 
-    def __init__(
-        self,
-        find: Callable[[], Awaitable[Sequence[str]]],
-        servers: Sequence[tuple[str, int]],
-        seconds: float,
-    ) -> None:
+    def __init__(self, find: Callable[[], Awaitable[Sequence[str]]], seconds: float) -> None:
         """``find`` returns the addresses of receivers; a round begins every ``seconds``."""
         self._find = find
-        self._servers = servers
         self._seconds = seconds
         self._last: Round | None = None
 
@@ -129,7 +115,7 @@ class Sender:
     async def run(self) -> tuple[str, ...]:
         """Return what arrived."""
         while True:
-            self._last = await try_all(await self._find(), self._servers)
+            self._last = await try_all(await self._find())
             if self._last.reached:
                 return self._last.reached
             await asyncio.sleep(self._seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter.
@@ -148,13 +134,6 @@ class Sender:
             writer.close()
 
         return await asyncio.start_server(tell, address, port)
-
-
-def servers(environment: dict[str, str]) -> tuple[tuple[str, int], ...]:
-    """Return what answers anybody who gets there: the API server, and a cloud's metadata."""
-    host = environment.get("KUBERNETES_SERVICE_HOST", "")
-    port = int(environment.get("KUBERNETES_SERVICE_PORT", "443"))
-    return (*(((host, port),) if host else ()), (_METADATA, 80))
 
 
 async def resolve(name: str) -> tuple[str, ...]:

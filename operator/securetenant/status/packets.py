@@ -15,7 +15,8 @@ _TRIED = "packets of the probe arrive where they are allowed, and nowhere else"
 _PARTLY = f"{_TRIED}, as far as its pods say: condition PacketsFiltered of TenancySettings"
 _TEXTS = (_PARTLY, _TRIED, NOT_TRIED)
 _LOOK = (
-    "Look whether the network plugin runs there and enforces NetworkPolicies. What arrived: kubectl"
+    "Look whether the network plugin runs there and enforces NetworkPolicies, and whether those of"
+    " the probe are as manifests/packets has them. What arrived: kubectl"
     f" logs --previous -n {names.SENDERS} -l app.kubernetes.io/name={names.SENDERS} --prefix"
 )
 

@@ -86,4 +86,5 @@ class PacketProbe(Concern):
                 kinds.POD, take=packets.observe, namespace=namespace
             )
             for pod in page.items
+            if pod is not None
         ]
