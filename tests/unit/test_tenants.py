@@ -4,9 +4,12 @@ import asyncio
 import datetime
 from typing import Any
 
+import pytest
+
 from factory import seen, settings_spec, tenant
 from securetenant.api import status
 from securetenant.api.objects import Ref
+from securetenant.reconcile.errors import UnavailableError
 from securetenant.reconcile.statuses import Statuses
 from securetenant.reconcile.store import Store
 from securetenant.reconcile.tenants import Tenants
@@ -68,3 +71,28 @@ def test_a_change_that_comes_while_the_status_is_written_is_not_lost() -> None:
     metadata = {**metadata, "resourceVersion": "10"}
     assert tenants.see("acme", {**first, "metadata": metadata, "status": {}}), "somebody took it"
     assert record.status == {}
+
+
+@pytest.mark.parametrize("landed", [True, False])
+def test_a_status_that_landed_without_an_answer_is_known_by_its_event(landed: bool) -> None:
+    """Else the next one would say of every condition that it became so only now."""
+
+    class Cluster:
+        async def apply_status(self, _: Ref, status: Any) -> Any:
+            if landed:
+                metadata = {**first["metadata"], "resourceVersion": "9"}
+                tenants.see("acme", {**first, "metadata": metadata, "status": {**status}})
+            raise UnavailableError("no answer")
+
+    first = seen(tenant("acme", namespaces=[{"name": "acme-a"}]))
+    tenants, silent = Tenants(), Silent()
+    tenants.see("acme", first)
+    tenants.read("acme", settings_spec(), Store())
+    record = tenants.records["acme"]
+    cluster: Any = Cluster()
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    told = Statuses(cluster=cluster, meter=silent, announcer=silent, now=lambda: now)
+    before = record.status
+    with pytest.raises(UnavailableError):
+        asyncio.run(told.write("acme", record, Subject(generation=1, outcomes=[])))
+    assert (record.status != before) == landed

@@ -100,7 +100,7 @@ class Statuses:
         except MissingError:
             return  # The SecureTenant is gone.
         except ClusterError:
-            record.expect(previous)
+            record.withdraw(document, previous)
             raise
         self._meter.wrote("status", ref.kind)
         record.confirm(document, body)

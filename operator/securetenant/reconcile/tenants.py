@@ -1,5 +1,6 @@
 """The tenants that are known: their specs as last seen, and how their namespaces stand."""
 
+import difflib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -169,10 +170,18 @@ class Record:
     def expect(self, document: dict[str, Any]) -> dict[str, Any]:
         """Take the status that is about to be written, so that its echo changes nothing.
 
-        Returns what it was, for :meth:`expect` again when the write fails.
+        Returns what it was, for :meth:`withdraw` when the write fails.
         """
         previous, self.status = self.status, document
         return previous
+
+    def withdraw(self, document: dict[str, Any], previous: dict[str, Any]) -> None:
+        """Take back what :meth:`expect` took.
+
+        Unless an event came meanwhile: a write without an answer may have landed.
+        """
+        if self.status is document:
+            self.status = previous
 
     def confirm(self, document: dict[str, Any], answer: Body) -> None:
         """Take the answer to the write of a status."""
@@ -588,11 +597,24 @@ def validate(model: type[_M], spec: Any) -> _M:
         where = ".".join(str(part) for part in ("spec", *first["loc"]))
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            message = (
-                "this operator does not know the field; install the operator that belongs to"
-                " the CRD"
-            )
+            message = _unknown(model, str(first["loc"][-1]))
         raise RefusedSpecError(f"{where}: {message}.") from error
+
+
+def _unknown(model: type[Model], field: str) -> str:
+    """Say of a field that there is none; the CRD refuses it, unless that is of another version."""
+    schema = model.model_json_schema()
+    known = {
+        name
+        for each in (schema, *schema.get("$defs", {}).values())
+        for name in each.get("properties", ())
+    }
+    alike = difflib.get_close_matches(field, sorted(known), n=1)
+    meant = f" Is {alike[0]} meant?" if alike else ""
+    return (
+        f"there is no such field here.{meant} If the CRD has it, install the operator that belongs"
+        " to the CRD"
+    )
 
 
 def _judge(name: str, record: Record, settings: SettingsSpec) -> TenantSpec:
