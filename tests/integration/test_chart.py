@@ -144,6 +144,21 @@ def test_the_packet_probe_is_the_same_by_chart_and_by_kustomize(
     assert found.keys() - wanted.keys() == {("Deployment", NAMESPACE, "securetenant-operator")}
 
 
+@pytest.mark.parametrize(
+    "platform", sorted(each.name for each in (ROOT / "manifests/settings/platforms").iterdir())
+)
+def test_the_values_of_a_platform_make_what_its_component_makes(
+    platform: str, helm: Helm, kubectl_program: str, tmp_path: Path
+) -> None:
+    settings = os.path.relpath(ROOT / "manifests/settings", tmp_path)
+    overlay = {"resources": [settings], "components": [f"{settings}/platforms/{platform}"]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
+    key = ("TenancySettings", "", "default")
+    wanted = kustomized(kubectl_program, str(tmp_path))[key]
+    values = f"--values={CHARTS}/securetenant/platforms/{platform}.yaml"
+    assert by_name(rendered(helm, "securetenant", values))[key]["spec"] == wanted["spec"]
+
+
 def test_the_chart_of_the_kinds_holds_them(helm: Helm, kubectl_program: str) -> None:
     found = rendered(helm, "securetenant-crds")
     assert by_name(found) == kustomized(kubectl_program, "crds")
@@ -254,6 +269,21 @@ def test_both_charts_have_the_version_of_the_product() -> None:
         body = yaml.safe_load((CHARTS / chart / "Chart.yaml").read_text(encoding="utf-8"))
         assert f'version = "{body["version"]}"' in text
         assert body["appVersion"] == body["version"]
+
+
+def test_a_catalogue_of_charts_is_shown_the_kinds_and_an_example_that_is_ours() -> None:
+    body = yaml.safe_load((CHARTS / "securetenant/Chart.yaml").read_text(encoding="utf-8"))
+    listed = yaml.safe_load(body["annotations"]["artifacthub.io/crds"])
+    shipped = [
+        yaml.safe_load(each.read_text("utf-8")) for each in (ROOT / "crds").glob("*s.*.yaml")
+    ]
+    assert {(each["name"], each["kind"], each["version"]) for each in listed} == {
+        (each["metadata"]["name"], each["spec"]["names"]["kind"], version["name"])
+        for each in shipped
+        for version in each["spec"]["versions"]
+    }
+    example = yaml.safe_load((ROOT / "examples/beta.yaml").read_text(encoding="utf-8"))
+    assert yaml.safe_load(body["annotations"]["artifacthub.io/crdsExamples"]) == [example]
 
 
 def test_it_is_installed_upgraded_and_removed(

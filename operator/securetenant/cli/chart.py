@@ -1,5 +1,6 @@
 """``securetenant chart``: the Helm charts, made of the manifests, so that both install the same."""
 
+import copy
 import json
 import re
 import sys
@@ -24,6 +25,7 @@ _FOLDERS = (
     "monitoring",
 )
 """What is always there, in this order; what depends on a value is said in :data:`_SWITCHES`."""
+_PLATFORMS = "settings/platforms"
 _SWITCHES = {
     "operator/namespace.yaml": ".Values.namespace.create",
     "operator/deployment.yaml": ".Values.operator.enabled",
@@ -142,7 +144,8 @@ def chart(manifests: Path, *, write: bool, check: bool) -> None:
     stale = [
         file
         for name in (_MAIN, _CRDS)
-        for file in sorted((charts / name / "templates").rglob("*.yaml"))
+        for folder in ("templates", "platforms")
+        for file in sorted((charts / name / folder).rglob("*.yaml"))
         if str(file.relative_to(charts)) not in made
     ]
     if write:
@@ -178,6 +181,8 @@ def _made(manifests: Path) -> Iterator[tuple[str, str]]:
         text = _escaped(text).replace("annotations: KEEP", kept)
         name = definition["metadata"]["name"]
         yield f"{_CRDS}/templates/{name}.yaml", _HEADER + text
+    for platform in sorted((manifests / _PLATFORMS).iterdir()):
+        yield f"{_MAIN}/platforms/{platform.name}.yaml", _platform(manifests, platform)
     settings = next(
         each
         for each in crds.build()
@@ -189,6 +194,36 @@ def _made(manifests: Path) -> Iterator[tuple[str, str]]:
         text = (manifests / "charts" / name / "values.yaml").read_text(encoding="utf-8")
         head = (manifests / "charts" / name / "README.md.gotmpl").read_text(encoding="utf-8")
         yield f"{name}/README.md", head.replace("{{ values }}", _table(text))
+
+
+def _platform(manifests: Path, component: Path) -> str:
+    """Return the values that make of the settings what the component of a platform does."""
+    text = (component / "kustomization.yaml").read_text(encoding="utf-8")
+    default = (manifests / "settings/default.yaml").read_text(encoding="utf-8")
+    before = yaml.safe_load(default)["spec"]
+    after = copy.deepcopy(before)
+    for each in yaml.safe_load(text)["patches"]:
+        patch = yaml.safe_load(each["patch"])
+        if isinstance(patch, dict):
+            _merge(after, patch["spec"])
+            continue
+        for step in patch:
+            where = re.fullmatch(r"/spec/(\w+)/-", step["path"])
+            if step["op"] != "add" or where is None:
+                raise click.ClickException(f"{component}: {step} is no step that is known here")
+            after[where[1]].append(step["value"])
+    changed = {key: each for key, each in after.items() if each != before.get(key)}
+    values = yaml.safe_dump({"settings": {"spec": changed}}, sort_keys=False, width=100)
+    return text.partition("apiVersion")[0] + values
+
+
+def _merge(target: dict[str, Any], patch: dict[str, Any]) -> None:
+    """Merge as kustomize does for a kind of which it knows no keys of lists."""
+    for key, value in patch.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        else:
+            target[key] = value
 
 
 def _resources(folder: Path) -> list[str]:
