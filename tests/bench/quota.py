@@ -139,7 +139,14 @@ async def measure(instance: Instance, operator: Operator, size: int, *, storms: 
     async with raw(instance.admin_kubeconfig) as admin:
         operator.start()
         spaces = [{"name": f"pool-{number:03}"} for number in range(size)]
-        room = {KEY: size, "limits.memory": f"{size}Gi", "pods": size * 10}
+        memory = f"{size}Gi"
+        room = {
+            KEY: size,
+            "requests.cpu": size,
+            "limits.memory": memory,
+            "requests.memory": memory,
+            "pods": size * 10,
+        }
         await _ready(admin, tenant("pool", namespaces=spaces, quota=room))
         splits = [{"name": f"split-{number:03}"} for number in range(size)]
         await _ready(admin, tenant("split", namespaces=splits, quota=room, quotaMode="Split"))
