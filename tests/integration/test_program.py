@@ -148,6 +148,18 @@ def test_reach_lists_everybody_and_draws_them(run: Run, asked: str) -> None:
     assert run("reach", "--from", "asked", "-o", "dot").stdout.startswith("digraph")
 
 
+def test_reach_answers_a_member_about_what_the_own_policies_say(
+    run: Run, asked: str, member: Path
+) -> None:
+    done = run("reach", f"{asked}-a", "internet", who=member)
+    assert done.stdout.startswith(f"No: {asked}-a does not reach internet.")
+    assert "Not seen: namespaces: you may not list them" in done.stderr
+    done = run("reach", "--from", f"{asked}-a", who=member)
+    assert "Without other namespaces, which you may not list: addresses only." in done.stdout
+    done = run("reach", f"{asked}-a", "answered-a", who=member, code=1)
+    assert "There is no namespace and no tenant answered-a, or you may not see it" in done.stderr
+
+
 def test_reach_knows_pods_by_name(run: Run, admin: Api, asked: str) -> None:
     admin.create_pod("asked-a", {**factory.pod(), "metadata": {"name": "web"}}).ok()
     try:
@@ -428,7 +440,17 @@ def test_a_namespace_that_is_there_is_looked_through_before_consent(
     account = {"kind": "User", "apiGroup": RBAC, "name": "system:serviceaccount:lived:default"}
     far = {**factory.binding(account, role="view"), "metadata": {"name": "far"}}
     admin.create(kinds.ROLE_BINDING, far, "default").ok()
-    body = factory.tenant("asker", namespaces=[{"name": "lived"}])
+    hard = {"count/networkpolicies.networking.k8s.io": "1"}
+    theirs = {"metadata": {"name": "theirs"}, "spec": {"hard": hard}}
+    admin.create(kinds.RESOURCE_QUOTA, theirs, "lived").ok()
+
+    def is_counted() -> bool:
+        return "used" in (admin.get(kinds.RESOURCE_QUOTA, "theirs", "lived").get("status") or {})
+
+    wait_for(is_counted, what="the quota to be counted")
+    # TenancySettings name no ingress controller.
+    ingress = [{"name": "web", "from": [{"ingressController": "nginx"}], "ports": [{"port": 80}]}]
+    body = factory.tenant("asker", namespaces=[{"name": "lived"}], network={"ingress": ingress})
     admin.create(kinds.SECURE_TENANT, body).ok()
     told = run("adopt", "lived", "--tenant", "asker", code=2).stdout
     assert "would not make it a namespace of asker (reason AdoptionBlocked)" in told
@@ -438,6 +460,11 @@ def test_a_namespace_that_is_there_is_looked_through_before_consent(
     assert "Secrets forever hold tokens that never end" in told
     assert "RoleBinding far in default gives rights to ServiceAccounts of lived" in told
     assert "Give the consent by --yes" in told
+    assert "ResourceQuota theirs allows count/networkpolicies" in told
+    assert "what an opening of the SecureTenant is for would be cut off" in told
+    admin.delete(kinds.RESOURCE_QUOTA, "theirs", "lived").ok()
+    none = {"spec": {"network": {"ingress": []}}}
+    admin.patch(kinds.SECURE_TENANT, "asker", none, content_type=MERGE).ok()
     # In Audit mode these keep nothing from being taken; what would bring people in still does.
     admin.patch(kinds.SECURE_TENANT, "asker", {"spec": {"enforcement": "Audit"}}).ok()
     found = data(run("adopt", "lived", "--tenant", "asker", "-o", "json", code=2))
@@ -459,23 +486,25 @@ def test_one_field_is_changed_at_once(run: Run, admin: Api, asked: str) -> None:
     def spec() -> Any:
         return admin.get(kinds.SECURE_TENANT, asked)["spec"]
 
-    run("freeze", asked)
+    assert "NamespacesReady is True" in run("freeze", asked).stdout
     assert spec()["lockdown"] == "Frozen"
-    told = run("quarantine", asked).stdout
-    assert spec()["lockdown"] == "Quarantined"
-    assert "It holds once NamespacesReady, NetworkIsolated and AccessScoped are True" in told
-    wait_for(
-        lambda: holds(admin, asked, "NamespacesReady", "NetworkIsolated", "AccessScoped"),
-        what="the quarantine to hold, as the program says how to see it",
+    told = run("quarantine", asked, "--wait").stdout
+    assert told.endswith(
+        "spec.lockdown of SecureTenant asked is now Quarantined. It is in force.\n"
     )
-    run("thaw", asked)
+    assert holds(admin, asked, "NamespacesReady", "NetworkIsolated", "AccessScoped")
+    assert spec()["lockdown"] == "Quarantined"
+    told = run("thaw", asked).stdout
+    assert "NamespacesReady, NetworkIsolated and AccessScoped are True" in told
     assert spec()["lockdown"] == "None"
     run("suspend", asked)
     assert spec()["reconciliation"] == "Suspended"
     for lock in ("freeze", "quarantine", "thaw"):
         told = run(lock, asked, code=2).stdout
         assert "is suspended: nothing of it happens until it is resumed" in told
-        assert "It holds" not in told
+        assert "in force" not in told
+    assert data(run("freeze", asked, "--wait", "-o", "json", code=2))["inForce"] is None
+    run("thaw", asked, code=2)
     run("resume", asked)
     assert spec()["reconciliation"] == "Active"
     # The quarantine took the members' roles: other tests speak as one of them.
@@ -517,10 +546,26 @@ def test_without_rights_each_command_says_so_in_a_line(
         errors = [each for each in done.stderr.splitlines() if not each.startswith("Not seen")]
         assert len(errors) == 1, done.output
         assert errors[0].startswith("Error: ")
-    # What may be asked with less is answered, and says what it lacks.
-    done = run("check", who=nobody)
+    assert "You may read nothing of what is checked" in run("check", who=nobody, code=1).output
+
+
+def test_what_may_be_asked_with_less_is_answered_and_says_what_it_lacks(
+    run: Run, plane: Instance, admin: Api, asked: str
+) -> None:
+    role = {"metadata": {"name": "reads-settings"}}
+    rules = [{"apiGroups": [names.GROUP], "resources": ["tenancysettings"], "verbs": ["get"]}]
+    admin.create(kinds.CLUSTER_ROLE, {**role, "rules": rules}).ok()
+    binding = {
+        **role,
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "reads-settings"},
+        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": "reader"}],
+    }
+    admin.create(kinds.CLUSTER_ROLE_BINDING, binding).ok()
+    reader = kubeconfigs.for_user(plane, "reader", ())
+    done = run("check", "--all", who=reader)
     assert "Not seen: securetenants: you may not list them" in done.stderr
-    assert "Pass" not in done.stdout.partition("\n")[2]
+    passed = [each for each in done.stdout.splitlines() if " Pass " in each]
+    assert [each for each in passed if each.startswith("TenancySettings")]
 
 
 def test_a_cluster_without_us_and_one_that_is_away_are_named(
@@ -531,4 +576,6 @@ def test_a_cluster_without_us_and_one_that_is_away_are_named(
     away = tmp_path / "away"
     away.write_text(yaml.safe_dump(login), encoding="utf-8")
     assert "The API server does not answer" in run("status", who=away, code=1).output
-    assert "cannot be used" in run("status", "--context", "nope", code=1).output
+    told = run("status", "--context", "nope", code=1).output
+    (known,) = (each["name"] for each in login["contexts"])
+    assert f"there is no context nope. There are: {known}." in told

@@ -42,7 +42,9 @@ from securetenant.api.securetenant import TenantSpec
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.checks import filled
 from securetenant.checks.posture import Readings, Result
+from securetenant.cli import completion
 from securetenant.cli.main import main
+from securetenant.cli.switches import Switch
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 SETTINGS = factory.settings_spec()
@@ -146,6 +148,51 @@ def test_a_spec_that_is_refused_says_so_and_nothing_else() -> None:
     assert answer.code == FOUND
     assert list(answer.data) == ["refused"]
     assert "ambiguous" in answer.data["refused"]["SecureTenant red"]
+
+
+def test_a_namespace_that_two_tenants_name_is_had_by_neither_until_one_gives_it_up() -> None:
+    red, blue = factory.tenant("red"), factory.tenant("blue")
+    greedy = factory.tenant("blue", namespaces=[{"name": "blue-a"}, {"name": "red-a"}])
+    answer = changed(tenants(red, blue), tenants(red, greedy))
+    assert answer.code == FOUND
+    (found,) = answer.data["withheld"]
+    assert (found["tenant"], found["namespace"]) == ("blue", "red-a")
+    assert "named by red too" in found["message"]
+    assert not [each for each in answer.data["objects"] if each["object"] == "Namespace red-a"]
+    # What was so before is no news, and moving it in one change is none either.
+    assert changed(tenants(red, greedy), tenants(red, greedy)).data["withheld"] == []
+    left = factory.tenant("red", namespaces=[{"name": "red-b"}])
+    assert changed(tenants(red, blue), tenants(left, greedy)).data["withheld"] == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        pytest.param({}, "belongs to no tenant", id="nobody's"),
+        pytest.param({names.TENANT_LABEL: "green"}, "belongs to tenant green", id="another's"),
+    ],
+)
+def test_a_namespace_that_is_there_is_not_promised(labels: dict[str, str], told: str) -> None:
+    there = {"name": "taken", "uid": "1", "resourceVersion": "1", "labels": labels}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": there}
+    red = tenants(factory.tenant("red", namespaces=[{"name": "taken"}]))
+    answer = changed({}, red, snapshot=Snapshot(tenants={}, settings=SETTINGS, namespaces=(body,)))
+    assert answer.code == FOUND
+    assert told in answer.data["withheld"][0]["message"]
+    assert answer.data["objects"] == []
+
+
+def test_a_name_that_the_platform_keeps_is_not_promised() -> None:
+    red = tenants(factory.tenant("red", namespaces=[{"name": "vault-1"}]))
+    settings = SETTINGS.model_copy(update={"protected_names": ("vault-*",)})
+    answer = changed({}, red, settings=settings)
+    assert answer.code == FOUND
+    assert "kept by the platform team" in answer.data["withheld"][0]["message"]
+
+
+def test_a_field_that_is_misspelt_is_answered_with_the_one_that_is_meant() -> None:
+    answer = changed({}, tenants(factory.tenant("red", qouta={"pods": 1})))
+    assert "Is quota meant?" in answer.data["refused"]["SecureTenant red"]
 
 
 def test_pods_that_the_new_rules_refuse_and_use_beyond_the_new_share_are_named() -> None:
@@ -846,13 +893,36 @@ def test_each_shell_gets_completion(shell: str) -> None:
     assert "status" not in done.output
 
 
+@pytest.mark.parametrize(
+    ("words", "found", "files"),
+    [
+        pytest.param(["qu"], ["quarantine"], False, id="a command"),
+        pytest.param(["report", "-o", "h"], ["html"], False, id="a value"),
+        pytest.param(["plan", "-f", ""], [], True, id="a file"),
+        pytest.param(["nope", "x"], [], True, id="nothing"),
+    ],
+)
+def test_kubectl_completes_the_plugin(
+    words: list[str],
+    found: list[str],
+    files: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["kubectl_complete-securetenant", *words])
+    completion.complete()
+    *lines, directive = capsys.readouterr().out.splitlines()
+    assert [each.partition("\t")[0] for each in lines] == found
+    assert directive == (":0" if files else ":4")
+
+
 # --- check ----------------------------------------------------------------------------------
 
 
 def platform(answer: str) -> dict[str, Any]:
     """Return TenancySettings that say this of packets."""
     said = {"type": status.PACKETS_FILTERED, "status": answer, "message": "On 3 nodes ..."}
-    return {"status": {"conditions": [said]}}
+    return {"metadata": {"generation": 1}, "status": {"conditions": [said]}}
 
 
 @pytest.mark.parametrize(
@@ -909,6 +979,46 @@ def test_without_the_packages_of_the_sandbox_the_rest_works(
     assert said in " ".join((done.stdout + done.stderr).split())
 
 
+@pytest.mark.parametrize(
+    "arguments", [["status", "--nope"], ["nope"], ["--nope"], ["plan"], ["freeze"]], ids=" ".join
+)
+def test_a_wrong_command_line_has_not_the_exit_code_of_something_found(
+    arguments: list[str],
+) -> None:
+    """A job that stops at 2 would take a misspelt option for an opening between tenants."""
+    assert CliRunner().invoke(main, arguments).exit_code == 1
+
+
+# --- freeze and its like --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seen", "said", "lacks"),
+    [
+        pytest.param(2, ("True", 2), "", id="in force"),
+        pytest.param(1, ("True", 1), "the operator has not seen it", id="not seen"),
+        pytest.param(2, ("True", 1), "nothing is said of NamespacesReady yet", id="of before"),
+        pytest.param(2, ("False", 2), "NamespacesReady is False: x", id="not yet"),
+    ],
+)
+def test_a_freeze_is_waited_for_until_the_operator_says_so_of_this_very_spec(
+    seen: int, said: tuple[str, int], lacks: str
+) -> None:
+    value, generation = said
+    condition = {"type": "NamespacesReady", "status": value, "message": "x"}
+    body = {
+        "metadata": {"generation": 2},
+        "status": {
+            "observedGeneration": seen,
+            "conditions": [{**condition, "observedGeneration": generation}],
+        },
+    }
+    signs = (status.NAMESPACES_READY,)
+    change = Switch(field="lockdown", value="Frozen", effect="", signs=signs)
+    assert change.problem(body).startswith(lacks)
+    assert bool(change.problem(body)) == bool(lacks)
+
+
 # --- status ---------------------------------------------------------------------------------
 
 
@@ -924,6 +1034,16 @@ def test_a_status_from_before_the_last_change_is_not_taken_for_one_of_it() -> No
     one = standing.tenant("acme", body, (), ())
     assert listed.code == one.code == FOUND
     assert "ChangeNotSeen" in str(listed.sections)
+    for (data,) in (listed.data["tenants"], [one.data]):
+        assert [each["reason"] for each in data["conditions"]] == ["ChangeNotSeen"]
+    (line,) = (
+        each
+        for each in checkup.check(
+            checkup.Seen(tenants={"acme": body}, readings=Readings(), now=NOW), everything=True
+        ).data["checks"]
+        if each["name"] == "Tenants"
+    )
+    assert line["result"] == "Fail"
     assert "the operator has not seen the last change of the spec" in str(one.sections[0])
     seen = {**body, "status": {**body["status"], "observedGeneration": 3}}
     assert standing.tenants({"acme": seen}).code == FINE

@@ -44,7 +44,8 @@ def adopt(
     consented: bool,
 ) -> Answer:
     """Answer what the tenant's rules say to what is there; a violation is :data:`FOUND`."""
-    obstacles = list(inside.found.contradictions())
+    is_enforced = policy.enforcement == "Enforce"
+    obstacles = inside.found.contradictions(is_enforced=is_enforced)
     notes = []
     if inside.tokens:
         notes.append(
@@ -55,13 +56,14 @@ def adopt(
         f"{_called(each)} gives rights to ServiceAccounts of {namespace}"
         for each in inside.bindings
         if _home(each) != namespace and _names(each, namespace)
+        # In Enforce mode those of the cluster are in the way.
+        if _home(each) or not is_enforced
     ]
     if inside.found.elsewhere:
         notes.append(
             f"{inside.found.elsewhere} of {inside.found.pods} running pods are on nodes that new"
             " pods of the tenant do not get; they stay there until they end"
         )
-    is_enforced = policy.enforcement == "Enforce"
     blocked = bool(obstacles) or (is_enforced and bool(inside.violations))
     return Answer(
         kind="Adoption",
@@ -72,7 +74,7 @@ def adopt(
             "blocked": blocked,
             "consented": consented,
             "violations": [each._asdict() for each in inside.violations],
-            "obstacles": obstacles,
+            "obstacles": list(obstacles),
             "notes": notes,
         },
         sections=(

@@ -41,6 +41,8 @@ class Built:
     """Why the spec is refused; then nothing of it is in force."""
     remarks: tuple[str, ...] = ()
     """What would be said of it although it is accepted."""
+    unopened: tuple[str, ...] = ()
+    """Of these, openings that TenancySettings do not know: nothing is opened for them."""
     manifests: Mapping[str, Mapping[Ref, Body]] = field(default_factory=dict)
     """By namespace: the Namespace, and everything in it."""
     tier: Body | None = None
@@ -124,6 +126,9 @@ def _built(known: Tenants, name: str, found: SettingsSpec, there: There) -> Buil
         spec=record.spec,
         refusal=". ".join(refused),
         remarks=tuple(each.message for each in record.findings if each.message not in refused),
+        unopened=tuple(
+            each.message for each in record.findings if each.reason == status.NOT_IN_SETTINGS
+        ),
         manifests={
             namespace: dict(unit.build(each.scope))
             for namespace, each in sorted(record.units.items())

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from securetenant.answers import standing
 from securetenant.answers.answer import FINE, FOUND, Answer, Table
 from securetenant.api import kinds, names, status
 from securetenant.api.access import Grant
@@ -67,9 +68,10 @@ class Seen:
     settings: SettingsSpec | None = None
     settings_problem: str = ""
     platform: Body | None = None
-    """TenancySettings with their status."""
+    """TenancySettings with their status; empty: there are none."""
     deployment: Body | None = None
     lease: Body | None = None
+    """The Lease of the operator; empty: there is none."""
     services: Sequence[Body] | None = None
     """Of kube-system."""
     endpoints: Sequence[Body] | None = None
@@ -304,11 +306,18 @@ def _settings(seen: Seen) -> Line:
     line = Line(_INSTALLED, "TenancySettings", Result.PASS, "there, and understood")
     if seen.settings is None:
         return line._replace(
-            result=Result.FAIL if seen.settings_problem else Result.UNKNOWN,
-            evidence=seen.settings_problem or "TenancySettings default",
+            result=Result.UNKNOWN if seen.platform is None else Result.FAIL,
+            evidence=seen.settings_problem or _absent(seen.platform, "TenancySettings default"),
             remedy="kubectl apply -k manifests/settings, then make them fit: securetenant discover",
         )
     return line
+
+
+def _absent(body: Body | None, what: str, otherwise: str = "") -> str:
+    """Say that something is not there, where that is known."""
+    if body is None:
+        return what
+    return otherwise if body else f"there is no {what}"
 
 
 def _operator(seen: Seen) -> Line:
@@ -332,9 +341,15 @@ def _heartbeat(seen: Seen) -> Line:
         Result.UNKNOWN,
         f"Lease {names.OPERATOR} in {names.OPERATOR_NAMESPACE}",
     )
-    spec = (seen.lease or {}).get("spec") or {}
-    if "renewTime" not in spec:
+    if seen.lease is None:
         return line
+    spec = seen.lease.get("spec") or {}
+    if not spec.get("renewTime"):
+        return line._replace(
+            result=Result.FAIL,
+            evidence=_absent(seen.lease, line.evidence, "nobody holds it"),
+            remedy="Start the operator: kubectl apply -k manifests",
+        )
     age = (seen.now - datetime.fromisoformat(spec["renewTime"])).total_seconds()
     told = f"its Lease was renewed {age:.0f} s ago by {spec.get('holderIdentity', '')}"
     if age <= float(spec.get("leaseDurationSeconds", 0)):
@@ -346,10 +361,9 @@ def _heartbeat(seen: Seen) -> Line:
     )
 
 
-def _conditions(body: Body | None) -> dict[str, Mapping[str, Any]]:
-    """Return what an object says of itself, by type."""
-    found = ((body or {}).get("status") or {}).get("conditions") or ()
-    return {each["type"]: each for each in found}
+def _conditions(body: Body | None) -> dict[str, dict[str, Any]]:
+    """Return what an object says of itself, by type; of one that is not there, nothing."""
+    return standing.conditions(body) if body else {}
 
 
 def _tenants(seen: Seen) -> Line:
@@ -357,11 +371,12 @@ def _tenants(seen: Seen) -> Line:
         return Line(_INSTALLED, "Tenants", Result.UNKNOWN, "every SecureTenant")
     broken = []
     for name, body in sorted(seen.tenants.items()):
-        found = _conditions(body)
-        if "False" in (
+        found = standing.conditions(body)
+        stands = (
             found.get(type_, {}).get("status")
             for type_ in (status.READY, status.ISOLATION_VERIFIED)
-        ):
+        )
+        if standing.is_unseen(body) or "False" in stands:
             broken.append(name)
     line = Line(
         _INSTALLED, "Tenants", Result.PASS, f"{len(seen.tenants)} tenants, none with a fault"
@@ -369,7 +384,7 @@ def _tenants(seen: Seen) -> Line:
     if broken:
         return line._replace(
             result=Result.FAIL,
-            evidence=f"{len(broken)} of {len(seen.tenants)} not ready or not verified:"
+            evidence=f"{len(broken)} of {len(seen.tenants)} not ready, not verified or not seen:"
             f" {', '.join(broken[:5])}",
             remedy="securetenant status TENANT",
         )

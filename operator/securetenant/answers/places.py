@@ -82,6 +82,11 @@ def place(text: str, snapshot: Snapshot) -> Place:
     )
 
 
+def may_be_a_namespace(text: str) -> bool:
+    """Tell whether somebody may mean a namespace, or a pod in one."""
+    return not (text == INTERNET or text.startswith(_TENANT) or _addresses(text))
+
+
 def _addresses(text: str) -> Ranges:
     try:
         network = ipaddress.ip_network(text, strict=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from securetenant.answers import built, cut_off, moved
+from securetenant.answers import built, cut_off, moved, withheld
 from securetenant.answers.answer import FINE, FOUND, Answer, Section, Table
 from securetenant.answers.built import Built, State
 from securetenant.answers.cut_off import CutOff
@@ -15,6 +15,7 @@ from securetenant.answers.places import Place
 from securetenant.answers.reach import Row, rows_about
 from securetenant.answers.sides import Sides
 from securetenant.answers.snapshot import Snapshot
+from securetenant.answers.withheld import Withheld
 from securetenant.api import kinds, names, quantities
 from securetenant.api.objects import Body, Ref
 from securetenant.api.tenantpolicy import PolicySpec
@@ -93,7 +94,10 @@ class Flow(NamedTuple):
 
 
 def plan(change: Change) -> Answer:
-    """Answer what a change would do; something new that opens between tenants is FOUND."""
+    """Answer what a change would do.
+
+    Something new that opens between tenants is FOUND, and so is what nobody gets.
+    """
     touched = _touched(change)
     there = built.There((*change.snapshot.namespaces, *change.policies), change.quotas)
     before = built.build(change.before, there, touched, change.now)
@@ -108,7 +112,14 @@ def plan(change: Change) -> Answer:
         return _refused(refused)
     affected = [name for name in touched if before.get(name) != after.get(name)]
     sides = [(before.get(name), after.get(name)) for name in affected]
-    effects = [each for name in affected for each in _effects(name, before, after)]
+    missed = list(withheld.find(change.before, change.after, there.store))
+    unmade = {(each.tenant, f"Namespace {each.namespace}") for each in missed}
+    effects = [
+        each
+        for name in affected
+        for each in _effects(name, before, after)
+        if (each.tenant, each.object) not in unmade
+    ]
     access = [each for old, new in sides for each in _access(old, new)]
     shares = [each for old, new in sides for each in _shares(old, new)]
     pods = _by_namespace(change.snapshot.pods)
@@ -133,6 +144,7 @@ def plan(change: Change) -> Answer:
     waves = _waves(change)
     tables = (
         _table("Opens between tenants", _ENDS, [each.row.cells()[:3] for each in between]),
+        _table("Namespaces that a tenant names and does not get", _MISSED, missed),
         _table("Objects", ("Tenant", "Object", "Change", "What"), map(_shown, effects)),
         _table("Access", ("Who", "Role", "Namespace", "Change"), access),
         _table("Shares of the quota", _QUOTA, _first_shares(shares)),
@@ -148,7 +160,7 @@ def plan(change: Change) -> Answer:
         _table(_SEVERED, ("Pod", "Of", "No longer"), map(_lost, severed)),
         _table("Worth knowing", ("Tenant", "What"), remarks),
     )
-    sections: list[Section] = [_headline(affected, effects, between)]
+    sections: list[Section] = [_headline(affected, effects, between, missed)]
     sections += [each for each in tables if each.rows]
     sections += [_told(waves)] if waves else []
     return Answer(
@@ -156,6 +168,7 @@ def plan(change: Change) -> Answer:
         data={
             "refused": {},
             "tenants": affected,
+            "withheld": [each._asdict() for each in missed],
             "objects": [each._asdict() for each in effects],
             "access": [each._asdict() for each in access],
             "shares": [dict(zip(_SHARE_KEYS, each, strict=True)) for each in shares],
@@ -168,7 +181,7 @@ def plan(change: Change) -> Answer:
             "rollOut": waves,
         },
         sections=tuple(sections),
-        code=FOUND if between else FINE,
+        code=FOUND if between or missed else FINE,
     )
 
 
@@ -185,6 +198,7 @@ def _refused(refused: Mapping[str, str]) -> Answer:
 
 
 _ENDS = ("From", "To", "On")
+_MISSED = ("Tenant", "Namespace", "Why")
 _QUOTA = ("Namespace", "Resource", "Before", "After")
 _BEYOND = "Used beyond the new share: nothing ends, nothing new is admitted"
 _HARMED = "Pods that run, and would be refused if they were made again"
@@ -471,13 +485,19 @@ def _shown(effect: Effect) -> Effect:
     return effect._replace(what=", ".join(fields[:_FIELDS]) + more)
 
 
-def _headline(affected: Sequence[str], effects: Sequence[Effect], between: Sequence[Flow]) -> str:
+def _headline(
+    affected: Sequence[str],
+    effects: Sequence[Effect],
+    between: Sequence[Flow],
+    missed: Sequence[Withheld],
+) -> str:
+    lacks = f" {len(missed)} {_plural('namespace', missed)} not to be had." if missed else ""
     if not effects:
-        return "Nothing changes."
+        return f"Nothing changes.{lacks}"
     counts = {verb: sum(each.verb == verb for each in effects) for verb in _VERBS}
     told = ", ".join(f"{count} to {verb}" for verb, count in counts.items() if count)
     more = f" Between tenants {len(between)} {_plural('flow', between)} open." if between else ""
-    return f"{len(affected)} {_plural('tenant', affected)}: {told}.{more}"
+    return f"{len(affected)} {_plural('tenant', affected)}: {told}.{more}{lacks}"
 
 
 def _plural(noun: str, counted: Sequence[Any]) -> str:

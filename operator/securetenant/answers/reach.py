@@ -24,6 +24,7 @@ _COMPUTED = (
     "Computed from the policies as they are. Whether packets are filtered depends on your network"
     " plugin; a pod's own node always reaches it."
 )
+_IN_PART = "Without other namespaces, which you may not list: addresses only."
 _COLUMNS = ("From", "To", "On", "Egress by", "Ingress by")
 
 
@@ -155,6 +156,7 @@ def about(snapshot: Snapshot, place: Place, direction: Direction) -> Answer:
                 rows=tuple(each.cells() for each in rows),
                 empty="Nobody." if inward else "Nothing.",
             ),
+            *(() if snapshot.is_whole else (_IN_PART,)),
             _COMPUTED,
         ),
     )

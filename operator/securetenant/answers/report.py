@@ -14,6 +14,7 @@ from importlib import resources
 from string import Template
 from typing import Any
 
+from securetenant.answers import standing
 from securetenant.answers.answer import FINE, FOUND, Answer, Section, Table
 from securetenant.answers.checkup import Line
 from securetenant.answers.places import Place
@@ -86,7 +87,7 @@ def report(seen: Seen) -> Answer:
 
 
 def _tenant(name: str, body: Body) -> dict[str, Any]:
-    found = {each["type"]: each for each in (body.get("status") or {}).get("conditions") or ()}
+    found = standing.conditions(body)
     spec = body.get("spec") or {}
     spaces = [str(each.get("name", "")) for each in spec.get("namespaces") or ()]
     return {

@@ -23,6 +23,8 @@ class Snapshot:
     tenants: Mapping[str, Body]
     settings: SettingsSpec | None = None
     namespaces: tuple[Body, ...] = ()
+    is_whole: bool = True
+    """Whether every namespace is among them."""
     network_policies: tuple[Body, ...] = ()
     cluster_policies: tuple[Body, ...] = ()
     foreign_policies: tuple[Body, ...] = ()

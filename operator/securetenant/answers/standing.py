@@ -9,9 +9,11 @@ from securetenant.api.objects import Body
 
 _SHOWN = ("requests.cpu", "requests.memory", "pods")
 _NEVER = "-"
+CHANGE_NOT_SEEN = "ChangeNotSeen"
 _UNSEEN = {
+    "type": status.READY,
     "status": "Unknown",
-    "reason": "ChangeNotSeen",
+    "reason": CHANGE_NOT_SEEN,
     "message": "the operator has not seen the last change of the spec: is it running?",
 }
 
@@ -20,8 +22,8 @@ def tenants(bodies: Mapping[str, Body]) -> Answer:
     """Answer how all tenants stand; one that is not ready, or not verified, is :data:`FOUND`."""
     rows, data = [], []
     for name, body in sorted(bodies.items()):
-        found = _conditions(body)
-        ready = _UNSEEN if _is_unseen(body) else found.get(status.READY, {})
+        found = conditions(body)
+        ready = found.get(status.READY, {})
         verified = found.get(status.ISOLATION_VERIFIED, {})
         summary = (_status(body).get("namespaces") or {}).get("summary", _NEVER)
         rows.append(
@@ -64,13 +66,12 @@ def tenant(
     and these.
     """
     held = held or {}
-    found = _conditions(body)
+    found = conditions(body)
     ready = found.get(status.READY, {})
-    is_unseen = _is_unseen(body)
     stands = ready.get("status", "Unknown")
     sections: list[Section] = [
         f"SecureTenant {name}: {_UNSEEN['message']} What follows is from before it"
-        if is_unseen
+        if is_unseen(body)
         else f"SecureTenant {name}: Ready is {stands}",
         _said(found),
         _spaces(policies, quotas),
@@ -90,11 +91,11 @@ def tenant(
             ],
         },
         sections=tuple(sections),
-        code=FOUND if is_unseen or "False" in (stands, _verified(found)) else FINE,
+        code=FOUND if is_unseen(body) or "False" in (stands, _verified(found)) else FINE,
     )
 
 
-def _is_unseen(body: Body) -> bool:
+def is_unseen(body: Body) -> bool:
     """Tell whether the status is about an older spec, so that its conditions say nothing of it."""
     seen = _status(body).get("observedGeneration", -1)
     return bool(body["metadata"].get("generation", 0) > seen >= 0)
@@ -111,7 +112,7 @@ def _holding(namespace: str, held: Sequence[tuple[str, str, tuple[str, ...]]]) -
 
 def namespace(policy: Body, quotas: Sequence[Body]) -> Answer:
     """Answer how one namespace stands, for its members: from its TenantPolicy."""
-    spec, found = policy["spec"], _conditions(policy)
+    spec, found = policy["spec"], conditions(policy)
     where = policy["metadata"]["namespace"]
     return Answer(
         kind="Namespace",
@@ -144,7 +145,7 @@ def _said(found: Mapping[str, Mapping[str, Any]]) -> Table:
 def _spaces(policies: Sequence[Body], quotas: Sequence[Body]) -> Table:
     rows = []
     for policy in policies:
-        found = _conditions(policy)
+        found = conditions(policy)
         used = _used(policy["metadata"]["namespace"], quotas)
         rows.append(
             (
@@ -178,7 +179,7 @@ def _space(policy: Body, quotas: Sequence[Body]) -> dict[str, Any]:
     used = _used(where, quotas)
     return {
         "name": where,
-        "conditions": list(_conditions(policy).values()),
+        "conditions": list(conditions(policy).values()),
         "quota": {key: {"used": found, "hard": hard} for key, (found, hard) in used.items()},
     }
 
@@ -208,8 +209,13 @@ def _verified(found: Mapping[str, Mapping[str, Any]]) -> str:
     return str(found.get(status.ISOLATION_VERIFIED, {}).get("status", ""))
 
 
-def _conditions(body: Body) -> dict[str, dict[str, Any]]:
-    return {each["type"]: dict(each) for each in _status(body).get("conditions") or ()}
+def conditions(body: Body) -> dict[str, dict[str, Any]]:
+    """Return by type what an object says of itself.
+
+    Where that is about an older spec, Ready is Unknown and says so.
+    """
+    found = {each["type"]: dict(each) for each in _status(body).get("conditions") or ()}
+    return found | ({status.READY: dict(_UNSEEN)} if is_unseen(body) else {})
 
 
 def _status(body: Body) -> Mapping[str, Any]:

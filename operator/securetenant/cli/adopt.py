@@ -1,7 +1,8 @@
 """``securetenant adopt``: consent that a tenant takes a namespace that is there."""
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import click
@@ -11,7 +12,8 @@ from securetenant.answers.adopted import Inside
 from securetenant.answers.answer import Answer
 from securetenant.answers.built import Built, State
 from securetenant.api import kinds, names
-from securetenant.api.objects import Body
+from securetenant.api.kinds import Kind
+from securetenant.api.objects import Body, Ref
 from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.checks import standing
 from securetenant.checks.standing import Rules, Violation
@@ -67,7 +69,7 @@ def adopt(login: Login, form: str, namespace: str, tenant: str, *, yes: bool) ->
             return adopted.impossible(namespace, tenant, _why(namespace, found))
         platform = state.settings.subject_namespaces if state.settings else None
         rules = standing.today(namespace, policy, datetime.now(UTC), platform or ())
-        inside = await _inside(cluster, body, tenant, rules)
+        inside = await _inside(cluster, body, tenant, rules, found)
         if yes:
             await cluster.client.request(
                 "PATCH",
@@ -85,19 +87,29 @@ def _why(namespace: str, found: Built) -> str:
     return found.refusal or f"its spec does not name {namespace}"
 
 
-async def _inside(cluster: Cluster, body: Body, tenant: str, rules: Rules) -> Inside:
+async def _inside(
+    cluster: Cluster, body: Body, tenant: str, rules: Rules, becomes: Built
+) -> Inside:
     """Look through a namespace as the operator does before it takes one."""
     metadata, policy = body["metadata"], rules.policy
     nodes = {each["metadata"]["name"]: each for each in await cluster.listed(kinds.NODE)}
     bindings = await cluster.listed(kinds.ROLE_BINDING)
     policies = await cluster.listed(kinds.NETWORK_POLICY, metadata["name"])
-    kept = {ownership.ref_of(each) for each in (*bindings, *policies) if _is_kept(each)}
+    there = [*bindings, *policies]
+    for kind in (kinds.LIMIT_RANGE, kinds.RESOURCE_QUOTA, kinds.TENANT_POLICY):
+        there += await cluster.listed(kind, metadata["name"])
+    kept = {ownership.ref_of(each) for each in there if _is_kept(each)}
     violations: list[Violation] = []
     found = await preflight.through(
         cluster,
         rules,
         Served(time.monotonic, 0),
         share={key: str(value) for key, value in policy.quota.items()},
+        made=_made(becomes.manifests[metadata["name"]], kept),
+        unopened=(
+            f"what an opening of the SecureTenant is for would be cut off: {each}"
+            for each in becomes.unopened
+        ),
         former=(metadata.get("labels") or {}).get(names.TENANT_LABEL, ""),
         tenant=tenant,
         is_ours=kept.__contains__,
@@ -112,6 +124,13 @@ async def _inside(cluster: Cluster, body: Body, tenant: str, rules: Rules) -> In
         tokens=await cluster.tokens(metadata["name"]),
         bindings=(*bindings, *await cluster.listed(kinds.CLUSTER_ROLE_BINDING)),
     )
+
+
+def _made(wanted: Iterable[Ref], there: Iterable[Ref]) -> Mapping[Kind, int]:
+    """Return how many objects of each kind the operator makes in addition."""
+    inside = Counter(each.kind for each in wanted if each.namespace)
+    more = inside - Counter(each.kind for each in there)
+    return {kinds.BY_NAME[name]: count for name, count in more.items()}
 
 
 def _is_kept(body: Body) -> bool:

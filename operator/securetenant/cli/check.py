@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 from pydantic import ValidationError
 
-from securetenant.answers import built, checkup
+from securetenant.answers import built, checkup, standing
 from securetenant.answers.answer import Answer
 from securetenant.answers.checkup import Seen
 from securetenant.api import kinds, names, status
@@ -69,8 +69,8 @@ async def _seen(
     roles = await cluster.tried(kinds.CLUSTER_ROLE)
     bindings = await cluster.tried(kinds.CLUSTER_ROLE_BINDING)
     crds = await cluster.tried(kinds.CRD)
-    platform = await cluster.read(kinds.TENANCY_SETTINGS, names.SETTINGS_NAME)
-    settings, problem = built.settings(platform)
+    platform = await cluster.sought(kinds.TENANCY_SETTINGS, names.SETTINGS_NAME)
+    settings, problem = built.settings(platform or None)
     mutates = await cluster.serves(kinds.MUTATING_POLICY)
     policies: list[Body] | None = []
     for kind in (kinds.VALIDATING_POLICY, kinds.VALIDATING_BINDING) + (
@@ -78,6 +78,12 @@ async def _seen(
     ):
         found = await cluster.tried(kind)
         policies = None if found is None or policies is None else [*policies, *_pack(found)]
+    if all(each is None for each in (tenants, roles, bindings, crds, policies, platform)):
+        asking.fail(
+            "You may read nothing of what is checked: it takes the right to list ClusterRoles,"
+            " CustomResourceDefinitions, admission policies and SecureTenants. For members of a"
+            " tenant: securetenant status -n NAMESPACE"
+        )
     version = str((await cluster.client.request("GET", "/version")).get("gitVersion", ""))
     return Seen(
         version=version,
@@ -89,7 +95,7 @@ async def _seen(
         settings_problem=problem,
         platform=platform,
         deployment=await cluster.read(kinds.DEPLOYMENT, names.OPERATOR, names.OPERATOR_NAMESPACE),
-        lease=await cluster.read(kinds.LEASE, names.OPERATOR, names.OPERATOR_NAMESPACE),
+        lease=await cluster.sought(kinds.LEASE, names.OPERATOR, names.OPERATOR_NAMESPACE),
         services=await cluster.tried(kinds.SERVICE, "kube-system"),
         endpoints=await cluster.tried(kinds.ENDPOINT_SLICE, "default"),
         daemon_sets=await cluster.tried(kinds.DAEMON_SET),
@@ -141,8 +147,7 @@ async def _readings(
     conditions: dict[str, str] | None = None
     if len(about) == 1:
         (body,) = about.values()
-        found = (body.get("status") or {}).get("conditions") or ()
-        conditions = {each["type"]: each["status"] for each in found}
+        conditions = {type: each["status"] for type, each in standing.conditions(body).items()}
         in_namespaces += await cluster.inside(kinds.ROLE_BINDING, spaces)
         services += await cluster.inside(kinds.SERVICE, spaces)
         pods = await cluster.inside(kinds.POD, spaces)
@@ -193,7 +198,7 @@ def _together(about: dict[str, Body]) -> dict[str, str]:
     order = ("False", "Unknown", "True")
     found: dict[str, str] = {}
     for body in about.values():
-        for each in (body.get("status") or {}).get("conditions") or ():
+        for each in standing.conditions(body).values():
             known = found.get(each["type"], "True")
             found[each["type"]] = min(known, each["status"], key=order.index)
     return {type: each for type, each in found.items() if type != status.STALLED}

@@ -172,6 +172,12 @@ class Cluster:
             self.miss(f"{kind.name} {name}{where}: you may not read it")
             return None
 
+    async def sought(self, kind: Kind, name: str, namespace: str = "") -> Body | None:
+        """Return an object; empty where there is none, nothing where that is not known."""
+        before = len(self._unseen)
+        found = await self.read(kind, name, namespace)
+        return found if found is not None or len(self._unseen) > before else {}
+
     async def _get(self, kind: Kind, name: str, namespace: str) -> Body | None:
         """Return an object of any kind, with what lists leave out."""
         try:
@@ -198,10 +204,16 @@ class Cluster:
         """Return of every TenantPolicy what says whose a namespace is."""
         return await self.listed(kinds.TENANT_POLICY, keep=_claim)
 
-    async def network(self, within: Callable[[Snapshot], Iterable[str]] | None = None) -> Snapshot:
+    async def network(
+        self,
+        within: Callable[[Snapshot], Iterable[str]] | None = None,
+        *,
+        named: Iterable[str] = (),
+    ) -> Snapshot:
         """Return what says who can reach what, without pods.
 
         ``within`` returns the namespaces whose NetworkPolicies count; by default those of all do.
+        Who may list no namespaces sees those that are ``named``, or that of the context.
         """
         namespaces = await self.listed(kinds.NAMESPACE, keep=_lean)
         foreign: list[Body] = []
@@ -210,7 +222,8 @@ class Cluster:
         found = Snapshot(
             tenants=await self.tenants(),
             settings=await self.settings(),
-            namespaces=namespaces or await self._own_namespaces(),
+            namespaces=namespaces or await self._own_namespaces(named),
+            is_whole=bool(namespaces),
             cluster_policies=await self.listed(kinds.CLUSTER_NETWORK_POLICY, may_lack=True),
             foreign_policies=tuple(foreign),
         )
@@ -256,10 +269,10 @@ class Cluster:
                 found += page.items
         return tuple(found)
 
-    async def _own_namespaces(self) -> tuple[Body, ...]:
-        """Return the one namespace of the context, for who may list none."""
-        body = await self.read(kinds.NAMESPACE, self.namespace)
-        return (body,) if body is not None else ()
+    async def _own_namespaces(self, named: Iterable[str]) -> tuple[Body, ...]:
+        """Return some namespaces, or the one of the context, for who may list none."""
+        wanted = dict.fromkeys(named) or {self.namespace: None}
+        return tuple([body for each in wanted if (body := await self.read(kinds.NAMESPACE, each))])
 
 
 def _lean(body: Body) -> Body:

@@ -30,6 +30,10 @@ _MODULES = {
 """Of each command, the module of this package that holds it by its name."""
 
 
+# Of a wrong command line. Click's is 2, which says here that something was found.
+click.UsageError.exit_code = 1
+
+
 class _Commands(click.Group):
     """Imports the module of the command that is asked for.
 

@@ -64,7 +64,8 @@ def plan(
     refused if they were made again, that nodes evict or would not take back; what the API server
     says in dry-run; how settings would be rolled out.
 
-    Exit code 2: something new opens between tenants, or something is refused.
+    Exit code 2: something new opens between tenants, something is refused, or a tenant names a
+    namespace that is another's.
     """
     wanted = _sorted(files.read(paths, _KINDS), paths)
     if offline or base:

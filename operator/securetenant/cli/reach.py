@@ -60,8 +60,9 @@ def reach(
 
     async def ask(cluster: Cluster) -> Answer:
         named = [each for each in (source, target, to, from_) if each]
+        spaces = [each.partition("/")[0] for each in named if places.may_be_a_namespace(each)]
         # Between two ends the policies of no other namespace say anything.
-        snapshot = await cluster.network(_spaces(named) if is_pair else None)
+        snapshot = await cluster.network(_spaces(named) if is_pair else None, named=spaces)
         asked = {each.partition("/")[0] for each in named} & snapshot.owners.keys()
         if is_pair or any("/" in each for each in named):
             snapshot = await cluster.with_pods(snapshot, sorted(asked))

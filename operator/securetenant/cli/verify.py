@@ -37,7 +37,7 @@ def verify(login: Login, form: str, tenant: str, namespace: str | None) -> None:
     good. The operator does the same every hour (condition IsolationVerified); this is for you to
     see it. It takes a token of ServiceAccount securetenant-verifier.
 
-    Exit code 2: something is open.
+    Exit code 2: something is open, or could not be tried: in a lockdown, for example.
     """
 
     async def ask(cluster: Cluster) -> Answer:

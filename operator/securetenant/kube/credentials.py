@@ -22,6 +22,9 @@ from kubernetes.aio.config.incluster_config import (
     InClusterConfigLoader,
 )
 
+from securetenant.kube import kubeconfig as kubeconfigs
+from securetenant.kube.kubeconfig import KubeconfigError
+
 _REREAD_SECONDS = 60.0
 
 
@@ -69,7 +72,7 @@ async def load(
     :class:`MissingLoginError` when there is none that can be read.
     """
     configuration = Configuration()
-    is_own = is_person and (context is not None or _default().expanduser().is_file())
+    is_own = is_person and (context is not None or bool(kubeconfigs.there()))
     if kubeconfig is None and in_cluster() and not is_own:
         try:
             InClusterConfigLoader(
@@ -81,48 +84,32 @@ async def load(
                 " as manifests/operator/deployment.yaml does"
             ) from error
         return _credentials(configuration, _TokenFile(Path(SERVICE_TOKEN_FILENAME)))
-    path = (kubeconfig or _default()).expanduser()
-    if not path.is_file():
-        raise MissingLoginError(
-            f"There is no kubeconfig {path}, and this is no pod of a cluster. Name one by"
-            " --kubeconfig FILE"
-        )
+    try:
+        found = kubeconfigs.read(kubeconfig, context)
+    except KubeconfigError as error:
+        raise MissingLoginError(str(error)) from error
     try:
         await kube_config.load_kube_config(
-            config_file=str(path), context=context, client_configuration=configuration
+            config_file=found.location, context=found.context, client_configuration=configuration
         )
-        token_file = _token_file_of(path, context)
     # What is no kubeconfig fails in any of these ways.
     except (ConfigException, OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
-        raise MissingLoginError(
-            f"Kubeconfig {path} cannot be used: {_line(error)}. Name another by --kubeconfig FILE"
-        ) from error
-    return _credentials(configuration, _TokenFile(token_file) if token_file else None)
+        raise MissingLoginError(str(kubeconfigs.unusable(found.files, _line(error)))) from error
+    return _credentials(configuration, _TokenFile(found.token_file) if found.token_file else None)
 
 
 def namespace(kubeconfig: Path | None = None, *, context: str | None = None) -> str:
     """Return the namespace of a kubeconfig's context, which kubectl takes where none is named."""
-    path = (kubeconfig or _default()).expanduser()
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        contexts = {each["name"]: each["context"] for each in document["contexts"]}
-        found = contexts[context or document["current-context"]].get("namespace")
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        return kubeconfigs.read(kubeconfig, context).namespace
+    except KubeconfigError:
         # Whether it can be used at all is said by load().
-        found = None
-    return str(found or "default")
+        return "default"
 
 
 def in_cluster() -> bool:
     """Tell whether this is a pod of a cluster."""
     return "KUBERNETES_SERVICE_HOST" in os.environ
-
-
-def _default() -> Path:
-    """Return the kubeconfig that kubectl would take first."""
-    named = os.environ.get("KUBECONFIG", "")
-    first = next(filter(None, named.split(os.pathsep)), kube_config.KUBE_CONFIG_DEFAULT_LOCATION)
-    return Path(first)
 
 
 def _line(error: Exception) -> str:
@@ -165,16 +152,6 @@ def _credentials(configuration: Configuration, token: _TokenFile | None) -> Cred
 
 def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
-
-
-def _token_file_of(path: Path, context: str | None) -> Path | None:
-    """Return the token file of the context's user: the package reads it only once."""
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    contexts = {each["name"]: each["context"] for each in document["contexts"]}
-    users = {each["name"]: each for each in document["users"]}
-    user = users[contexts[context or document["current-context"]]["user"]]
-    name = (user.get("user") or {}).get("tokenFile")
-    return path.parent / name if name else None
 
 
 def session(

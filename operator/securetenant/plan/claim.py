@@ -100,6 +100,14 @@ def judge(
     return Verdict(Claim.OWN, is_owned=True)
 
 
+def kept_name(namespace: str) -> str:
+    """Say that no tenant gets a namespace of this name."""
+    return (
+        f"The name {namespace} is kept by the platform team (TenancySettings, protectedNames or"
+        " subjectNamespaces). Choose another name."
+    )
+
+
 def _consent(tenant: str, namespace: str) -> str:
     return f"kubectl annotate namespace {namespace} {names.ADOPT_ANNOTATION}={tenant}"
 

@@ -109,16 +109,12 @@ class Writer:
         every = (wanted.namespace, *wanted.digests)
         verdict = self._claim(scope, wanted)
         if self._is_protected(scope, verdict):
-            message = (
-                f"The name {name} is kept by the platform team (TenancySettings,"
-                " protectedNames or subjectNamespaces). Choose another name."
-            )
             return Outcome(
                 namespace=name,
                 pending=every,
                 unproved=expected.NONE_PROVED,
                 reason=status.PROTECTED_NAME,
-                message=message,
+                message=claim.kept_name(name),
             )
         if verdict.claim in _REASONS:
             # Nothing of such a namespace is the operator's to judge: all of it is pending.

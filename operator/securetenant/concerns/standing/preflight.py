@@ -48,8 +48,8 @@ class Preflight(NamedTuple):
     elsewhere: int
     """How many of them run on nodes that the tenant's pods do not get; they stay there."""
 
-    def contradictions(self) -> tuple[str, ...]:
-        """Say what, in any mode, keeps the namespace from being taken."""
+    def contradictions(self, *, is_enforced: bool) -> tuple[str, ...]:
+        """Say what keeps the namespace from being taken, apart from what the rules refuse."""
         told = [*self.unopened, *self.beyond, *self.crowded]
         if self.held:
             told.append(
@@ -67,6 +67,11 @@ class Preflight(NamedTuple):
                 f" {names.ASIDE}, who would be brought back: end the quarantine of the former"
                 " tenant while the namespace is its own, or remove the annotation as break-glass"
             )
+        if is_enforced and self.cluster:
+            told.append(
+                f"ClusterRoleBindings {_listed(self.cluster)} give rights to its ServiceAccounts,"
+                " and anyone who may run pods there may use them"
+            )
         return tuple(told)
 
     def obstacles(self, namespace: str, *, is_enforced: bool) -> str:
@@ -76,12 +81,7 @@ class Preflight(NamedTuple):
             told.append(f"not everything in it could be read ({self.found.problem})")
         if is_enforced and self.found.total:
             told.append(look.listing([self.found], "would be refused"))
-        told += self.contradictions()
-        if is_enforced and self.cluster:
-            told.append(
-                f"ClusterRoleBindings {_listed(self.cluster)} give rights to its ServiceAccounts,"
-                " and anyone who may run pods there may use them"
-            )
+        told += self.contradictions(is_enforced=is_enforced)
         if not told:
             return ""
         is_lenient = is_enforced and (self.found.total or self.cluster)
