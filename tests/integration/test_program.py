@@ -463,7 +463,7 @@ def test_a_namespace_that_is_there_is_looked_through_before_consent(
     assert "ResourceQuota theirs allows count/networkpolicies" in told
     assert "what an opening of the SecureTenant is for would be cut off" in told
     admin.delete(kinds.RESOURCE_QUOTA, "theirs", "lived").ok()
-    none = {"spec": {"network": {"ingress": []}}}
+    none: Any = {"spec": {"network": {"ingress": []}}}
     admin.patch(kinds.SECURE_TENANT, "asker", none, content_type=MERGE).ok()
     # In Audit mode these keep nothing from being taken; what would bring people in still does.
     admin.patch(kinds.SECURE_TENANT, "asker", {"spec": {"enforcement": "Audit"}}).ok()
