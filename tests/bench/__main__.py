@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import (
+    chaos,
     converge,
     expiry,
     failover,
@@ -24,6 +25,7 @@ from securetenant.sandbox import components
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS: dict[str, Callable[[], str]] = {
+    "chaos": lambda: chaos.run(chaos.SEEDS, chaos.SECONDS),
     "converge": lambda: converge.run((100, 1000)),
     "expiry": lambda: expiry.run((1, 1000)),
     "failover": lambda: failover.run((1, 300)),

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import threading
+from collections.abc import Collection
 from typing import Any
 
 from factory import tenant
@@ -22,12 +23,14 @@ INSIDE = (
     kinds.LIMIT_RANGE,
     kinds.ROLE_BINDING,
 )
+_POLICY = (kinds.TENANT_POLICY.name, names.POLICY_NAME)
+_QUOTA = (kinds.RESOURCE_QUOTA.name, names.QUOTA)
 WALLS = frozenset(
     {
-        (kinds.TENANT_POLICY.name, names.POLICY_NAME),
+        _POLICY,
         (kinds.NETWORK_POLICY.name, names.DEFAULT_DENY),
         (kinds.NETWORK_POLICY.name, names.DNS),
-        (kinds.RESOURCE_QUOTA.name, names.QUOTA),
+        _QUOTA,
         (kinds.LIMIT_RANGE.name, names.LIMITS),
     }
 )
@@ -139,27 +142,31 @@ class History:
                 version = int(event["object"]["metadata"]["resourceVersion"])
                 self._events.append((version, kind, event))
 
-    def unguarded(self, prefix: str) -> list[str]:
-        """Return every moment at which a namespace was ready without its walls."""
+    def unguarded(self, prefix: str, deleted: Collection[tuple[str, str, str]] = ()) -> list[str]:
+        """Return every moment at which a namespace was ready without its walls.
+
+        ``deleted`` are walls that somebody else deleted, by namespace, kind and name: these are
+        missing until the operator sees it, but not at a moment at which a namespace becomes ready.
+        """
         assert all(each.is_alive() for each in self._threads), "a watch ended: nothing is known"
         ready: dict[str, str] = {}
         there: dict[str, dict[tuple[str, str], Any]] = {}
         found = []
         for number, kind, event in sorted(self._events, key=lambda each: each[0]):
             body, gone = event["object"], event["type"] == "DELETED"
+            before = dict(ready)
             namespace = _take(kind, body, gone, ready, there)
             if not namespace.startswith(f"{prefix}-") or namespace not in ready:
                 continue
+            became_ready = before.get(namespace) != ready[namespace]
+            expected = {each for each in WALLS if became_ready or (namespace, *each) not in deleted}
             walls = there.get(namespace, {})
-            missing = WALLS - walls.keys()
-            if missing:
+            if missing := expected - walls.keys():
                 found.append(f"{number}: {namespace} is ready without {sorted(missing)}")
                 continue
-            policy = walls[kinds.TENANT_POLICY.name, names.POLICY_NAME]
-            quota = walls[kinds.RESOURCE_QUOTA.name, names.QUOTA]
-            if ready[namespace] != policy["metadata"]["uid"]:
+            if _POLICY in expected and ready[namespace] != walls[_POLICY]["metadata"]["uid"]:
                 found.append(f"{number}: {namespace} is ready for another policy")
-            if not quota.get("status", {}).get("hard"):
+            if _QUOTA in expected and not walls[_QUOTA].get("status", {}).get("hard"):
                 found.append(f"{number}: the quota of {namespace} is not counted")
         return found
 
