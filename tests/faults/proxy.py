@@ -151,6 +151,11 @@ class Proxy:
             await self._runner.cleanup()
         if self._client is not None:
             await self._client.close()
+        # Watches that were cut wait for the real API server.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in left:
+            each.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         fault = self.choose(request)

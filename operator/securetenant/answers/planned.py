@@ -491,7 +491,7 @@ def _headline(
     between: Sequence[Flow],
     missed: Sequence[Withheld],
 ) -> str:
-    lacks = f" {len(missed)} {_plural('namespace', missed)} not to be had." if missed else ""
+    lacks = " Not every namespace is given to its tenant." if missed else ""
     if not effects:
         return f"Nothing changes.{lacks}"
     counts = {verb: sum(each.verb == verb for each in effects) for verb in _VERBS}

@@ -94,6 +94,11 @@ class Space:
         """Those that may select pods here, by tier, priority and name."""
         self.forget()
 
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Return those of all pods."""
+        return frozenset(text for each in self.pods for text in each.addresses)
+
     def forget(self) -> None:
         """Leave the classes to be computed again."""
         self._classes: tuple[Class, ...] = ()
@@ -143,12 +148,14 @@ class Population:
     def put(self, namespace: Namespace, pods: Iterable[Pod], policies: Iterable[Policy]) -> None:
         """Put a namespace in place of what was there by its name."""
         at = self.position.get(namespace.name)
+        before: Space | None = None
         if at is None:
             at = self._free.pop() if self._free else len(self.spaces)
             if at == len(self.spaces):
                 self.spaces.append(None)
             self.position[namespace.name] = at
         else:
+            before = self.at(at)
             self._leave(at)
         space = Space(namespace, namespace.labels.get(self._label, ""))
         self.spaces[at] = space
@@ -164,12 +171,14 @@ class Population:
         )
         if any(each.host_network for each in space.pods):
             self.on_host |= bit
-        found = {(blocks.address(text), at) for each in space.pods for text in each.addresses}
+        found = {(blocks.address(text), at) for text in space.addresses}
         if found:
             self._addresses.extend(found)
             self._is_sorted = False
         self.learn()
-        self._refresh(at)
+        # Most changes are about policies: who is named by peers stays the same then.
+        if before is None or not _are_named_alike(before, space):
+            self._refresh(at)
 
     def remove(self, name: str) -> None:
         """Take a namespace out, with all that is in it."""
@@ -344,6 +353,11 @@ class Population:
                 sides.append(Side(admin[direction], rules, baseline[direction]))
             known[key] = found = (sides[0], sides[1])
         return found
+
+
+def _are_named_alike(one: Space, other: Space) -> bool:
+    """Tell whether peers and networks name both, or neither."""
+    return one.namespace.labels == other.namespace.labels and one.addresses == other.addresses
 
 
 def _ordered(policies: Iterable[ClusterPolicy]) -> tuple[ClusterPolicy, ...]:

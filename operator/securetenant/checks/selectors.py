@@ -83,6 +83,8 @@ class Index:
 
     def put(self, position: int, labels: Labels | None) -> None:
         """Give the member at a position its labels; nothing means that it leaves."""
+        if labels is not None and self._labels.get(position) == labels:
+            return
         bit = 1 << position
         for key, value in (self._labels.pop(position, None) or {}).items():
             self._pairs[key, value] &= ~bit
