@@ -578,4 +578,4 @@ def test_a_cluster_without_us_and_one_that_is_away_are_named(
     assert "The API server does not answer" in run("status", who=away, code=1).output
     told = run("status", "--context", "nope", code=1).output
     (known,) = (each["name"] for each in login["contexts"])
-    assert f"there is no context nope. There are: {known}." in told
+    assert f"there is no context nope; its contexts are {known}." in told

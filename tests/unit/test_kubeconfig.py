@@ -64,7 +64,7 @@ def test_the_file_that_is_named_is_the_only_one(both: tuple[Path, Path]) -> None
     [
         pytest.param("a: [", "cannot be used: ", id="no YAML"),
         pytest.param("- a", "cannot be used: ", id="no mapping"),
-        pytest.param("{}", "it has no current-context. There is none. Name one", id="empty"),
+        pytest.param("{}", "it has no current-context; it has none. Name another", id="empty"),
         pytest.param("contexts: [{}]", "cannot be used: ", id="a context without a name"),
     ],
 )
@@ -82,9 +82,7 @@ def test_a_context_that_is_not_there_is_answered_with_those_that_are(
 ) -> None:
     with pytest.raises(KubeconfigError) as error:
         kubeconfig.read(context="nope")
-    assert "there is no context nope. There are: blue, green, red. Name one by --context" in str(
-        error.value
-    )
+    assert "there is no context nope; its contexts are blue, green, red." in str(error.value)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -80,11 +80,9 @@ def _read(documents: Sequence[tuple[Path, Any]], context: str | None) -> Kubecon
     if meant not in contexts:
         known = sorted(contexts)
         more = ", and others" if len(known) > _SHOWN else ""
-        told = f"There are: {', '.join(known[:_SHOWN])}{more}" if known else "There is none"
+        told = f"its contexts are {', '.join(known[:_SHOWN])}{more}" if known else "it has none"
         asked = f"there is no context {meant}" if meant else "it has no current-context"
-        raise KubeconfigError(
-            f"Kubeconfig {', '.join(map(str, files))}: {asked}. {told}. Name one by --context"
-        )
+        raise unusable(files, f"{asked}; {told}")
     path, user = users.get(str(contexts[meant].get("user", "")), (files[0], {}))
     token_file = user.get("tokenFile")
     return Kubeconfig(
