@@ -35,8 +35,8 @@ def test_a_good_spec_is_not_refused() -> None:
     [
         pytest.param(
             tenant(surprise=1),
-            "spec.surprise: this operator does not know the field; install the operator that"
-            " belongs to the CRD.",
+            "spec.surprise: there is no such field here. If the CRD has it, install the operator"
+            " that belongs to the CRD.",
             id="an unknown field",
         ),
         pytest.param(

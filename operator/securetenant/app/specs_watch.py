@@ -5,7 +5,9 @@ These are SecureTenants and TenancySettings; what the cluster holds comes by our
 
 At its exit kopf cancels every task that was made after it in its loop, and it exits on
 conditions that we must survive (410, long outages): so it gets a loop to itself and is
-started again whenever it dies. It writes nothing: one event handler, no finalizer, no
+started again whenever it dies. Its exit waits without end for a watch that took the end of what
+it waited for as its own (kopf 1.45, ``stream``), so after a while every task is cancelled again.
+It writes nothing: one event handler, no finalizer, no
 annotation, no Event. What it sees is handed to the main loop, the latest version of an
 object replacing an older one that was not looked at yet.
 """
@@ -29,6 +31,8 @@ from securetenant.kube.credentials import Credentials
 
 _RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0)
 _STOP_SECONDS = 5.0
+_EXIT_SECONDS = 10.0
+"""Kopf waits for 5 seconds for its tasks before it cancels them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -118,20 +122,21 @@ class SpecsWatch:
             return
         self._loop.set_exception_handler(_report)
         self._main.call_soon_threadsafe(self._restarted)
-        operating = asyncio.create_task(
-            kopf.operator(
-                registry=self._registry(), settings=_settings(), clusterwide=True, standalone=True
-            )
-        )
         stopped = asyncio.create_task(self._flag.wait())
-        await asyncio.wait((operating, stopped), return_when=asyncio.FIRST_COMPLETED)
+        before = asyncio.all_tasks()
+        roots = await kopf.spawn_tasks(
+            registry=self._registry(), settings=_settings(), clusterwide=True, standalone=True
+        )
+        operating = asyncio.create_task(kopf.run_tasks(roots, ignored=before))
+        await asyncio.wait((*roots, stopped), return_when=asyncio.FIRST_COMPLETED)
+        was_stopped = stopped.done()
         stopped.cancel()
-        if not operating.done():
+        if was_stopped:
             # Not by kopf's own stop flag: one that comes while kopf starts takes it 5 s.
             operating.cancel()
-            await asyncio.wait((operating,))
-            return
-        await operating
+        await _ended(operating)
+        if not was_stopped:
+            await operating
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -174,6 +179,20 @@ class SpecsWatch:
                 source.gone(name)
             else:
                 source.seen(name, body)
+
+
+async def _ended(operating: asyncio.Task[None]) -> None:
+    """Wait for the exit of kopf, and have it end."""
+    seconds = _EXIT_SECONDS
+    while True:
+        await asyncio.wait((operating,), timeout=seconds)
+        if operating.done():
+            return
+        left = asyncio.all_tasks() - {asyncio.current_task(), operating}
+        _log.warning("Kopf does not end by itself", tasks=len(left))
+        for each in left:
+            each.cancel()
+        seconds = 1.0
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
