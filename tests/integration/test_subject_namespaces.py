@@ -22,8 +22,11 @@ Listed = Callable[[list[str] | None], None]
 
 
 @pytest.fixture(scope="module")
-def deployed(admin: Api, operator: Operator) -> None:
-    """A tenant that names an account of the platform, and its admins."""
+def deployed(admin: Api, operator: Operator) -> Iterator[None]:
+    """A tenant that names an account of the platform, and its admins.
+
+    Lists that are taken away again harm it, which halts the roll-out of settings while it is there.
+    """
     for name in (PLATFORM, ELSEWHERE):
         admin.create(kinds.NAMESPACE, {"metadata": {"name": name}}).ok()
     access = [
@@ -38,6 +41,16 @@ def deployed(admin: Api, operator: Operator) -> None:
     admin.create(kinds.SECURE_TENANT, body).ok()
     # A name that is listed before the tenant has it is never the tenant's.
     wait_for(lambda: admin.get(kinds.NAMESPACE, HOME), what=HOME)
+    yield
+    for each in admin.list(kinds.SECURE_TENANT):
+        if each["metadata"]["name"] in ("deployed", "deploys", "deploy-host"):
+            admin.delete(kinds.SECURE_TENANT, each["metadata"]["name"]).ok()
+    wait_for(lambda: in_force(admin), what="the settings to be in force for everybody")
+
+
+def in_force(admin: Api) -> bool:
+    settings = admin.get(kinds.TENANCY_SETTINGS, names.SETTINGS_NAME)
+    return bool(conditions(settings)["Ready"]["status"] == "True")
 
 
 @pytest.fixture
