@@ -3,6 +3,7 @@
 import contextlib
 import functools
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import factory
@@ -10,6 +11,8 @@ from conftest import Ready
 from factory import tenant
 from harness import APPLY, Api, conditions, wait_for, wait_for_account
 from securetenant.api import kinds, names, quantities
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
 
 WAIT_SECONDS = 45
 """Ten times what the slowest pod took in docs/benchmarks/quota.md, with a storm elsewhere."""
@@ -100,6 +103,37 @@ def test_a_deployment_that_is_refused_gets_the_room_that_others_leave(
         )
     found = conditions(admin.get(kinds.SECURE_TENANT, "pooled"))
     assert found["Ready"]["status"] == found["QuotaEnforced"]["status"] == "True"
+
+
+def test_a_member_who_asks_everywhere_at_once_gets_no_more_than_the_total(
+    admin: Api, ready: Ready, sandbox: Instance
+) -> None:
+    """By pods made by hand in all namespaces at a time: nobody waits for a share."""
+    spaces = [f"greedy-{each}" for each in "abc"]
+    grant = {"name": "all", "role": "Admin", "subjects": [{"kind": "Group", "name": "greedy"}]}
+    quota = {"limits.cpu": 3, "limits.memory": "6Gi", "pods": 60}
+    ready(tenant("greedy", namespaces=[{"name": n} for n in spaces], quota=quota, access=[grant]))
+    for each in spaces:
+        wait_for_account(admin, each)
+    login = kubeconfigs.for_user(sandbox, "grabber", ("greedy",))
+    body = factory.pod(limits={**SMALL, "cpu": "250m"})
+
+    def grab(worker: int) -> set[int]:
+        api = Api(login)
+        return {
+            api.create_pod(
+                spaces[(worker + turn) % len(spaces)],
+                {**body, "metadata": {"name": f"grab-{worker}-{turn}"}},
+            ).status
+            for turn in range(12)
+        }
+
+    with within(admin, spaces, **{"limits.cpu": 3000, "pods": 60}):
+        with ThreadPoolExecutor(6) as pool:
+            answers = set().union(*pool.map(grab, range(6)))
+        assert 201 in answers
+        assert answers <= {201, 403, 409}
+        assert 0 < sum(pods(admin, each) for each in spaces) <= 12
 
 
 def test_twenty_namespaces_on_the_default_quota_each_run_a_pod(admin: Api, ready: Ready) -> None:
