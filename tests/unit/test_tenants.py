@@ -12,7 +12,7 @@ from securetenant.api.objects import Ref
 from securetenant.reconcile.errors import UnavailableError
 from securetenant.reconcile.statuses import Statuses
 from securetenant.reconcile.store import Store
-from securetenant.reconcile.tenants import Tenants
+from securetenant.reconcile.tenants import Record, Tenants
 from securetenant.status.tenant import Subject
 from silent import Silent
 
@@ -43,6 +43,16 @@ def test_what_a_namespace_should_hold_does_not_depend_on_which_is_built_first() 
     assert built("acme-a", "acme-b") == built("acme-b", "acme-a")
 
 
+def read(tenants: Tenants, body: Any, cluster: Any) -> tuple[Record, Statuses]:
+    """Read a tenant; return it, and what writes its status."""
+    tenants.see("acme", body)
+    tenants.read("acme", settings_spec(), Store())
+    silent = Silent()
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    told = Statuses(cluster=cluster, meter=silent, announcer=silent, now=lambda: now)
+    return tenants.records["acme"], told
+
+
 def test_a_change_that_comes_while_the_status_is_written_is_not_lost() -> None:
     """Its version is older than that of our own write, whose answer already holds it."""
 
@@ -52,13 +62,8 @@ def test_a_change_that_comes_while_the_status_is_written_is_not_lost() -> None:
             return {**first, "metadata": metadata, "status": status}
 
     first = seen(tenant("acme", namespaces=[{"name": "acme-a"}]))
-    tenants, silent = Tenants(), Silent()
-    tenants.see("acme", first)
-    tenants.read("acme", settings_spec(), Store())
-    record = tenants.records["acme"]
-    cluster: Any = Cluster()
-    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    told = Statuses(cluster=cluster, meter=silent, announcer=silent, now=lambda: now)
+    tenants = Tenants()
+    record, told = read(tenants, first, Cluster())
     asyncio.run(told.write("acme", record, Subject(generation=1, outcomes=[])))
     # The event of the change has the status of before, which is no news and no transition.
     written = record.status
@@ -85,13 +90,8 @@ def test_a_status_that_landed_without_an_answer_is_known_by_its_event(landed: bo
             raise UnavailableError("no answer")
 
     first = seen(tenant("acme", namespaces=[{"name": "acme-a"}]))
-    tenants, silent = Tenants(), Silent()
-    tenants.see("acme", first)
-    tenants.read("acme", settings_spec(), Store())
-    record = tenants.records["acme"]
-    cluster: Any = Cluster()
-    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    told = Statuses(cluster=cluster, meter=silent, announcer=silent, now=lambda: now)
+    tenants = Tenants()
+    record, told = read(tenants, first, Cluster())
     before = record.status
     with pytest.raises(UnavailableError):
         asyncio.run(told.write("acme", record, Subject(generation=1, outcomes=[])))
