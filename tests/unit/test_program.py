@@ -767,6 +767,13 @@ def test_a_thousand_tenants_are_a_page_below_ten_megabytes() -> None:
     assert len(report.page(answer)) < 10_000_000
 
 
+def test_a_namespace_that_no_tenant_may_have_is_named_in_the_words_of_its_rule() -> None:
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
+    found = imported.namespaces("red", [imported.Space(body=body)])
+    (refused,) = (told for what, told in found.left if "would be refused" in what)
+    assert refused.startswith("this name is protected: default")
+
+
 # --- the commands ---------------------------------------------------------------------------
 
 

@@ -99,11 +99,19 @@ def _checked(name: str, spec: dict[str, Any], left: Iterable[tuple[str, str]]) -
     try:
         TenantSpec.model_validate(body["spec"])
     except pydantic.ValidationError as error:
-        for each in error.errors(include_url=False, include_input=False):
+        found = error.errors(include_url=False, include_input=False)
+        for each in found:
+            if any(_is_within(other["loc"], each["loc"]) for other in found):
+                # A list that lacks an item, since that was refused: the item says why.
+                continue
             where = ".".join(map(str, each["loc"]))
             message = each["msg"].removeprefix("Value error, ")
             told.append((f"spec.{where} would be refused", message))
     return Found(body=body, left=tuple(told))
+
+
+def _is_within(place: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    return len(place) > len(other) and place[: len(other)] == other
 
 
 # --- Capsule --------------------------------------------------------------------------------
