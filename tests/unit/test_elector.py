@@ -1,6 +1,7 @@
 """The Lease by which one of several operators leads: what is asked, and what comes of an answer."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -119,6 +120,16 @@ def test_another_one_waits_and_then_counts_the_change_of_leader() -> None:
     turn(first)
     assert first.displaced.is_set()
     assert not second.displaced.is_set()
+
+
+def test_a_standby_looks_again_when_the_lease_runs_out_and_not_up_to_two_seconds_later() -> None:
+    leases, clock, chance = Leases(), Clock(), random.Random(1)
+    turn(elector(leases, clock))
+    standby = elector(leases, clock)
+    turn(standby)
+    for now, least, most in ((3.0, 1.6, 2.0), (14.0, 1.0, 1.1), (15.5, 1.6, 2.0)):
+        clock.now = now
+        assert least <= standby.pause(chance) <= most
 
 
 def test_a_renewal_whose_answer_is_lost_is_found_again() -> None:

@@ -110,10 +110,17 @@ class Elector:
             await self.turn()
             self._hurry.clear()
             try:
-                async with asyncio.timeout(self._timing.retry * chance.uniform(0.8, 1.0)):
+                async with asyncio.timeout(self.pause(chance)):
                     await self._hurry.wait()
             except TimeoutError:
                 continue
+
+    def pause(self, chance: random.Random) -> float:
+        """Return for how many seconds to wait: no longer than until the Lease runs out."""
+        wait = self._timing.retry * chance.uniform(0.8, 1.0)
+        left = lead.runs_out(self._view, self._timing) - self._clock()
+        # Not all at the same moment.
+        return left + chance.uniform(0.0, 0.1) if 0 < left < wait else wait
 
     async def turn(self) -> None:
         """Look at the Lease, and write it if that is due; what goes wrong, the next turn sees."""

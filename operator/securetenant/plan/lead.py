@@ -136,19 +136,24 @@ def see(view: View, claim: Claim | None, now: float) -> View:
 
 def step(view: View, now: float, timing: Timing) -> Action:
     """Decide what to do about the Lease as it was last seen."""
-    claim, since = view.claim, view.since
-    if since is None or view.is_displaced:
+    claim = view.claim
+    if view.since is None or view.is_displaced:
         return Action.WAIT
-    if claim is None:
-        # Where there never was a Lease, there never was a leader.
-        is_free = not view.was_there or view.leads(now) or now >= since + timing.lease
-        return Action.TAKE if is_free else Action.WAIT
     if view.is_mine:
         return Action.RENEW
+    # Where there never was a Lease, there never was a leader.
+    is_free = (not view.was_there or view.leads(now)) if claim is None else claim.is_released
+    return Action.TAKE if is_free or now >= runs_out(view, timing) else Action.WAIT
+
+
+def runs_out(view: View, timing: Timing) -> float:
+    """Return when the Lease as it was last seen counts no more, if nobody renews it."""
+    if view.since is None:
+        return float("inf")
+    if view.claim is None:
+        return view.since + timing.lease
     # Shorter than our own it may have been made by an edit that its holder does not know of.
-    seconds = min(max(claim.seconds, timing.lease), MOST_SECONDS)
-    is_free = claim.is_released or now >= since + seconds
-    return Action.TAKE if is_free else Action.WAIT
+    return view.since + min(max(view.claim.seconds, timing.lease), MOST_SECONDS)
 
 
 def write(view: View, action: Action, stamp: str, timing: Timing) -> tuple[View, Claim]:
