@@ -1,7 +1,13 @@
 """Ten minutes of everything at once, by chance from a seed: what must hold, holds at the end.
 
-Two operators behind a bad network are killed and frozen, specs change, tenants come and go, objects
-are edited and deleted by break-glass, Deployments ask a pool for more than there is.
+Two operators with a short Lease, each behind a bad network of its own, are killed and frozen; all
+specs change, tenants are deleted with their namespaces and made again, objects are edited and
+deleted by break-glass, Deployments ask a pool for more than there is.
+
+Afterwards the network is good. Then every tenant is ready, and every object is what the pure
+builders make of the last specs. Of all versions that the API server had, as watches tell them, in
+none a namespace was ready without walls but those that break-glass had deleted, and in none a sum
+of the pool's quotas (asked for, enforced, used) was above the total.
 """
 
 import contextlib
@@ -151,6 +157,7 @@ class Run:
             self._revive(each)
         wait_for(lambda: not self._leaving(), what="the deletions", seconds=300)
         self.change()
+        self._consent()
         settle(self.admin, _PREFIX, seconds=300)
 
     def stop(self) -> None:
@@ -238,6 +245,16 @@ class Run:
         each.process.send_signal(signal.SIGCONT)
 
     # --- how ----------------------------------------------------------------------------------
+
+    def _consent(self) -> None:
+        """Give back what was retained: whose it was could not be seen when it was to be deleted."""
+        for each in self.admin.list(kinds.NAMESPACE, labelSelector=names.TENANT_LABEL):
+            name, labels = each["metadata"]["name"], each["metadata"]["labels"]
+            if labels.get(names.STATE_LABEL) == names.RETAINED:
+                given = {names.ADOPT_ANNOTATION: labels[names.TENANT_LABEL]}
+                consent = {"metadata": {"annotations": given}}
+                self.admin.patch(kinds.NAMESPACE, name, consent, content_type=MERGE).ok()
+                self.done["consent"] += 1
 
     def _leaving(self) -> list[Any]:
         every = self.admin.list(kinds.SECURE_TENANT)

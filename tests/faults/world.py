@@ -146,21 +146,27 @@ class History:
         """Return every moment at which a namespace was ready without its walls.
 
         ``deleted`` are walls that somebody else deleted, by namespace, kind and name: these are
-        missing until the operator sees it, but not at a moment at which a namespace becomes ready.
+        missing until the operator sees it, where they were there before.
         """
+        had: dict[str, set[tuple[str, str]]] = {}
         assert all(each.is_alive() for each in self._threads), "a watch ended: nothing is known"
         ready: dict[str, str] = {}
         there: dict[str, dict[tuple[str, str], Any]] = {}
         found = []
         for number, kind, event in sorted(self._events, key=lambda each: each[0]):
             body, gone = event["object"], event["type"] == "DELETED"
-            before = dict(ready)
             namespace = _take(kind, body, gone, ready, there)
+            walls = there.get(namespace, {})
+            if kind == kinds.NAMESPACE and gone:
+                had.pop(namespace, None)
+            had.setdefault(namespace, set()).update(walls)
             if not namespace.startswith(f"{prefix}-") or namespace not in ready:
                 continue
-            became_ready = before.get(namespace) != ready[namespace]
-            expected = {each for each in WALLS if became_ready or (namespace, *each) not in deleted}
-            walls = there.get(namespace, {})
+            expected = {
+                each
+                for each in WALLS
+                if each not in had[namespace] or (namespace, *each) not in deleted
+            }
             if missing := expected - walls.keys():
                 found.append(f"{number}: {namespace} is ready without {sorted(missing)}")
                 continue
