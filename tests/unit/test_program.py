@@ -159,7 +159,7 @@ def test_a_namespace_that_two_tenants_name_is_had_by_neither_until_one_gives_it_
     assert (found["tenant"], found["namespace"]) == ("blue", "red-a")
     assert "named by red too" in found["message"]
     assert not [each for each in answer.data["objects"] if each["object"] == "Namespace red-a"]
-    # What was so before is no news, and moving it in one change is none either.
+    # Only what is new is reported, and moving a namespace in one change is allowed.
     assert changed(tenants(red, greedy), tenants(red, greedy)).data["withheld"] == []
     left = factory.tenant("red", namespaces=[{"name": "red-b"}])
     assert changed(tenants(red, blue), tenants(left, greedy)).data["withheld"] == []

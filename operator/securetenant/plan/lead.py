@@ -147,7 +147,7 @@ def step(view: View, now: float, timing: Timing) -> Action:
 
 
 def runs_out(view: View, timing: Timing) -> float:
-    """Return when the Lease as it was last seen counts no more, if nobody renews it."""
+    """Return when the Lease as it was last seen stops counting, if nobody renews it."""
     if view.since is None:
         return float("inf")
     if view.claim is None:
