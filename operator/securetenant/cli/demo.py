@@ -173,6 +173,7 @@ class _Demo:
         before = self._call(_UID).stdout
         self._show(f"--as=admin --as-group=securetenant:break-glass {delete}")
         self._wait(lambda: self._call(_UID).stdout not in ("", before), "The wall is not back", log)
+        self._show(f"get networkpolicy {_WALL} -n acme-prod")
 
     def _agree(self, log: Path) -> None:
         """Show a peer: closed while one tenant declares it, open when both do."""
@@ -305,13 +306,13 @@ class _Demo:
             _, *rows = self._call(walls).stdout.splitlines()
             return all(each.startswith(_WALL) or "DoesNotExist" in each for each in rows)
 
-        self._ask("quarantine gamma")
+        self._ask("quarantine gamma --wait")
         self._wait(is_cut, "Traffic is not cut", log)
         self._show(walls)
         ask = "create token default -n legacy"
         self._wait(lambda: bool(self._call(ask).returncode), "Tokens are issued", log)
         self._show(ask, fails=True)
-        self._ask("thaw gamma")
+        self._ask("thaw gamma --wait")
         self._wait(lambda: self._call(walls).stdout == before, "It is not as it was", log)
         self._show(walls)
         self._wait(
