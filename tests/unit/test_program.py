@@ -30,6 +30,7 @@ from securetenant.answers import (
     reach,
     report,
     standing,
+    withheld,
 )
 from securetenant.answers.answer import FINE, FOUND, Answer, Block, Table
 from securetenant.answers.built import State
@@ -180,6 +181,23 @@ def test_a_namespace_that_is_there_is_not_promised(labels: dict[str, str], told:
     assert answer.code == FOUND
     assert told in answer.data["withheld"][0]["message"]
     assert answer.data["objects"] == []
+
+
+@pytest.mark.parametrize("annotations", [{}, {names.REUSE_ANNOTATION: "rests"}], ids=["", "reused"])
+def test_a_name_that_rests_is_not_promised_unless_the_platform_gives_it(
+    annotations: dict[str, str],
+) -> None:
+    red = factory.tenant("red", namespaces=[{"name": "rests"}])
+    red["metadata"]["annotations"] = annotations
+    after = State(settings=SETTINGS, tenants=tenants(red))
+    since = (NOW - datetime.timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    former = {"name": "rests", "tenant": "blue", "uid": "1", "since": since}
+    gives = withheld.resting({"formerNames": [former]}, after, NOW)
+    answer = changed({}, tenants(red), gives=gives)
+    assert [each["namespace"] for each in answer.data["withheld"]] == (
+        [] if annotations else ["rests"]
+    )
+    assert answer.code == (FINE if annotations else FOUND)
 
 
 def test_a_name_that_the_platform_keeps_is_not_promised() -> None:

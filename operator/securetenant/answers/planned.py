@@ -22,6 +22,7 @@ from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.checks import filled, standing
 from securetenant.checks.reachability import World
 from securetenant.plan import drift, ownership, rollout
+from securetenant.plan.resting import Gives, given
 
 _WAVES, _FIELDS, _LOST = 6, 3, 2
 _MOST = 200
@@ -49,6 +50,8 @@ class Change:
     """Whether policies fill in what pods leave out."""
     refusals: Mapping[str, str] | None = None
     """What the API server said to each manifest in dry-run, by how it is called."""
+    gives: Gives = given
+    """Which names rest, and are not given."""
     now: datetime
 
 
@@ -112,7 +115,7 @@ def plan(change: Change) -> Answer:
         return _refused(refused)
     affected = [name for name in touched if before.get(name) != after.get(name)]
     sides = [(before.get(name), after.get(name)) for name in affected]
-    missed = list(withheld.find(change.before, change.after, there.store))
+    missed = list(withheld.find(change.before, change.after, there.store, change.gives))
     unmade = {(each.tenant, f"Namespace {each.namespace}") for each in missed}
     effects = [
         each

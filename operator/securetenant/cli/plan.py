@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import click
 
-from securetenant.answers import built, planned
+from securetenant.answers import built, planned, withheld
 from securetenant.answers.answer import Answer
 from securetenant.answers.built import State
 from securetenant.answers.planned import Change
 from securetenant.answers.snapshot import Snapshot
-from securetenant.api import kinds
+from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body
 from securetenant.cli import asking, files
@@ -149,16 +149,19 @@ async def _live(cluster: Cluster, wanted: _Wanted, *, everything: bool) -> Chang
         for namespace in snapshot.of_tenant(name)
     }
     snapshot = await cluster.with_pods(snapshot, sorted(spaces))
+    platform = await cluster.read(kinds.TENANCY_SETTINGS, names.SETTINGS_NAME) or {}
+    after, now = State(settings=new, tenants=tenants, settings_problem=problem), datetime.now(UTC)
     change = Change(
         before=State(settings=settings, tenants=there),
-        after=State(settings=new, tenants=tenants, settings_problem=problem),
+        after=after,
+        gives=withheld.resting(platform.get("status") or {}, after, now),
         snapshot=snapshot,
         policies=await cluster.policies(),
         quotas=await cluster.inside(kinds.RESOURCE_QUOTA, sorted(spaces)),
         nodes=await cluster.listed(kinds.NODE),
         mutates=await cluster.serves(kinds.MUTATING_POLICY),
         refusals=await _refusals(cluster, wanted, there),
-        now=datetime.now(UTC),
+        now=now,
     )
     on_nodes = await cluster.on_nodes(planned.changed_nodes(change))
     return dataclasses.replace(change, on_nodes=on_nodes)

@@ -201,9 +201,7 @@ class Record:
     @property
     def reused(self) -> frozenset[str]:
         """Return the names that it gets although they rest, as the platform team says."""
-        annotations = self.body["metadata"].get("annotations") or {}
-        listed = str(annotations.get(names.REUSE_ANNOTATION, "")).split(",")
-        return frozenset(map(str.strip, listed))
+        return reused(self.body)
 
     @property
     def is_deleted(self) -> bool:
@@ -599,6 +597,13 @@ def validate(model: type[_M], spec: Any) -> _M:
         if first["type"] == "extra_forbidden":
             message = _unknown(model, str(first["loc"][-1]))
         raise RefusedSpecError(f"{where}: {message}.") from error
+
+
+def reused(body: Body) -> frozenset[str]:
+    """Return the names that a SecureTenant gets although they rest."""
+    annotations = body["metadata"].get("annotations") or {}
+    listed = str(annotations.get(names.REUSE_ANNOTATION, "")).split(",")
+    return frozenset(map(str.strip, listed))
 
 
 def _unknown(model: type[Model], field: str) -> str:
