@@ -819,6 +819,7 @@ def test_every_command_explains_itself(command: str) -> None:
             ["plan", "-f", "examples/acme.yaml", "--offline"], "No TenancySettings", id="offline"
         ),
         pytest.param(["import"], "Say what to import", id="import"),
+        pytest.param(["freeze", "acme", "--timeout", "5"], "add --wait", id="no wait"),
         pytest.param(["report", "--since", "README.md"], "cannot be read", id="no report"),
     ],
 )

@@ -27,6 +27,7 @@ Returns at once; --wait waits until it is in force.
 Exit code 2: TENANT is suspended, so nothing happens until it is resumed; or it is not in force
 after --timeout."""
 _POLL_SECONDS = 0.2
+_WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,11 +83,12 @@ def _command(name: str, summary: str, change: Switch) -> click.Command:
     @click.option(
         "--timeout",
         type=click.FloatRange(min=0),
-        default=60,
-        show_default=True,
-        help="With --wait: for so many seconds at most.",
+        help=f"With --wait: for so many seconds at most. [default: {_WAIT_SECONDS}]",
     )
-    def switch(login: Login, form: str, tenant: str, *, waits: bool, timeout: float) -> None:
+    def switch(login: Login, form: str, tenant: str, *, waits: bool, timeout: float | None) -> None:
+        if timeout is not None and not waits:
+            asking.fail("--timeout says how long --wait waits: add --wait")
+
         async def ask(cluster: Cluster) -> Answer:
             before = await _read(cluster, tenant)
             old = str((before.get("spec") or {}).get(change.field) or _DEFAULTS[change.field])
@@ -101,7 +103,8 @@ def _command(name: str, summary: str, change: Switch) -> click.Command:
             is_held = change.field != "reconciliation" and _is_suspended(before)
             lacks = None
             if waits and not is_held:
-                lacks = await _wait(cluster, tenant, change, timeout)
+                seconds = _WAIT_SECONDS if timeout is None else timeout
+                lacks = await _wait(cluster, tenant, change, seconds)
             asked = f"spec.{change.field} of SecureTenant {tenant} is now {change.value}."
             told = _told(change, tenant, lacks, is_held=is_held)
             return Answer(
