@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from harness import OPERATOR
+from harness import OPERATOR, Api, kubectl, wait_for
 from securetenant.api import kinds, names
 from securetenant.kube import credentials
 from securetenant.sandbox import kubeconfigs
@@ -74,6 +74,34 @@ async def raw(kubeconfig: Path) -> AsyncIterator[Raw]:
         yield Raw(session, login.server)
 
 
+def put_policies(instance: Instance, *, on: bool) -> None:
+    """Install the admission policies or take them away, and see that it is so."""
+    for folder in ("manifests/policies", "manifests/policies/mutating"):
+        verb = ("apply",) if on else ("delete", "--ignore-not-found")
+        kubectl(instance, *verb, "-k", folder)
+    admin = Api(instance.admin_kubeconfig)
+    taken = {"metadata": {"name": "somebody-says-so", "labels": {names.TENANT_LABEL: "nobody"}}}
+    wait_for(
+        lambda: (
+            (admin.call("POST", kinds.NAMESPACE.path(), taken, dryRun="All").status > 201) is on
+        ),
+        what="the policies",
+        seconds=30,
+    )
+
+
+def _cpu(pid: int) -> float:
+    """Return the CPU seconds of a process so far."""
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def server_cpu(instance: Instance) -> float:
+    """Return the CPU seconds of its API server so far."""
+    return _cpu(int(instance.record()["programs"]["kube-apiserver"]))
+
+
 class Operator:
     """The operator as a process, and what it costs."""
 
@@ -112,12 +140,14 @@ class Operator:
 
     def cpu(self) -> float:
         """Return the CPU seconds used so far."""
-        fields = self._proc("stat").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / 100
+        assert self._process is not None
+        return _cpu(self._process.pid)
 
     def memory(self) -> float:
         """Return the resident memory in MB."""
-        line = next(each for each in self._proc("status").splitlines() if "VmRSS" in each)
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
+        line = next(each for each in status.splitlines() if "VmRSS" in each)
         return int(line.split()[1]) / 1024
 
     def writes(self) -> int:
@@ -135,10 +165,6 @@ class Operator:
             for line in self._get("/metrics").decode().splitlines()
             if line.startswith("securetenant_requests_total")
         )
-
-    def _proc(self, file: str) -> str:
-        assert self._process is not None
-        return Path(f"/proc/{self._process.pid}/{file}").read_text(encoding="utf-8")
 
     @staticmethod
     def _get(path: str) -> bytes:

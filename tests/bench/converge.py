@@ -3,12 +3,23 @@
 import asyncio
 import time
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
-from bench.cluster import APPLY, Operator, Raw, drift, gather, percentile, raw, spread, table
+from bench.cluster import (
+    APPLY,
+    Operator,
+    Raw,
+    drift,
+    gather,
+    percentile,
+    put_policies,
+    raw,
+    server_cpu,
+    spread,
+    table,
+)
 from conftest import control_plane
 from factory import seen, tenant
-from harness import kubectl
 from securetenant.api import kinds, names
 from securetenant.api.tenancysettings import SettingsSpec
 from securetenant.desired import namespaces, unit
@@ -186,20 +197,44 @@ async def one_by_one(client: Raw, times: int) -> list[float]:
     return seconds
 
 
-async def measure(instance: Instance, operator: Operator, count: int) -> list[list[str]]:
-    """Measure one size; return rows of figures."""
+class Turn(NamedTuple):
+    """How long something took, and the CPU that its API server took for it, in seconds."""
+
+    seconds: float
+    server: float
+
+    def __str__(self) -> str:
+        """Return both, for people."""
+        return f"{self.seconds:.1f} s ({self.server:.1f} s of the API server's CPU)"
+
+
+async def bare_turn(instance: Instance, prefix: str, count: int) -> Turn:
+    """Let the bare client make the namespaces; what an operator would see of it is removed."""
+    groups = ("system:masters", "securetenant:break-glass")
+    async with raw(kubeconfigs.for_user(instance, "breaker", groups)) as breaker:
+        answer = await breaker.send("GET", kinds.TENANCY_SETTINGS.path("", "default"))
+        settings = SettingsSpec.model_validate(answer["spec"])
+        before = server_cpu(instance)
+        seconds = await bare(breaker, prefix, count, settings)
+        turn = Turn(seconds, server_cpu(instance) - before)
+        await clean(breaker, prefix, count)
+    return turn
+
+
+async def operator_turn(
+    instance: Instance, operator: Operator, count: int
+) -> tuple[Turn, list[list[str]]]:
+    """Let the operator make them, disturb it, leave it alone, start it again; rows of figures."""
     groups = ("system:masters", "securetenant:break-glass")
     async with (
         raw(instance.admin_kubeconfig) as admin,
         raw(kubeconfigs.for_user(instance, "breaker", groups)) as breaker,
     ):
-        answer = await admin.send("GET", kinds.TENANCY_SETTINGS.path("", "default"))
-        settings = SettingsSpec.model_validate(answer["spec"])
-        first = await bare(breaker, f"bare{count}a", count, settings)
-        await clean(breaker, f"bare{count}a", count)
         operator.start()
         cpu, writes, requests = operator.cpu(), operator.writes(), operator.requests()
+        before = server_cpu(instance)
         seconds = await converge(admin, f"op{count}", count)
+        turn = Turn(seconds, server_cpu(instance) - before)
         cpu, writes = operator.cpu() - cpu, operator.writes() - writes
         requests, memory = operator.requests() - requests, operator.memory()
         spaces = (body["spec"]["namespaces"] for body in bodies(f"op{count}", count))
@@ -217,13 +252,7 @@ async def measure(instance: Instance, operator: Operator, count: int) -> list[li
         await asyncio.sleep(2)
         rewritten, warm = operator.writes(), operator.memory()
         operator.stop()
-        second = await bare(breaker, f"bare{count}b", count, settings)
-        await clean(breaker, f"bare{count}b", count)
-    mean = (first + second) / 2
     rows = [
-        ["converge, bare client", f"{first:.1f} s and {second:.1f} s"],
-        ["converge, operator", f"{seconds:.1f} s"],
-        ["**operator / bare client**", f"**{seconds / mean:.2f}**"],
         ["writes per namespace", f"{writes / count:.2f}"],
         ["requests per namespace", f"{requests / count:.2f}"],
         ["operator's CPU per write", f"{cpu / writes * 1e6:.0f} µs"],
@@ -242,14 +271,43 @@ async def measure(instance: Instance, operator: Operator, count: int) -> list[li
                 f"{spread(single)}, worst {percentile(single, 1) * 1000:.0f} ms",
             ]
         )
+    return turn, rows
+
+
+async def measure(
+    plain: Instance, instance: Instance, operator: Operator, count: int
+) -> list[list[str]]:
+    """Measure one size; return rows of figures.
+
+    The reference comes before and after, so that a machine that slows down is seen to.
+    """
+    first = await bare_turn(plain, f"bare{count}a", count)
+    turn, rows = await operator_turn(instance, operator, count)
+    judged = await bare_turn(instance, f"bare{count}b", count)
+    second = await bare_turn(plain, f"bare{count}c", count)
+    seconds = (first.seconds + second.seconds) / 2
+    server = (first.server + second.server) / 2
+    rows = [
+        ["bare client, no policies", f"{first} and {second}"],
+        ["bare client, with the policies", f"{judged}"],
+        ["operator", f"{turn}"],
+        ["**operator / bare client, no policies**", f"**{turn.seconds / seconds:.2f}**"],
+        ["the same, of the API server's CPU", f"{turn.server / server:.2f}"],
+        ["operator / bare client, with the policies", f"{turn.seconds / judged.seconds:.2f}"],
+        *rows,
+    ]
     return [[f"{count:,}", *row] for row in rows]
 
 
 def run(sizes: tuple[int, ...]) -> str:
-    """Measure each size on a control plane of its own; return a Markdown table."""
+    """Measure each size on two control planes, without and with the policies; a Markdown table."""
     rows = [["Namespaces", "What", "Figure"]]
     for count in sizes:
-        with control_plane(f"bench-{count}") as instance, Operator(instance) as operator:
-            kubectl(instance, "get", "tenancysettings", "default")
-            rows += asyncio.run(measure(instance, operator, count))
+        with (
+            control_plane(f"bench-{count}-plain") as plain,
+            control_plane(f"bench-{count}") as instance,
+            Operator(instance) as operator,
+        ):
+            put_policies(plain, on=False)
+            rows += asyncio.run(measure(plain, instance, operator, count))
     return table(rows)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import factory
-from bench.cluster import Operator, Raw, gather, percentile, raw, table
+from bench.cluster import Operator, Raw, gather, percentile, put_policies, raw, table
 from conftest import control_plane
 from harness import Api, kubectl, wait_for, wait_for_account
 from securetenant.api import kinds, names
@@ -107,16 +107,8 @@ class Side:
 
     def guard(self, *, on: bool) -> None:
         """Install the policies or take them away, and see that it is so."""
-        for folder in ("manifests/policies", "manifests/policies/mutating"):
-            verb = ("apply",) if on else ("delete", "--ignore-not-found")
-            kubectl(self.instance, *verb, "-k", folder)
+        put_policies(self.instance, on=on)
         admin = Api(self.instance.admin_kubeconfig)
-        path = kinds.TENANT_POLICY.path(_TENANT, names.POLICY_NAME)
-        wait_for(
-            lambda: (admin.call("DELETE", path, dryRun="All").status == 403) is on,
-            what="the guards",
-            seconds=30,
-        )
         # Each policy comes into force within a second or two, by itself.
         plain = pods(_TENANT)[1].body
         path = f"/api/v1/namespaces/{_TENANT}/pods"
