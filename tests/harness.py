@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 
 import yaml
 
+import forked
 import tenant_names
 from securetenant.api import kinds
 from securetenant.sandbox import kubeconfigs
@@ -261,8 +262,11 @@ class Operator:
         login: Path | None = None,
         source: Path = ROOT / "operator",
         lease_seconds: int = 60,
+        is_forked: bool = True,
     ) -> None:
         """``login``: another kubeconfig of the same ServiceAccount; ``source``: another version.
+
+        ``is_forked``: whether it saves the time to import itself, where that is possible.
 
         The Lease is longer than by default: on a busy machine an API server may take 10 seconds to
         answer, and an operator that stops leading is what other tests are about.
@@ -270,25 +274,34 @@ class Operator:
         self._instance = instance
         self._source = source
         self._lease_seconds = lease_seconds
+        # Coverage is measured in processes that are started.
+        self._is_forked = (
+            is_forked
+            and source == ROOT / "operator"
+            and "COVERAGE_PROCESS_CONFIG" not in os.environ
+        )
         self._login = login or kubeconfigs.for_service_account(instance, *OPERATOR)
         self.log = log
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | forked.Process | None = None
 
     def start(self, *, until: str = "Running") -> None:
         """Start it, and wait until its log says so: that it works, or ``Standing by``."""
-        command = [sys.executable, "-m", "securetenant", "run", f"--kubeconfig={self._login}"]
+        arguments = ["run", f"--kubeconfig={self._login}", "--address=127.0.0.1", "--port=0"]
+        variables = environment(
+            PYTHONPATH=str(self._source), SECURETENANT_RUN_LEASE_SECONDS=str(self._lease_seconds)
+        )
         self.at_work.add(self)
         seen = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [*command, "--address=127.0.0.1", "--port=0"],
-                stdout=out,
-                stderr=out,
-                env=environment(
-                    PYTHONPATH=str(self._source),
-                    SECURETENANT_RUN_LEASE_SECONDS=str(self._lease_seconds),
-                ),
-            )
+        if self._is_forked:
+            self.process = forked.Process(arguments, environment=variables, output=self.log)
+        else:
+            with self.log.open("ab") as out:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "securetenant", *arguments],
+                    stdout=out,
+                    stderr=out,
+                    env=variables,
+                )
 
         def running() -> bool:
             assert self.process is not None
@@ -408,6 +421,21 @@ def kubectl(
     done = ran(instance, *arguments, stdin=stdin, folder=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def wait_for_kinds(instance: Instance, *crds: str) -> None:
+    """Wait until CRDs are served: ``crd --all``, or ``-f FILE``.
+
+    kubectl fails for one that is so new that its conditions are null.
+    """
+    wait_for(
+        lambda: (
+            ran(instance, "wait", "--for=condition=Established", "--timeout=30s", *crds).returncode
+            == 0
+        ),
+        what=f"the kinds of {' '.join(crds)}",
+        seconds=30,
+    )
 
 
 def ran(

@@ -106,7 +106,8 @@ def operator(
     crowded: Instance, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Operator, str]]:
     """The operator under its limit, and what holds it to that."""
-    process = Operator(crowded, tmp_path_factory.mktemp("operator") / "log")
+    # What is forked shares memory with others.
+    process = Operator(crowded, tmp_path_factory.mktemp("operator") / "log", is_forked=False)
     process.start()
     assert process.process is not None
     with confined(process.process.pid, deployed_limit()) as how:
