@@ -12,7 +12,7 @@ from hypothesis import HealthCheck
 from xdist.scheduler import LoadFileScheduling
 
 import tenant_names
-from harness import Api, Operator, StatusRecorder, kubectl, wait_for
+from harness import Api, Operator, StatusRecorder, kubectl, wait_for, wait_for_kinds
 from kstatus import compute
 from securetenant.api import kinds
 from securetenant.sandbox import control, instances, kubeconfigs
@@ -29,7 +29,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("securetenant")
 
 # Go's programs here are small and many, and memory is there: collect garbage less often.
-os.environ.setdefault("GOGC", "400")
+os.environ.setdefault("GOGC", "800")
+os.environ.setdefault("GOMEMLIMIT", "1500MiB")
 
 
 @contextlib.contextmanager
@@ -63,7 +64,7 @@ def install(instance: Instance, manifests: str = "manifests") -> None:
     the verification ask for it.
     """
     kubectl(instance, "apply", "-k", "crds")
-    kubectl(instance, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    wait_for_kinds(instance, "crd", "--all")
     kubectl(instance, "apply", "-k", manifests)
     verify(Api(instance.admin_kubeconfig), 0)
 

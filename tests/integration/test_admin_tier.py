@@ -20,6 +20,7 @@ from harness import (
     kubectl,
     settle,
     wait_for,
+    wait_for_kinds,
     writes_by_operator,
 )
 from securetenant.api import kinds, names
@@ -47,7 +48,7 @@ def tiered() -> Iterator[Instance]:
 
 def install_crd(instance: Instance) -> None:
     kubectl(instance, "apply", "-f", CRD)
-    kubectl(instance, "wait", "--for=condition=Established", "-f", CRD, "--timeout=30s")
+    wait_for_kinds(instance, "-f", CRD)
     api = Api(instance.admin_kubeconfig)
     wait_for(lambda: api.call("GET", KIND.path()).status == 200, what="the kind to be served")
 

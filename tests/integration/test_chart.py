@@ -12,7 +12,7 @@ import yaml
 
 import factory
 from conftest import operating, settled
-from harness import ROOT, Api, conditions, environment, kubectl, wait_for
+from harness import ROOT, Api, conditions, environment, wait_for, wait_for_kinds
 from securetenant.api import kinds, names
 from securetenant.plan import shipped
 from securetenant.sandbox import binaries, control, instances
@@ -292,7 +292,7 @@ def test_it_is_installed_upgraded_and_removed(
     """As the README of the chart says; a tenant becomes ready, and stays through all of it."""
     admin = Api(plane.admin_kubeconfig)
     on_plane("install", "securetenant-crds", "securetenant-crds", "--create-namespace")
-    kubectl(plane, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    wait_for_kinds(plane, "crd", "--all")
     on_plane("install", "securetenant", "securetenant", "--take-ownership")
     labels = admin.get(kinds.NAMESPACE, NAMESPACE)["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"

@@ -24,6 +24,7 @@ from harness import (
     settle,
     wait_for,
     wait_for_account,
+    wait_for_kinds,
     writes_by_operator,
 )
 from securetenant.api import kinds, names
@@ -67,7 +68,7 @@ def audited() -> Iterator[Instance]:
     with control_plane(f"test-{os.getpid()}-rights", audit=True, nodes=2) as instance:
         for file in CRDS:
             kubectl(instance, "apply", "-f", file)
-            kubectl(instance, "wait", "--for=condition=Established", "-f", file, "--timeout=30s")
+            wait_for_kinds(instance, "-f", file)
         yield instance
 
 

@@ -10,7 +10,15 @@ import pytest
 import documents
 import factory
 from conftest import control_plane, operating, settled, verify
-from harness import ROOT, Api, Operator, conditions, kubectl, wait_for, wait_for_account
+from harness import (
+    ROOT,
+    Api,
+    Operator,
+    conditions,
+    wait_for,
+    wait_for_account,
+    wait_for_kinds,
+)
 from securetenant.api import kinds, names
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
@@ -28,7 +36,7 @@ def plane() -> Iterator[Instance]:
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
         for body in documents.read(text):
             admin.call("POST", path, body).ok()
-        kubectl(instance, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        wait_for_kinds(instance, "crd", "--all")
         yield instance
 
 

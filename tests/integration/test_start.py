@@ -1,5 +1,6 @@
 """``securetenant run``: what it says when it cannot start, and whose rights it takes."""
 
+import asyncio
 import os
 import re
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import OPERATOR, wait_for
+from securetenant.kube import credentials
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 
@@ -92,6 +94,16 @@ def test_a_kubeconfig_that_is_missing_is_named_in_one_line(tmp_path: Path) -> No
 def test_a_kubeconfig_that_is_none_is_named_in_one_line(text: str, tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_text(text)
+    with pytest.raises(credentials.MissingLoginError) as found:
+        asyncio.run(credentials.load(file))
+    line = str(found.value)
+    assert f"Kubeconfig {file} cannot be used: " in line
+    assert "\n" not in line
+
+
+def test_the_program_ends_with_that_line(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text("")
     for line in (refused(kubeconfig=file), refused(f"--kubeconfig={file}")):
         assert f"Kubeconfig {file} cannot be used: " in line
 

@@ -12,7 +12,7 @@ import pytest
 
 import factory
 from conftest import settled
-from harness import ROOT, Api, Operator, conditions, kubectl, wait_for
+from harness import ROOT, Api, Operator, conditions, kubectl, wait_for, wait_for_kinds
 from securetenant.api import kinds, names
 from securetenant.sandbox import control, instances, kubeconfigs
 from securetenant.sandbox.instances import Instance, Options
@@ -53,7 +53,7 @@ def plane() -> Iterator[Instance]:
 def apply(plane: Instance, tree: Path) -> None:
     """Install a version as docs/operations.md says: the CRDs first."""
     kubectl(plane, "apply", "-k", str(tree / "crds"))
-    kubectl(plane, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    wait_for_kinds(plane, "crd", "--all")
     kubectl(plane, "apply", "-k", str(tree / "manifests"))
 
 

@@ -24,6 +24,7 @@ from harness import (
     kubectl,
     wait_for,
     wait_for_account,
+    wait_for_kinds,
 )
 from securetenant.api import kinds, names
 from securetenant.api.access import Grant
@@ -59,6 +60,8 @@ spec:
 """
 JSON = "application/json"
 WEB = {"port": 80}
+MODULE = ("blue", "proof", "red")
+"""The tenants that several tests use."""
 HARMLESS = {"kind": "Group", "name": "harmless-devs"}
 ACCESS: list[dict[str, Any]] = [
     {"name": "devs", "role": "Developer", "subjects": [{"kind": "Group", "name": "proof-devs"}]},
@@ -92,10 +95,16 @@ def operator(plane: Instance, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def proving(admin: Api, operator: Operator) -> Iterator[None]:
-    """The operator verifies, while a test wants to see it."""
+    """The operator verifies, while a test wants to see it.
+
+    The tenants of the test go: each later one would wait until they are tried again.
+    """
     verify(admin, 3600)
     yield
     verify(admin, 0)
+    for each in admin.list(kinds.SECURE_TENANT):
+        if each["metadata"]["name"] not in MODULE:
+            admin.delete(kinds.SECURE_TENANT, each["metadata"]["name"]).ok()
 
 
 def told(admin: Api, name: str) -> dict[str, Any]:
@@ -315,6 +324,7 @@ def test_nothing_is_said_where_nothing_is_verified(admin: Api, operator: Operato
         wait_until(admin, "untried", "True")
     finally:
         verify(admin, 0)
+        admin.delete(kinds.SECURE_TENANT, "untried")
 
 
 def test_it_queues_behind_itself(plane: Instance, admin: Api, sabotaged: "Sabotaged") -> None:
@@ -358,7 +368,7 @@ def test_a_policy_of_the_cluster_that_opens_a_tenant_to_another_is_found(
     """NetworkPolicies are as specified, and one of a tier above them lets it through."""
     crd = str(Path(__file__).parents[1] / "clusternetworkpolicies.yaml")
     kubectl(plane, "apply", "-f", crd)
-    kubectl(plane, "wait", "--for=condition=Established", "-f", crd, "--timeout=30s")
+    wait_for_kinds(plane, "-f", crd)
 
     def selected(tenant: str) -> dict[str, Any]:
         return {"namespaces": {"matchLabels": {names.TENANT_LABEL: tenant}}}
@@ -412,13 +422,7 @@ def test_a_policy_that_is_not_evaluated_leaves_it_open_what_flows(
     operator.start()
     text = CILIUM
     kubectl(plane, "apply", "-f", "-", stdin=text)
-    kubectl(
-        plane,
-        "wait",
-        "--for=condition=Established",
-        "crd/ciliumclusterwidenetworkpolicies.cilium.io",
-        "--timeout=30s",
-    )
+    wait_for_kinds(plane, "crd/ciliumclusterwidenetworkpolicies.cilium.io")
     policy = {
         "apiVersion": "cilium.io/v2",
         "kind": "CiliumClusterwideNetworkPolicy",
@@ -699,9 +703,7 @@ def _open(trial: Trial, row: str, control: str) -> bool:
 def reported(plane: Instance, admin: Api) -> Api:
     """The kind is served."""
     kubectl(plane, "apply", "-f", denials_reports.CRD)
-    kubectl(
-        plane, "wait", "--for=condition=Established", "-f", denials_reports.CRD, "--timeout=30s"
-    )
+    wait_for_kinds(plane, "-f", denials_reports.CRD)
     wait_for(lambda: admin.call("GET", REPORT.path()).status == 200, what="the kind")
     return admin
 
