@@ -184,14 +184,16 @@ SLOWEST = (
     *sorted(TOGETHER),
     "test_killed.py",
     "test_bad_network.py",
-    "test_image.py",
-    "test_verification.py",
-    "test_memory.py",
+    "test_packets.py",
     "test_installation.py",
+    "test_readme.py",
+    "test_verification.py",
+    "test_image.py",
+    "test_memory.py",
+    "test_quiet.py",
     "test_life.py",
     "test_fairness.py",
     "test_letting_go.py",
-    "test_quiet.py",
     "test_nodes.py",
     "test_admin_tier.py",
     "test_resting_names.py",
@@ -205,6 +207,8 @@ SLOWEST = (
 """The files that take minutes, the slowest first: what begins last keeps a worker busy alone."""
 
 
+QUICK = frozenset({"golden", "property", "unit"})
+"""The folders of tests that mostly need no control plane."""
 E2E = Path(__file__).parent / "e2e"
 """Tests on real nodes, which few machines can run: only who names the folder gets them."""
 
@@ -232,12 +236,29 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling |
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slowest files, and mark what needs a control plane, for the quick tests."""
+    """Begin with the slowest files, and mark what needs a control plane, for the quick tests.
+
+    The control plane that many files share is not started before those with one of their own are
+    done: it takes CPU for as long as it runs. What is quick comes last, and fills the gaps.
+    """
     places = {name: place for place, name in enumerate(SLOWEST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+    sharing = {item.path for item in items if _shares_the_plane(item)}
+
+    def turn(item: pytest.Item) -> tuple[bool, bool, int]:
+        is_quick = item.path.parent.name in QUICK and item.path not in sharing
+        return is_quick, item.path in sharing, places.get(item.path.name, len(places))
+
+    items.sort(key=turn)
     for item in items:
         if "sandbox" in getattr(item, "fixturenames", ()):
             item.add_marker("plane")
+
+
+def _shares_the_plane(item: pytest.Item) -> bool:
+    """Tell whether a test runs on the control plane of this file."""
+    assert isinstance(item, pytest.Function)
+    fixtures = item._fixtureinfo.name2fixturedefs.get("sandbox", ())
+    return bool(fixtures) and fixtures[-1].scope == "session"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -104,10 +104,20 @@ CONDITIONS: dict[tuple[str, str], Reason] = {
         _ANYBODY, "no label and no taint is the operator's, before or after"
     ),
     ("nodes", "not-the-operator-nor-breaking-the-glass"): _OPERATOR,
+    ("bytes", "may-be-too-large"): Reason(
+        _ANYBODY, "a character takes six bytes at most, and the smallest bound is 200,000 bytes"
+    ),
     ("operator-bounds", "the-operator"): _ONE_IDENTITY,
+    ("operator-bounds", "has-a-bound"): Reason(
+        "the operator", "lists what no rule refuses; tests hold it and the rules together"
+    ),
     ("operator-fence", "the-operator"): _ONE_IDENTITY,
     ("operator-fence", "has-no-fence-of-its-own"): Reason(
         "the operator", "these kinds are judged by a policy of their own, named in the list"
+    ),
+    ("operator-fence-accounts", "names-accounts"): Reason(
+        "the operator",
+        "the one rule is about ServiceAccounts of other namespaces, and about the canary's binding",
     ),
     **{
         (f"operator-fence-{part}", "the-operator"): _ONE_IDENTITY

@@ -99,16 +99,19 @@ UNCONDITIONAL = "unconditional-"
 
 
 def copies_without_conditions() -> Iterator[dict[str, Any]]:
-    """Yield the policies for pods without their matchConditions, and bindings that only warn.
+    """Yield policies without their matchConditions, and bindings that only warn.
 
-    What a copy warns of and the policy lets pass was skipped by a condition of the policy.
+    What a copy warns of and the policy lets pass was skipped by a condition of the policy. Whom the
+    policy is about is no such condition.
     """
-    for name in ("pods", "pods-hardening"):
+    for name in ("pods", "pods-hardening", "operator-bounds", "operator-fence-accounts"):
         text = (ROOT / "manifests" / "policies" / f"{name}.yaml").read_text(encoding="utf-8")
         for body in documents.read(text):
             wanted = f"securetenant-{name}"
             if body["metadata"]["name"] == wanted and body["kind"].endswith("Policy"):
-                spec = {k: v for k, v in body["spec"].items() if k != "matchConditions"}
+                conditions = body["spec"]["matchConditions"]
+                about = [each for each in conditions if each["name"] == "the-operator"]
+                spec = {**body["spec"], "matchConditions": about}
             elif body["spec"].get("policyName") == wanted and "Deny" in str(body["spec"]):
                 spec = {
                     **body["spec"],

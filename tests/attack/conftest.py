@@ -254,6 +254,16 @@ def half_server(half: Instance) -> Api:
 
 
 @pytest.fixture(scope="module")
+def half_operator(half: Instance) -> Api:
+    """The name of the operator, with every right: what holds it is the policies."""
+    return Api(
+        kubeconfigs.for_user(
+            half, f"system:serviceaccount:{':'.join(OPERATOR)}", ("system:masters",)
+        )
+    )
+
+
+@pytest.fixture(scope="module")
 def half_member(half: Instance) -> Api:
     """An admin in every namespace of it: operators of the platform may set finalizers, and more."""
     return Api(kubeconfigs.for_user(half, "member", (validating_half.MEMBERS,)))

@@ -5,6 +5,7 @@ refuses alone.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 import factory
 import validating_half
 from harness import Answer, Api, wait_for
+from securetenant.api import kinds, names
 from securetenant.api.tenantpolicy import PolicySpec
 from securetenant.checks import annotations as keys
 from securetenant.checks import bindings, objects, pods
@@ -23,6 +25,7 @@ from securetenant.sandbox.instances import Instance
 
 POLICIES = validating_half.policies()
 DIGEST = "@sha256:" + "a" * 64
+RBAC = "rbac.authorization.k8s.io"
 NETWORKING = "/apis/networking.k8s.io/v1/namespaces/{}"
 
 agreement = hypothesis_settings(suppress_health_check=list(HealthCheck))
@@ -283,6 +286,93 @@ def test_no_condition_of_a_policy_for_pods_skips_a_rule(
     """A copy of the policy without its conditions only warns: it has nothing to warn of."""
     body = {"metadata": {"generateName": "p-", "annotations": annotations}, "spec": spec}
     answer = half_server.create_pod(namespace, body, dryRun="All")
+    if answer.status < 300:
+        assert validating_half.UNCONDITIONAL not in answer.warnings
+
+
+peers = st.one_of(
+    st.sampled_from(["10.0.0.0/8", "0.0.0.0/0", "169.254.169.254/32"]).map(
+        lambda each: {"ipBlock": {"cidr": each}}
+    ),
+    st.sampled_from(["plain", "other"]).map(
+        lambda each: {"namespaceSelector": {"matchLabels": {names.TENANT_LABEL: each}}}
+    ),
+)
+subjects = st.one_of(
+    st.builds(
+        lambda kind, name: {"apiGroup": RBAC, "kind": kind, "name": name},
+        st.sampled_from(["Group", "User"]),
+        st.sampled_from(["plain-devs", "others", "securetenant:canary"]),
+    ),
+    st.builds(
+        lambda name, namespace: {"kind": "ServiceAccount", "name": name, "namespace": namespace},
+        st.sampled_from(["default", "securetenant-plain"]),
+        st.sampled_from(["plain-a", "tight-a", "nowhere"]),
+    ),
+)
+roles = st.builds(
+    lambda kind, name: {"apiGroup": RBAC, "kind": kind, "name": name},
+    st.sampled_from(["ClusterRole", "Role"]),
+    st.sampled_from(
+        ["securetenant:admin", "securetenant:viewer", "securetenant:canary", "cluster-admin"]
+    ),
+)
+walls = st.one_of(
+    st.lists(st.lists(peers, max_size=2), max_size=2).map(
+        lambda rules: (
+            kinds.NETWORK_POLICY,
+            "securetenant-x",
+            {"spec": {"podSelector": {}, "egress": [{"to": each} for each in rules]}},
+        )
+    ),
+    st.lists(st.lists(peers, max_size=2), max_size=2).map(
+        lambda rules: (
+            kinds.NETWORK_POLICY,
+            "securetenant-x",
+            {"spec": {"podSelector": {}, "ingress": [{"from": each} for each in rules]}},
+        )
+    ),
+    st.builds(
+        lambda name, role, named: (kinds.ROLE_BINDING, name, {"roleRef": role, "subjects": named}),
+        st.sampled_from(["securetenant-x", "securetenant-canary"]),
+        roles,
+        st.lists(subjects, max_size=2),
+    ),
+    st.dictionaries(st.sampled_from(["pods", "secrets"]), st.sampled_from(["1", "20000"])).map(
+        lambda hard: (kinds.RESOURCE_QUOTA, names.QUOTA, {"spec": {"hard": hard}})
+    ),
+)
+"""What the operator might write: its kind, name and content."""
+BOUNDS: list[dict[str, Any]] = [
+    {},
+    {"quota": {"secrets": 10000}},
+    {"groups": ["plain-*"]},
+    {"users": ["nobody"]},
+    {"roles": ["Viewer"]},
+    {"peers": ["plain"]},
+    {"cidrs": ["10.0.0.0/8"]},
+]
+
+
+@pytest.fixture(params=BOUNDS, ids=lambda each: next(iter(each), "none"))
+def bounded(half_server: Api, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Bounds for what the operator may write, one at a time."""
+    admin = half_server
+    admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"bounds": request.param}}).ok()
+    yield
+    admin.patch(kinds.TENANCY_SETTINGS, "default", {"spec": {"bounds": None}}).ok()
+
+
+@pytest.mark.usefixtures("bounded")
+@agreement
+@given(walls)
+def test_no_condition_of_a_policy_for_the_operator_skips_a_rule(
+    half_operator: Api, wall: tuple[kinds.Kind, str, dict[str, Any]]
+) -> None:
+    kind, name, content = wall
+    labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.TENANT_LABEL: "plain"}
+    body = {"metadata": {"name": name, "labels": labels}, **content}
+    answer = half_operator.call("POST", kind.path("plain-a"), body, dryRun="All")
     if answer.status < 300:
         assert validating_half.UNCONDITIONAL not in answer.warnings
 

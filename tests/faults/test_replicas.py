@@ -12,14 +12,17 @@ from typing import Any
 
 import pytest
 
+import history
 from faults.conftest import Apply, settle
-from harness import OPERATOR, Api, Operator, audit_events, wait_for
+from harness import OPERATOR, ROOT, Api, Operator, audit_events, wait_for
 from harness import settle as come_to_rest
-from securetenant.api import kinds
+from securetenant.api import kinds, names
 from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 
 PLANE = {"audit": True}
+OLDER = "49d4f0eb078c374e5e2856a6e6376328d7ef454e"
+"""It leads by a Lease; its CRDs are those of today: it would change nothing by others."""
 LEASE_SECONDS = 3
 """A fifth of what it is by default: the tests wait for it."""
 
@@ -27,7 +30,9 @@ LEASE_SECONDS = 3
 class Replica(Operator):
     """An operator whose requests the audit log tells from those of the other one."""
 
-    def __init__(self, target: Instance, admin: Api, folder: Path) -> None:
+    def __init__(
+        self, target: Instance, admin: Api, folder: Path, source: Path = ROOT / "operator"
+    ) -> None:
         folder.mkdir()
         path = f"/api/v1/namespaces/{OPERATOR[0]}/serviceaccounts/{OPERATOR[1]}/token"
         body = {"spec": {"expirationSeconds": 3600}}
@@ -43,7 +48,9 @@ class Replica(Operator):
             authority=target.pki / "ca.crt",
             user={"tokenFile": str(token)},
         )
-        super().__init__(target, folder / "log", login=login, lease_seconds=LEASE_SECONDS)
+        super().__init__(
+            target, folder / "log", login=login, source=source, lease_seconds=LEASE_SECONDS
+        )
 
     def leads(self) -> bool:
         return self.metric("securetenant_leader") == 1
@@ -236,3 +243,43 @@ def test_whatever_somebody_does_to_the_lease_one_leads_afterwards(
     apply(prefix, count=2)
     settle(admin, prefix)
     assert out_of_turn(target, replicas) == []
+
+
+def test_an_older_version_and_a_newer_one_never_write_together(
+    target: Instance,
+    admin: Api,
+    breaker: Api,
+    replicas: list[Replica],
+    pair: Pair,
+    apply: Apply,
+    tmp_path: Path,
+) -> None:
+    """A rolling upgrade, its way back and the upgrade again, with the newer policies and CRDs."""
+    newer, other = pair
+    assert other.stop() == 0
+    older = Replica(target, admin, tmp_path / "older", source=history.tree(OLDER, tmp_path))
+    older.start(until="Standing by")
+    try:
+        apply("mixed", count=2)
+        settle(admin, "mixed")
+        come_to_rest(target)
+        assert not [each for each in older.events(target) if is_write(each)]
+        # The way back.
+        assert newer.stop() == 0
+        takes_over(older)
+        missing = (kinds.NETWORK_POLICY, names.DEFAULT_DENY, "mixed-0-a")
+        breaker.delete(*missing).ok()
+        wait_for(lambda: admin.get(*missing), what="the repair by the older one", seconds=20)
+        # The upgrade again, and this time the older one is killed.
+        newer.start(until="Standing by")
+        Operator.at_work.discard(older)
+        assert older.process is not None
+        older.process.kill()
+        older.process.wait(20)
+        takes_over(newer)
+        apply("mixed", count=2, pods=60, opened=True)
+        settle(admin, "mixed")
+    finally:
+        if older in Operator.at_work:
+            older.stop()
+    assert out_of_turn(target, [*replicas, older]) == []

@@ -1,9 +1,6 @@
 """Two versions at once: an older operator with newer policies, and the reverse."""
 
-import io
 import os
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +8,7 @@ from typing import Any
 import pytest
 
 import factory
+import history
 from conftest import settled
 from harness import ROOT, Api, Operator, conditions, kubectl, wait_for, wait_for_kinds
 from securetenant.api import kinds, names
@@ -23,19 +21,8 @@ OLDER = "6dfc3b5c4ea46b4b98de8d5afe3ec01106f6046b"
 
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the files of an older version, from the history of this repository."""
-    done = subprocess.run(
-        ["git", "archive", OLDER, "operator", "crds", "manifests"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"the history of this clone does not reach back to {OLDER}")
-    folder = tmp_path_factory.mktemp("older")
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
+    """Return the files of an older version."""
+    return history.tree(OLDER, tmp_path_factory.mktemp("older")).parent
 
 
 @pytest.fixture(scope="module")
