@@ -200,7 +200,12 @@ class _Demo:
         self._show(f"run tool --image=docker.io/library/busybox:1.37 {where}")
         patch = "--type=merge --patch-file=examples/nodes/beta.yaml"
         self._show(f"patch securetenant beta {patch}")
-        self._wait(lambda: "default/tool" in self._call(_NODES).stdout, "beta is not told", log)
+
+        def is_told() -> bool:
+            told = self._call(_NODES).stdout
+            return "default/tool" in told and "1 node" in told
+
+        self._wait(is_told, "beta is not told", log)
         self._show(_NODES)
         _title("An intruder")
         there = f'{{"spec":{{"nodeSelector":{{"{names.NODE_LABEL}":"beta"}}}}}}'
