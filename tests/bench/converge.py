@@ -67,12 +67,15 @@ async def bare(client: Raw, prefix: str, count: int, settings: SettingsSpec) -> 
     every = asyncio.Event()
 
     async def watch() -> None:
-        selector = f"labelSelector={names.MANAGED_BY_LABEL}=bench"
+        selector = f"labelSelector={names.MANAGED_SELECTOR}"
         async for event in client.watch(f"{kinds.RESOURCE_QUOTA.path()}?{selector}"):
             found = event["object"]
-            if found["status"].get("hard") == found["spec"]["hard"]:
-                counted.add(found["metadata"]["namespace"])
-                if len([each for each in counted if each.startswith(f"{prefix}-")]) == count:
+            place = found["metadata"]["namespace"]
+            if place.startswith(f"{prefix}-") and (
+                found["status"].get("hard") == found["spec"]["hard"]
+            ):
+                counted.add(place)
+                if len(counted) == count:
                     every.set()
 
     async def worker() -> None:
@@ -90,7 +93,7 @@ async def bare(client: Raw, prefix: str, count: int, settings: SettingsSpec) -> 
 
 
 async def one_tenant(client: Raw, body: Any, scopes: list[Any]) -> None:
-    """Write what the operator would, in its order; under another label, so that it looks away."""
+    """Write what the operator would, in its order, while no operator runs."""
     name = body["metadata"]["name"]
     path = kinds.SECURE_TENANT.path("", name)
     manager = f"?fieldManager={names.FIELD_MANAGER}&force=true"
@@ -99,16 +102,14 @@ async def one_tenant(client: Raw, body: Any, scopes: list[Any]) -> None:
     marker = {**head, "metadata": {"name": name, "finalizers": ["bench.example/none"]}}
     await client.send("PATCH", path + manager, marker, APPLY)
     for each in scopes:
-        await client.send("POST", kinds.NAMESPACE.path(), _relabel(namespaces.build_initial(each)))
+        await client.send("POST", kinds.NAMESPACE.path(), namespaces.build_initial(each).body)
         uid = ""
         for manifest in sorted(unit.build(each)[1:], key=_turn):
-            made = await client.send(
-                "PATCH", manifest.ref.path + manager, _relabel(manifest), APPLY
-            )
+            made = await client.send("PATCH", manifest.ref.path + manager, manifest.body, APPLY)
             if manifest.ref.kind == kinds.TENANT_POLICY.name:
                 uid, policy = made["metadata"]["uid"], manifest.ref
         ready = namespaces.build_ready(each, uid)
-        await client.send("PATCH", ready.ref.path + manager, _relabel(ready), APPLY)
+        await client.send("PATCH", ready.ref.path + manager, ready.body, APPLY)
         status = {
             "apiVersion": names.API_VERSION,
             "kind": "TenantPolicy",
@@ -124,12 +125,6 @@ def _turn(manifest: Any) -> int:
     """Return when the operator makes a new object: a quota after what it counts, then access."""
     last = (kinds.RESOURCE_QUOTA.name, kinds.ROLE_BINDING.name)
     return last.index(manifest.ref.kind) + 1 if manifest.ref.kind in last else 0
-
-
-def _relabel(manifest: Any) -> Any:
-    labels = {**manifest.body["metadata"]["labels"], names.MANAGED_BY_LABEL: "bench"}
-    labels.pop(names.TENANT_LABEL, None)
-    return {**manifest.body, "metadata": {**manifest.body["metadata"], "labels": labels}}
 
 
 async def clean(client: Raw, prefix: str, count: int) -> None:
