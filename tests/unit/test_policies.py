@@ -206,6 +206,15 @@ def test_each_policy_begins_with_what_it_does_and_which_attacks_it_answers() -> 
     assert unexplained == []
 
 
+def test_what_is_not_counted_byte_by_byte_is_below_every_bound() -> None:
+    """A character of an object takes at most six bytes, as JSON."""
+    (body,) = (each for each in policies() if each["metadata"]["name"] == f"{PREFIX}bytes")
+    (condition,) = body["spec"]["matchConditions"]
+    (most,) = (each for each in body["spec"]["variables"] if each["name"] == "most")
+    (counted,) = re.findall(r"size\(\) > (\d+)$", condition["expression"])
+    assert 6 * int(counted) < min(map(int, re.findall(r"\d+", most["expression"])))
+
+
 def test_no_policy_with_a_parameter_looks_at_what_the_manifests_hold() -> None:
     """One that was made a moment ago refuses what it looks at until it knows its parameter."""
     held = {
