@@ -13,6 +13,7 @@ from bench import (
     fairness,
     guards,
     openings,
+    plot,
     program,
     quarantine,
     quota,
@@ -56,6 +57,8 @@ def main(wanted: list[str]) -> None:
         page = ROOT / "docs" / "benchmarks" / f"{name}.md"
         before = page.read_text(encoding="utf-8").partition(MARK)[0] if page.exists() else ""
         page.write_text(before + text, encoding="utf-8")
+        if name == "converge":
+            plot.PICTURE.write_text(plot.draw(text), encoding="utf-8")
         sys.stdout.write(f"\n{name}\n{text}")
 
 

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench import plot
 from harness import ROOT
 from securetenant.api import status
 
@@ -40,3 +41,12 @@ def test_the_overview_names_conditions_that_exist() -> None:
     assert shown
     for condition in shown:
         assert condition in vars(status).values(), condition
+
+
+def test_the_picture_of_a_benchmark_shows_the_figures_of_its_page(
+    request: pytest.FixtureRequest,
+) -> None:
+    wanted = plot.draw(plot.PAGE.read_text(encoding="utf-8"))
+    if request.config.getoption("--update-golden"):
+        plot.PICTURE.write_text(wanted, encoding="utf-8")
+    assert plot.PICTURE.read_text(encoding="utf-8") == wanted
