@@ -512,6 +512,10 @@ def test_one_field_is_changed_at_once(run: Run, admin: Api, asked: str) -> None:
         lambda: admin.get(kinds.ROLE_BINDING, names.role_binding("Developer"), f"{asked}-a"),
         what="the members to have their roles again",
     )
+    wait_for(
+        lambda: admin.create_pod(f"{asked}-a", factory.pod(), dryRun="All").status < 300,
+        what="pods to be admitted again",
+    )
 
 
 def holds(admin: Api, tenant: str, *types: str) -> bool:
