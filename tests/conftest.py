@@ -1,6 +1,7 @@
 """Fixtures: one sandbox and one operator for the whole run, started when first asked for."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck
 from xdist.scheduler import LoadFileScheduling
 
+import stores
 import tenant_names
 from harness import Api, Operator, StatusRecorder, kubectl, wait_for, wait_for_kinds
 from kstatus import compute
@@ -37,13 +39,19 @@ os.environ.setdefault("GOMEMLIMIT", "1500MiB")
 def control_plane(name: str, *, manifests: str = "manifests", **options: Any) -> Iterator[Instance]:
     """Run a control plane, with our manifests installed as a user installs them.
 
-    The types of the policies are checked on one alone, in ``test_installation.py``: it costs each
-    plane as much as its start.
+    The types of the policies are checked only on one, in ``test_installation.py``: it costs each
+    plane as much as its start. All others begin with a copy of what the first of the run installed.
     """
     instance = instances.named(name)
-    control.up(instance, Options(**{"type_checks": False, **options}), lambda _: None)
+    asked = Options(**{"type_checks": False, **options})
+    is_usual = manifests == "manifests" and not (asked.type_checks or asked.emulated_version)
+    store = stores.found() if is_usual else ""
+    control.up(instance, dataclasses.replace(asked, store=store), lambda _: None)
     try:
-        install(instance, manifests)
+        if not store:
+            install(instance, manifests)
+            if is_usual:
+                stores.leave(instance)
         yield instance
     finally:
         with instances.starting(instance):
@@ -276,6 +284,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
             lines = [line for line in lines if not line.startswith("I")]
             report.sections.append((str(log), "\n".join(lines[-LINES:])))
     return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the store that control planes begin with, for the length of the run."""
+    stores.begin(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove it."""
+    stores.end(config)
 
 
 @pytest.hookimpl(optionalhook=True)

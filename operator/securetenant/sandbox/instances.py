@@ -49,6 +49,8 @@ class Options:
     """How many requests the API server works on at a time; 0 leaves it at its own limits."""
     default_rates: bool = False
     """Leave the controller-manager at its own client limits: for measurements."""
+    store: str = ""
+    """A folder of etcd, of a control plane of the same version; this one begins with a copy."""
     type_checks: bool = True
     """Have the controller-manager check the types of admission policies, which takes it seconds."""
 
@@ -68,6 +70,11 @@ class Instance:
     def pki(self) -> Path:
         """Return the folder of keys and certificates."""
         return self.folder / "pki"
+
+    @property
+    def etcd(self) -> Path:
+        """Return the folder of the store."""
+        return self.folder / "etcd"
 
     @property
     def logs(self) -> Path:

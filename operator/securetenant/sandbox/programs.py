@@ -107,7 +107,7 @@ def etcd(
     peer = f"https://127.0.0.1:{ports.etcd_peer}"
     return [
         str(binary),
-        f"--data-dir={instance.folder / 'etcd'}",
+        f"--data-dir={instance.etcd}",
         f"--listen-client-urls={client}",
         f"--advertise-client-urls={client}",
         f"--listen-peer-urls={peer}",

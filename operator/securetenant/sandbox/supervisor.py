@@ -14,6 +14,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import ssl
@@ -106,6 +107,8 @@ class Supervisor:
         keys = programs.make_credentials(instance, place)
         self._took("certificates")
         binary = self._binaries
+        if options.store:
+            shutil.copytree(options.store, instance.etcd)
         self._spawn("etcd", programs.etcd(instance, binary["etcd"], keys, ports, options))
         self._spawn(
             "kube-apiserver",
