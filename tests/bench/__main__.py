@@ -19,6 +19,7 @@ from bench import (
     quota,
     reach,
     report,
+    scale,
     standing,
     verify,
 )
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[], str]] = {
     "quota": lambda: quota.run((2, 20, 200)),
     "reach": lambda: reach.run((1000, 10_000)),
     "report": lambda: report.run((10, 1000, 5000)),
+    "scale": scale.run,
     "verify": lambda: verify.run(50),
     "standing": lambda: standing.run((100, 500)),
 }

@@ -34,19 +34,19 @@ DRIFT_PER_SECOND = 50
 DRIFT_SECONDS = 10
 
 
-def bodies(prefix: str, count: int) -> list[dict[str, Any]]:
-    """Return the SecureTenants of ``count`` namespaces."""
+def bodies(prefix: str, count: int, each: int = PER_TENANT) -> list[dict[str, Any]]:
+    """Return the SecureTenants of ``count`` namespaces, so many for each."""
     grants = [
         {"name": "devs", "role": "Developer", "subjects": [{"kind": "Group", "name": "devs"}]}
     ]
     return [
         tenant(
             f"{prefix}-{index}",
-            namespaces=[{"name": f"{prefix}-{index}-{each}"} for each in range(PER_TENANT)],
+            namespaces=[{"name": f"{prefix}-{index}-{number}"} for number in range(each)],
             access=grants,
             quota={"pods": 1000, "requests.cpu": 40},
         )
-        for index in range(count // PER_TENANT)
+        for index in range(count // each)
     ]
 
 
@@ -136,9 +136,9 @@ async def clean(client: Raw, prefix: str, count: int) -> None:
         await client.send("DELETE", path)
 
 
-async def converge(client: Raw, prefix: str, count: int) -> float:
+async def converge(client: Raw, every: list[dict[str, Any]]) -> float:
     """Create the SecureTenants; return the seconds until all are Ready."""
-    waiting = {body["metadata"]["name"] for body in bodies(prefix, count)}
+    waiting = {body["metadata"]["name"] for body in every}
     done = asyncio.Event()
 
     async def watch() -> None:
@@ -148,7 +148,7 @@ async def converge(client: Raw, prefix: str, count: int) -> float:
                 if not waiting:
                     done.set()
 
-    work = deque(bodies(prefix, count))
+    work = deque(every)
 
     async def worker() -> None:
         while work:
@@ -228,7 +228,7 @@ async def operator_turn(
         operator.start()
         cpu, writes, requests = operator.cpu(), operator.writes(), operator.requests()
         before = server_cpu(instance)
-        seconds = await converge(admin, f"op{count}", count)
+        seconds = await converge(admin, bodies(f"op{count}", count))
         turn = Turn(seconds, server_cpu(instance) - before)
         cpu, writes = operator.cpu() - cpu, operator.writes() - writes
         requests, memory = operator.requests() - requests, operator.memory()

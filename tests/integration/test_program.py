@@ -308,6 +308,13 @@ def test_plan_with_all_shows_who_would_go(run: Run, admin: Api, asked: str) -> N
 def test_check_finds_an_installation_whole_and_what_is_missing(
     run: Run, plane: Instance, admin: Api, asked: str
 ) -> None:
+    # Its pods are scheduled some time after there is a node.
+    path = f"/apis/apps/v1/namespaces/{names.OPERATOR_NAMESPACE}/deployments/securetenant-operator"
+    wait_for(
+        lambda: conditions(admin.call("GET", path).ok())["Available"]["status"] == "True",
+        what="the Deployment to be available",
+        seconds=30,
+    )
     found = {each["name"]: each["result"] for each in data(run("check", "-o", "json"))["checks"]}
     for name in ("Version of Kubernetes", "CustomResourceDefinitions", "Admission policies"):
         assert found[name] == "Pass"

@@ -1,0 +1,176 @@
+"""Ten thousand namespaces: what an operator takes for them, in few tenants and in many."""
+
+import asyncio
+import time
+from collections import deque
+from typing import NamedTuple
+
+from bench.cluster import Operator, Raw, drift, gather, put_policies, raw, server_cpu, spread, table
+from bench.converge import Turn, bare_turn, bodies, converge
+from conftest import control_plane
+from harness import conditions
+from securetenant.api import kinds
+from securetenant.sandbox import kubeconfigs
+from securetenant.sandbox.instances import Instance
+
+NAMESPACES = 10_000
+IDLE_SECONDS = 600
+DELETED = 5000
+"""Namespaces of the tenants that are deleted at once."""
+DRIFT_PER_SECOND = 50
+DRIFT_SECONDS = 10
+MERGE = "application/merge-patch+json"
+
+
+class Shape(NamedTuple):
+    """How the namespaces are spread."""
+
+    tenants: int
+    policy: str
+    """What becomes of the namespaces of a deleted tenant: Delete or Retain."""
+
+    @property
+    def each(self) -> int:
+        """Return the namespaces of one tenant."""
+        return NAMESPACES // self.tenants
+
+
+SHAPES = (Shape(1000, "Delete"), Shape(10_000, "Retain"))
+"""By a tenant's default its namespaces are kept. Of many tenants, only so many lose theirs within
+an hour (teardownsPerHour): that is a brake, and nothing to measure."""
+
+
+async def change_fleet(client: Raw) -> float:
+    """Change one value of the settings; return the seconds until every tenant follows it."""
+    path = kinds.TENANCY_SETTINGS.path("", "default")
+    began = time.monotonic()
+    changed = {"spec": {"dns": {"addresses": ["169.254.20.11/32"]}}}
+    wanted = (await client.send("PATCH", path, changed, MERGE))["metadata"]["generation"]
+    while True:
+        told = conditions(await client.send("GET", path))["RolledOut"]
+        if told.get("observedGeneration") == wanted and told["status"] == "True":
+            return time.monotonic() - began
+        await asyncio.sleep(0.2)
+
+
+async def delete(client: Raw, shape: Shape) -> float:
+    """Delete tenants at once; return the seconds until they, and what goes with them, are gone."""
+    every = bodies("big", NAMESPACES, shape.each)[: DELETED // shape.each]
+    gone = {body["metadata"]["name"] for body in every}
+    if shape.policy == "Delete":
+        kind = kinds.NAMESPACE
+        waiting = {each["name"] for body in every for each in body["spec"]["namespaces"]}
+    else:
+        kind, waiting = kinds.SECURE_TENANT, set(gone)
+    done = asyncio.Event()
+
+    async def watch() -> None:
+        async for event in client.watch(kind.path()):
+            if event["type"] == "DELETED":
+                waiting.discard(event["object"]["metadata"]["name"])
+                if not waiting:
+                    done.set()
+
+    work = deque(gone)
+
+    async def worker() -> None:
+        while work:
+            await client.send("DELETE", kinds.SECURE_TENANT.path("", work.popleft()))
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(1)
+    began = time.monotonic()
+    await gather(8, worker)
+    await done.wait()
+    watching.cancel()
+    return time.monotonic() - began
+
+
+async def measure(instance: Instance, operator: Operator, shape: Shape) -> list[list[str]]:
+    """Take one shape through its life; return rows of figures."""
+    groups = ("system:masters", "securetenant:break-glass")
+    async with (
+        raw(instance.admin_kubeconfig) as admin,
+        raw(kubeconfigs.for_user(instance, "breaker", groups)) as breaker,
+    ):
+        brake = {"spec": {"teardownsPerHour": 1000}}
+        await admin.send("PATCH", kinds.TENANCY_SETTINGS.path("", "default"), brake, MERGE)
+        operator.start()
+        every = bodies("big", NAMESPACES, shape.each)
+        for body in every:
+            body["spec"]["deletionPolicy"] = shape.policy
+        counted = _Counted(instance, operator)
+        made = await converge(admin, every)
+        rows = [["converge", counted.since(made)]]
+        rows.append(["memory then", f"{operator.memory():.0f} MB"])
+        operator.stop()
+        ready = operator.start()
+        await asyncio.sleep(10)
+        rows.append(["restart", f"ready after {ready:.1f} s, {operator.writes()} writes"])
+        counted = _Counted(instance, operator)
+        await asyncio.sleep(IDLE_SECONDS)
+        rows += [
+            [f"idle for {IDLE_SECONDS} s", counted.idle(IDLE_SECONDS)],
+            ["memory then", f"{operator.memory():.0f} MB"],
+        ]
+        places = [each["name"] for body in every for each in body["spec"]["namespaces"]]
+        away = await drift(
+            admin, breaker, places, per_second=DRIFT_PER_SECOND, seconds=DRIFT_SECONDS
+        )
+        rows.append(
+            [
+                f"drift at {DRIFT_PER_SECOND}/s, away",
+                f"{spread(away)} ({len(away)} of {DRIFT_PER_SECOND * DRIFT_SECONDS} repaired)",
+            ]
+        )
+        counted = _Counted(instance, operator)
+        rows.append(["one value of the settings", counted.since(await change_fleet(admin))])
+        counted = _Counted(instance, operator)
+        what = "with all that is in them" if shape.policy == "Delete" else "namespaces kept"
+        rows.append(
+            [
+                f"{DELETED // shape.each:,} tenants deleted, {what}",
+                counted.since(await delete(admin, shape)),
+            ]
+        )
+        rows.append(["memory then", f"{operator.memory():.0f} MB"])
+        operator.stop()
+    return [[f"{shape.tenants:,}", *row] for row in rows]
+
+
+class _Counted:
+    """Writes and CPU from now on."""
+
+    def __init__(self, instance: Instance, operator: Operator) -> None:
+        self._instance, self._operator = instance, operator
+        self._writes, self._cpu = operator.writes(), operator.cpu()
+        self._server = server_cpu(instance)
+
+    def since(self, seconds: float) -> str:
+        """Return what it took, for people."""
+        writes = self._operator.writes() - self._writes
+        cpu = self._operator.cpu() - self._cpu
+        turn = Turn(seconds, server_cpu(self._instance) - self._server)
+        per_write = f", {cpu / writes * 1000:.2f} ms of its CPU for each" if writes else ""
+        return f"{turn}, {writes:,} writes{per_write}"
+
+    def idle(self, seconds: float) -> str:
+        """Return what was used of one core."""
+        share = (self._operator.cpu() - self._cpu) / seconds * 100
+        return f"{self._operator.writes() - self._writes} writes, {share:.2f} % of a core"
+
+
+def run() -> str:
+    """Measure both shapes, and the bare client without policies as the reference."""
+    rows = [["Tenants", "What", "Figure"]]
+    with control_plane("bench-scale-plain") as plain:
+        put_policies(plain, on=False)
+        turn = asyncio.run(bare_turn(plain, "bare", NAMESPACES))
+    rows.append(["1,000", "bare client, no policies", str(turn)])
+    for shape in SHAPES:
+        with (
+            control_plane(f"bench-scale-{shape.tenants}") as instance,
+            Operator(instance) as operator,
+        ):
+            rows += asyncio.run(measure(instance, operator, shape))
+    return table(rows)
