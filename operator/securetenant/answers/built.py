@@ -73,7 +73,7 @@ class There:
         """``bodies`` are Namespaces and TenantPolicies, ``quotas`` our ResourceQuotas."""
         self.store = Store()
         for body in bodies:
-            self.store.put(ownership.ref_of(body), ownership.observe(body))
+            self.store.see(ownership.ref_of(body), body)
         self.quotas = {
             str(each["metadata"]["namespace"]): each
             for each in quotas

@@ -194,5 +194,7 @@ def session(
         request_class=request_class,
         # aiohttp would look for a netrc file at every request.
         trust_env=False,
+        # Like kubectl: it would look for cookies at every request, too.
+        cookie_jar=aiohttp.DummyCookieJar(),
     )
     return made

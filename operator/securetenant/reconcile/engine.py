@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from securetenant.api import kinds, names
 from securetenant.api.kinds import Kind
 from securetenant.api.objects import Body, Ref
-from securetenant.plan import ownership
 from securetenant.plan.brake import Brake
 from securetenant.plan.resting import Book, Owner
 from securetenant.reconcile import keys, machine
@@ -158,7 +157,7 @@ class Engine:
     def object_seen(self, ref: Ref, body: Body) -> None:
         """Take one of our objects, or a Namespace, as it now is."""
         whose = self._whose(ref)
-        if self.machine.store.put(ref, ownership.observe(body)):
+        if self.machine.store.see(ref, body):
             self._follow(ref, whose)
 
     def object_gone(self, ref: Ref, version: int) -> None:

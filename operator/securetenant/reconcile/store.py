@@ -9,7 +9,8 @@ from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
 from securetenant.api import kinds, names
-from securetenant.api.objects import Ref
+from securetenant.api.objects import Body, Ref
+from securetenant.plan import ownership
 from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts
 
 
@@ -54,6 +55,16 @@ class Store:
         self._served: list[Served] = []
         """What changed in TenantPolicies about host names."""
         self._graves = Graves()
+
+    def see(self, ref: Ref, body: Body) -> bool:
+        """Remember an object as a list or watch shows it; tell whether what we look at changed.
+
+        What our own write has told already is not reduced once more.
+        """
+        known = self.get(ref)
+        if known is not None and int(body["metadata"]["resourceVersion"]) <= known.version:
+            return False
+        return self.put(ref, ownership.observe(body))
 
     def put(self, ref: Ref, observed: Observed) -> bool:
         """Remember an object; tell whether what we look at changed."""

@@ -16,7 +16,7 @@ from securetenant.desired.scope import Scope
 from securetenant.plan import aside, claim, drift, expected, ownership, steps, termination
 from securetenant.plan.claim import Claim, Verdict
 from securetenant.plan.expected import Expected, Inside
-from securetenant.plan.ownership import NamespaceFacts, PolicyFacts, Proof, QuotaFacts
+from securetenant.plan.ownership import NamespaceFacts, Observed, PolicyFacts, Proof, QuotaFacts
 from securetenant.plan.resting import Gives, given
 from securetenant.reconcile.errors import (
     ClusterError,
@@ -391,13 +391,17 @@ class Writer:
 
     async def _apply(self, manifest: Manifest, task: Task) -> None:
         stood = task.was_ready or manifest.ref in task.lost
-        await self.apply(manifest, task.scope.tenant, task.scope.tenant_uid, stood=stood)
+        scope, digest = task.scope, task.wanted.digests.get(manifest.ref)
+        await self.apply(manifest, scope.tenant, scope.tenant_uid, stood=stood, digest=digest)
         task.lost.discard(manifest.ref)
 
-    async def apply(self, manifest: Manifest, tenant: str, uid: str, *, stood: bool) -> None:
+    async def apply(
+        self, manifest: Manifest, tenant: str, uid: str, *, stood: bool, digest: bytes | None = None
+    ) -> None:
         """Make one object what it should be; read the answer, and insist.
 
-        ``stood`` says that it was right before, so that its repair is announced.
+        ``stood`` says that it was right before, so that its repair is announced. ``digest`` is that
+        of the manifest, for those who have it: it is dear, and compared with the answer's.
         """
         ref = manifest.ref
         if not stood and await self._turn(manifest):
@@ -418,9 +422,9 @@ class Writer:
         if patch := drift.surplus(manifest.body, body):
             body = await self.cluster.amend(ref, patch)
             self.meter.wrote("amend", ref.kind)
-        self._remember(body)
-        if ref.kind != kinds.NAMESPACE.name and ownership.digest(body) != ownership.digest(
-            manifest.body
+        observed = self._remember(body)
+        if ref.kind != kinds.NAMESPACE.name and observed.digest != (
+            digest or ownership.digest(manifest.body)
         ):
             paths = ", ".join(drift.differences(manifest.body, body))
             raise RefusedError(f"{ref} was accepted and came back with another {paths}")
@@ -440,8 +444,7 @@ class Writer:
             body = await self.patch(manifest.ref, known.version, patch)
         except (ConflictError, MissingError):
             return False
-        self._remember(body)
-        return ownership.digest(body) == ownership.digest(manifest.body)
+        return self._remember(body).digest == ownership.digest(manifest.body)
 
     def _announce_repair(
         self, tenant: str, uid: str, manifest: Manifest, before: Body | None
@@ -603,8 +606,10 @@ class Writer:
                 self._remember(left)
         return left
 
-    def _remember(self, body: Body) -> None:
-        self.store.put(ownership.ref_of(body), ownership.observe(body))
+    def _remember(self, body: Body) -> Observed:
+        observed = ownership.observe(body)
+        self.store.put(ownership.ref_of(body), observed)
+        return observed
 
 
 def _finalizers(body: Body) -> str:

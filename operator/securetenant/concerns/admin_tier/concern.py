@@ -48,7 +48,7 @@ class AdminTier(Concern):
         return {"Stray": self._delete_stray}
 
     def _seen(self, ref: Ref, body: Body) -> None:
-        if self._store.put(ref, ownership.observe(body)):
+        if self._store.see(ref, body):
             self._wake(ref)
 
     def _gone(self, ref: Ref, version: int) -> None:

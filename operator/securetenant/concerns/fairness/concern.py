@@ -6,7 +6,7 @@ from dataclasses import replace
 from securetenant.api import kinds, names
 from securetenant.api.objects import Body, Ref
 from securetenant.concerns.fairness.flows import Flows
-from securetenant.plan import ownership, pack
+from securetenant.plan import pack
 from securetenant.plan.pack import Level
 from securetenant.reconcile.concern import Concern, Presence, Watch, Work
 from securetenant.reconcile.keys import Key
@@ -61,7 +61,7 @@ class Fairness(Concern):
         self._machine.tell_settings()
 
     def _seen(self, ref: Ref, body: Body) -> None:
-        if self._machine.store.put(ref, ownership.observe(body)):
+        if self._machine.store.see(ref, body):
             self._machine.queue.add(_key(ref.name))
 
     def _gone(self, ref: Ref, version: int) -> None:

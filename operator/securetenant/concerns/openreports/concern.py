@@ -42,7 +42,7 @@ class OpenReports(Concern):
         return {"Report": self._work}
 
     def _seen(self, ref: Ref, body: Body) -> None:
-        if self._store.put(ref, ownership.observe(body)):
+        if self._store.see(ref, body):
             self._wake(ref)
 
     def _gone(self, ref: Ref, version: int) -> None:
