@@ -1,16 +1,17 @@
 """README, docs/demo.md and docs/program.md show what the demo and the program print."""
 
+import contextlib
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import terminal_cast
 from demo_run import Demo, running, steady
-from harness import ROOT, environment
+from harness import ROOT
+from securetenant.cli.main import main
 from securetenant.sandbox import kubeconfigs
 
 README = ROOT / "README.md"
@@ -84,19 +85,13 @@ def printed(demo: Demo, member: Path, command: str) -> str:
     asked, _, cut = command.partition(" | head -n ")
     arguments = asked.replace(MEMBER, "")
     login = member if MEMBER in asked else demo.kubeconfig
-    done = subprocess.run(
-        [sys.executable, "-m", "securetenant", *arguments.split()],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={**environment(), "KUBECONFIG": str(login)},
-    )
-    assert done.returncode in (0, 2), done.stderr
+    with contextlib.chdir(ROOT):
+        done = CliRunner().invoke(main, arguments.split(), env={"KUBECONFIG": str(login)})
+    assert done.exit_code in (0, 2), done.stderr
     lines = done.stdout.rstrip().splitlines()
     if cut:
         lines = [*lines[: int(cut)], "..."]
-    code = [f"$ echo $?\n{done.returncode}"] if done.returncode else []
+    code = [f"$ echo $?\n{done.exit_code}"] if done.exit_code else []
     return steady("\n".join([f"$ securetenant {arguments}", *lines, *code]))
 
 

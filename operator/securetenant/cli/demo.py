@@ -22,6 +22,7 @@ _ROOT = Path(securetenant.__file__).parents[2]
 _ACCOUNT = ("securetenant-system", "securetenant-operator")
 _REPAIR_SECONDS = 60.0
 _PROOF_SECONDS = 300.0
+_PAUSE_SECONDS = 0.1
 _WALL = "securetenant-default-deny"
 _WALLS = "tenantpolicies,networkpolicies,resourcequotas,limitranges"
 _TOLD = (
@@ -44,6 +45,7 @@ _OPTIONS = Options(
         "1:node-restriction.kubernetes.io/pool=beta",
         "2:node-role.kubernetes.io/control-plane=",
     ),
+    type_checks=False,
 )
 """Three nodes: one for all, one that may be given to beta, one for the platform's own pods."""
 _BIG = '{"spec":{"containers":[{"name":"x","image":"x","resources":{"limits":{"cpu":"99"}}}]}}'
@@ -341,6 +343,7 @@ class _Demo:
                     f"{problem} after {seconds:.0f} s.",
                     remedy=f"Read the operator's log: {log}",
                 )
+            time.sleep(_PAUSE_SECONDS)
 
     def _show(
         self,
