@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck
 from xdist.scheduler import LoadFileScheduling
 
+import released
 import stores
 import tenant_names
 from harness import Api, Operator, StatusRecorder, kubectl, wait_for, wait_for_kinds
@@ -169,10 +170,16 @@ def examples() -> Path:
     return Path(__file__).parents[1] / "examples"
 
 
+@pytest.fixture(scope="session")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a release publishes."""
+    return released.make(tmp_path_factory.mktemp("release") / "dist")
+
+
 LINES = 40
 """How much of an operator's log is shown with a failure."""
 
-TOGETHER = frozenset(
+OLDER = frozenset(
     f"test_{name}.py"
     for name in (
         "agreement",
@@ -185,10 +192,16 @@ TOGETHER = frozenset(
         "workload_rules",
     )
 )
-"""The files that need a control plane as Kubernetes 1.34 is: one worker runs them all, on one."""
+"""The files that need a control plane as Kubernetes 1.34 is."""
+
+TOGETHER = {
+    **dict.fromkeys(OLDER, "older"),
+    **dict.fromkeys(("test_release.py", "test_site.py"), "released"),
+}
+"""Files that one worker runs, since they share what is dear to make, and the name for them."""
 
 SLOWEST = (
-    *sorted(TOGETHER),
+    *sorted(OLDER),
     "test_killed.py",
     "test_bad_network.py",
     "test_packets.py",
@@ -233,7 +246,7 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no type
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        return "older" if file.rpartition("/")[2] in TOGETHER else file
+        return str(TOGETHER.get(file.rpartition("/")[2], file))
 
 
 @pytest.hookimpl(optionalhook=True)

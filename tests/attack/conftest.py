@@ -12,7 +12,7 @@ import denials_workloads
 import factory
 import validating_half
 from attack_harness import mutate
-from conftest import TOGETHER, control_plane, settled
+from conftest import OLDER, control_plane, settled
 from harness import JSON_PATCH, OPERATOR, Api, Operator, wait_for, wait_for_account
 from securetenant.api import kinds, names
 from securetenant.sandbox import kubeconfigs
@@ -235,7 +235,7 @@ def _half_ends() -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
     """Stop it with the last of the files that need it: idle it takes 4 % of a core."""
-    if nextitem is None or nextitem.path.name not in TOGETHER:
+    if nextitem is None or nextitem.path.name not in OLDER:
         _end_half()
 
 

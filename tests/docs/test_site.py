@@ -43,10 +43,7 @@ def build(folder: Path, dist: Path, *options: str) -> subprocess.CompletedProces
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    dist = tmp_path_factory.mktemp("dist")
-    done = build(ROOT, dist)
-    assert done.returncode == 0, done.stdout + done.stderr
+def site(dist: Path) -> Path:
     return dist / "site"
 
 

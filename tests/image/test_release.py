@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -16,11 +15,10 @@ import pytest
 import yaml
 
 from harness import ROOT, environment
+from released import HERE, REPOSITORY
 from securetenant.sandbox import binaries
 
 WORKFLOWS = ROOT / ".github" / "workflows"
-REPOSITORY = "https://forge.example/o/r"
-HERE = f"{sys.platform}-{'arm64' if platform.machine() in ('arm64', 'aarch64') else 'amd64'}"
 EXAMPLES = ROOT / "examples" / "ci"
 
 
@@ -28,30 +26,6 @@ EXAMPLES = ROOT / "examples" / "ci"
 def version() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return str(project["version"])
-
-
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a dry run makes; of the archives, only that of this machine and Python.
-
-    The environment stands already, so make does not build one.
-    """
-    folder = tmp_path_factory.mktemp("release") / "dist"
-    subprocess.run(
-        [
-            "make",
-            "release-dry-run",
-            "--old-file=.venv/ready",
-            f"BIN={Path(sys.executable).parent}",
-            f"DIST={folder}",
-            f"REPOSITORY={REPOSITORY}",
-            f"PLATFORMS={HERE}",
-            f"PYTHONS={sys.version_info.major}.{sys.version_info.minor}",
-        ],
-        cwd=ROOT,
-        check=True,
-    )
-    return folder
 
 
 def test_a_dry_run_makes_package_charts_and_bill_of_materials_of_one_version(
