@@ -1,6 +1,7 @@
 """Ten thousand namespaces: what an operator takes for them, in few tenants and in many."""
 
 import asyncio
+import sys
 import time
 from collections import deque
 from typing import NamedTuple
@@ -14,7 +15,6 @@ from securetenant.sandbox import kubeconfigs
 from securetenant.sandbox.instances import Instance
 
 NAMESPACES = 10_000
-IDLE_SECONDS = 600
 DELETED = 5000
 """Namespaces of the tenants that are deleted at once."""
 DRIFT_PER_SECOND = 50
@@ -28,6 +28,8 @@ class Shape(NamedTuple):
     tenants: int
     policy: str
     """What becomes of the namespaces of a deleted tenant: Delete or Retain."""
+    idle_seconds: int
+    """How long nothing happens."""
 
     @property
     def each(self) -> int:
@@ -35,7 +37,7 @@ class Shape(NamedTuple):
         return NAMESPACES // self.tenants
 
 
-SHAPES = (Shape(1000, "Delete"), Shape(10_000, "Retain"))
+SHAPES = (Shape(1000, "Delete", 600), Shape(10_000, "Retain", 600))
 """By a tenant's default its namespaces are kept. Of many tenants, only so many lose theirs within
 an hour (teardownsPerHour): that is a brake, and nothing to measure."""
 
@@ -89,6 +91,14 @@ async def delete(client: Raw, shape: Shape) -> float:
 async def measure(instance: Instance, operator: Operator, shape: Shape) -> list[list[str]]:
     """Take one shape through its life; return rows of figures."""
     groups = ("system:masters", "securetenant:break-glass")
+    rows = []
+
+    def tell(what: str, figure: str) -> None:
+        """Keep a figure, and show it: the next one may be long in coming."""
+        rows.append([f"{shape.tenants:,}", what, figure])
+        sys.stdout.write(f"{' | '.join(rows[-1])}\n")
+        sys.stdout.flush()
+
     async with (
         raw(instance.admin_kubeconfig) as admin,
         raw(kubeconfigs.for_user(instance, "breaker", groups)) as breaker,
@@ -100,42 +110,35 @@ async def measure(instance: Instance, operator: Operator, shape: Shape) -> list[
         for body in every:
             body["spec"]["deletionPolicy"] = shape.policy
         counted = _Counted(instance, operator)
-        made = await converge(admin, every)
-        rows = [["converge", counted.since(made)]]
-        rows.append(["memory then", f"{operator.memory():.0f} MB"])
+        tell("converge", counted.since(await converge(admin, every)))
+        tell("memory then", f"{operator.memory():.0f} MB")
         operator.stop()
         ready = operator.start()
         await asyncio.sleep(10)
-        rows.append(["restart", f"ready after {ready:.1f} s, {operator.writes()} writes"])
+        tell("restart", f"ready after {ready:.1f} s, {operator.writes()} writes")
         counted = _Counted(instance, operator)
-        await asyncio.sleep(IDLE_SECONDS)
-        rows += [
-            [f"idle for {IDLE_SECONDS} s", counted.idle(IDLE_SECONDS)],
-            ["memory then", f"{operator.memory():.0f} MB"],
-        ]
+        await asyncio.sleep(shape.idle_seconds)
+        tell(f"idle for {shape.idle_seconds} s", counted.idle(shape.idle_seconds))
+        tell("memory then", f"{operator.memory():.0f} MB")
         places = [each["name"] for body in every for each in body["spec"]["namespaces"]]
         away = await drift(
             admin, breaker, places, per_second=DRIFT_PER_SECOND, seconds=DRIFT_SECONDS
         )
-        rows.append(
-            [
-                f"drift at {DRIFT_PER_SECOND}/s, away",
-                f"{spread(away)} ({len(away)} of {DRIFT_PER_SECOND * DRIFT_SECONDS} repaired)",
-            ]
+        tell(
+            f"drift at {DRIFT_PER_SECOND}/s, away",
+            f"{spread(away)} ({len(away)} of {DRIFT_PER_SECOND * DRIFT_SECONDS} repaired)",
         )
         counted = _Counted(instance, operator)
-        rows.append(["one value of the settings", counted.since(await change_fleet(admin))])
+        tell("one value of the settings", counted.since(await change_fleet(admin)))
         counted = _Counted(instance, operator)
         what = "with all that is in them" if shape.policy == "Delete" else "namespaces kept"
-        rows.append(
-            [
-                f"{DELETED // shape.each:,} tenants deleted, {what}",
-                counted.since(await delete(admin, shape)),
-            ]
+        tell(
+            f"{DELETED // shape.each:,} tenants deleted, {what}",
+            counted.since(await delete(admin, shape)),
         )
-        rows.append(["memory then", f"{operator.memory():.0f} MB"])
+        tell("memory then", f"{operator.memory():.0f} MB")
         operator.stop()
-    return [[f"{shape.tenants:,}", *row] for row in rows]
+    return rows
 
 
 class _Counted:
@@ -167,6 +170,7 @@ def run() -> str:
         put_policies(plain, on=False)
         turn = asyncio.run(bare_turn(plain, "bare", NAMESPACES))
     rows.append(["1,000", "bare client, no policies", str(turn)])
+    sys.stdout.write(f"{' | '.join(rows[-1])}\n")
     for shape in SHAPES:
         with (
             control_plane(f"bench-scale-{shape.tenants}") as instance,
