@@ -105,12 +105,17 @@ def test_a_compacted_history_is_listed_again(
         back(admin)
     finally:
         operator.process.send_signal(signal.SIGCONT)
+
+    def state() -> str:
+        found = admin.get(kinds.NAMESPACE, "sleeper-3-a")
+        return str(found["metadata"]["labels"][names.STATE_LABEL])
+
+    # Until the API server serves SecureTenants again, none is there either.
+    wait_for(lambda: state() == names.RETAINED, what="the namespace to be let go", seconds=60)
     wait_for(
         lambda: admin.get(kinds.SECURE_TENANT, "sleeper-3") is None, what="the deletion", seconds=60
     )
     settle(admin, "sleeper")
-    state = admin.get(kinds.NAMESPACE, "sleeper-3-a")["metadata"]["labels"][names.STATE_LABEL]
-    assert state == names.RETAINED
 
 
 def test_an_api_server_that_is_frozen_for_a_minute_is_waited_for(
