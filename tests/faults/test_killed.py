@@ -5,11 +5,9 @@ import http.client
 import json
 import os
 import random
-import re
 import signal
-import ssl
+import socket
 import time
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +15,7 @@ from faults import world
 from faults.conftest import Apply, settle
 from harness import MERGE, Api, Operator, wait_for
 from securetenant.api import kinds, names
-from securetenant.sandbox import pki
+from securetenant.sandbox import programs
 from securetenant.sandbox.instances import Instance
 
 PLANE = {"fsync": True, "restart": True}
@@ -65,20 +63,25 @@ def test_a_killed_program_comes_back_and_the_operator_goes_on(
     settle(admin, prefix)
 
 
+class Store(http.client.HTTPConnection):
+    """Speaks with etcd, which listens on a file."""
+
+    def __init__(self, target: Instance) -> None:
+        super().__init__("localhost", timeout=10)
+        self._file = target.folder / programs.STORE.removeprefix("unix://")
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        # The file itself may have a longer path than sockets can.
+        with contextlib.chdir(self._file.parent):
+            self.sock.connect(self._file.name)
+
+
 def compact(target: Instance) -> None:
     """Drop etcd's history: every version but the newest is too old from now on."""
-    authority = pki.Authority(target.pki, "etcd-ca")
-    pair = authority.issue("compactor", name="compactor")
-    context = ssl.create_default_context(cafile=authority.files.certificate)
-    context.load_cert_chain(pair.certificate, pair.key)
-    line = Path(f"/proc/{pid(target, 'etcd')}/cmdline").read_text(encoding="utf-8")
-    (server,) = re.findall(r"--listen-client-urls=([^\0]+)", line)
-
-    port = int(server.rpartition(":")[2])
 
     def ask(path: str, body: dict[str, object]) -> dict[str, dict[str, str]]:
-        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
-        with contextlib.closing(connection):
+        with contextlib.closing(Store(target)) as connection:
             connection.request("POST", f"/v3/{path}", json.dumps(body))
             found: dict[str, dict[str, str]] = json.load(connection.getresponse())
         return found

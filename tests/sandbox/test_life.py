@@ -1,10 +1,11 @@
 """The life of a sandbox: started, broken, ended; whatever happens, nothing is left running."""
 
+import contextlib
 import os
 import re
 import signal
 import socket
-import ssl
+import stat
 import subprocess
 import sys
 import time
@@ -16,9 +17,8 @@ import pytest
 
 from harness import Api, environment, is_alive, wait_for, wait_for_account
 from securetenant.api import kinds
-from securetenant.sandbox import instances, kubeconfigs
+from securetenant.sandbox import instances
 from securetenant.sandbox.instances import Instance
-from securetenant.sandbox.pki import KeyPair
 
 CLI = [sys.executable, "-m", "securetenant", "sandbox"]
 
@@ -287,23 +287,29 @@ def test_the_supervisor_renews_tokens(started: Started) -> None:
     wait_for(lambda: token.read_text(encoding="ascii") != before, what="another token")
 
 
-def test_a_users_certificate_does_not_open_the_store(sandbox: Instance, tmp_path: Path) -> None:
-    """Etcd trusts an authority of its own: else any kubeconfig would hold every Secret."""
-    run("kubeconfig", "--name", sandbox.name, "--user", "mallory")
-    command = Path(f"/proc/{sandbox.record()['programs']['etcd']}/cmdline").read_bytes().decode()
-    store = re.search(r"--listen-client-urls=(https://127.0.0.1:\d+)", command)
-    assert store is not None
+def ports(instance: Instance, program: str) -> set[str]:
+    """Return the sockets on which a program listens for connections by IP."""
+    process = Path(f"/proc/{instance.record()['programs'][program]}")
+    own = set()
+    for each in (process / "fd").iterdir():
+        # It may be closed by now.
+        with contextlib.suppress(FileNotFoundError):
+            own.add(os.readlink(each).removeprefix("socket:[").removesuffix("]"))
+    lines = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in (process / "net" / table).read_text(encoding="ascii").splitlines()[1:]
+    ]
+    # The fourth field is the state, 0A is LISTEN; the tenth is the inode (proc_net_tcp.txt).
+    return {row[9] for row in lines if row[3] == "0A"} & own
 
-    def holding(name: str) -> Api:
-        """A client of the store that shows the certificate of that name."""
-        pair = KeyPair(certificate=sandbox.pki / f"{name}.crt", key=sandbox.pki / f"{name}.key")
-        authority = sandbox.pki / "etcd-ca.crt"
-        path = tmp_path / name
-        return Api(
-            kubeconfigs.by_certificate(path, server=store[1], authority=authority, pair=pair)
-        )
 
-    assert "etcdserver" in holding("etcd").call("GET", "/version").ok()
-    # TLS 1.3 refuses a client after the handshake: by an alert, or by an end that overtakes it.
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        holding("user-mallory").call("GET", "/version")
+def test_the_store_is_on_no_port_and_nobody_else_may_write_to_its_file(sandbox: Instance) -> None:
+    """Else any kubeconfig, or any user of the machine, would hold every Secret."""
+    assert ports(sandbox, "kube-apiserver")
+    assert ports(sandbox, "etcd") == set()
+    assert stat.S_IMODE(sandbox.folder.stat().st_mode) == 0o700
+    files = sorted(sandbox.folder.glob("etcd*.socket:0"))
+    assert [each.name for each in files] == ["etcd-peers.socket:0", "etcd.socket:0"]
+    for each in files:
+        assert not each.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -1,4 +1,4 @@
-"""Certificates of a sandbox: one authority for the cluster, a separate one for etcd.
+"""Certificates of a sandbox, by one authority.
 
 Python 3.13 verifies strictly (RFC 5280), so every certificate carries the key identifiers
 and key usages that the standard asks for. Keys are P-256: made in a millisecond.

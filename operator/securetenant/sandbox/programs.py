@@ -1,4 +1,4 @@
-"""The command lines of a control plane: TLS everywhere, RBAC, Node authorizer, NodeRestriction."""
+"""The command lines of a control plane: TLS on every port, RBAC, Node authorizer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,16 +7,10 @@ from securetenant.sandbox import kubeconfigs, pki
 from securetenant.sandbox.instances import Instance, Options
 
 _SERVICE_NETWORK = "10.96.0.0/16"
+STORE = "unix://etcd.socket:0"
+"""Where etcd listens: a file, ``etcd.socket:0``, in the folder that the programs are started in."""
+_PEERS = "unix://etcd-peers.socket:0"
 _ETCD_QUOTA_BYTES = 8 * 1024**3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ports:
-    """The loopback ports of one instance."""
-
-    server: int
-    etcd: int
-    etcd_peer: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +18,6 @@ class Credentials:
     """The key pairs that the programs need, each on disk."""
 
     authority: pki.KeyPair
-    etcd_authority: pki.KeyPair
-    etcd: pki.KeyPair
     server: pki.KeyPair
     kubelet_client: pki.KeyPair
     admin: pki.KeyPair
@@ -48,14 +40,9 @@ class Place:
 
 
 def make_credentials(instance: Instance, place: Place) -> Credentials:
-    """Issue every certificate; write the kubeconfigs of the programs and the administrator.
-
-    etcd has an authority of its own: anyone who holds a certificate of the cluster's authority
-    (every user that ``sandbox kubeconfig`` made) must not reach the store.
-    """
+    """Issue every certificate; write the kubeconfigs of the programs and the administrator."""
     instance.pki.mkdir()
     authority = pki.Authority(instance.pki, "ca")
-    etcd_authority = pki.Authority(instance.pki, "etcd-ca")
     admin = authority.issue("admin", name="admin", groups=("system:masters",))
     users = {"admin": instance.admin_kubeconfig}
     ca = authority.files.certificate
@@ -75,8 +62,6 @@ def make_credentials(instance: Instance, place: Place) -> Credentials:
         )
     return Credentials(
         authority=authority.files,
-        etcd_authority=etcd_authority.files,
-        etcd=etcd_authority.issue("etcd", name="etcd", server_names=("localhost", "127.0.0.1")),
         server=authority.issue(
             "kube-apiserver",
             name="kube-apiserver",
@@ -99,29 +84,21 @@ def make_credentials(instance: Instance, place: Place) -> Credentials:
     )
 
 
-def etcd(
-    instance: Instance, binary: Path, keys: Credentials, ports: Ports, options: Options
-) -> list[str]:
-    """Return etcd's command line."""
-    client = f"https://127.0.0.1:{ports.etcd}"
-    peer = f"https://127.0.0.1:{ports.etcd_peer}"
+def etcd(instance: Instance, binary: Path, options: Options) -> list[str]:
+    """Return etcd's command line.
+
+    It listens on no port: no user of the cluster reaches the store, with whatever certificate, and
+    of this machine only those who may write in the instance's folder.
+    """
     return [
         str(binary),
         f"--data-dir={instance.etcd}",
-        f"--listen-client-urls={client}",
-        f"--advertise-client-urls={client}",
-        f"--listen-peer-urls={peer}",
-        f"--initial-advertise-peer-urls={peer}",
-        f"--initial-cluster=default={peer}",
+        f"--listen-client-urls={STORE}",
+        f"--advertise-client-urls={STORE}",
+        f"--listen-peer-urls={_PEERS}",
+        f"--initial-advertise-peer-urls={_PEERS}",
+        f"--initial-cluster=default={_PEERS}",
         f"--quota-backend-bytes={_ETCD_QUOTA_BYTES}",
-        "--client-cert-auth",
-        "--peer-client-cert-auth",
-        f"--trusted-ca-file={keys.etcd_authority.certificate}",
-        f"--peer-trusted-ca-file={keys.etcd_authority.certificate}",
-        f"--cert-file={keys.etcd.certificate}",
-        f"--key-file={keys.etcd.key}",
-        f"--peer-cert-file={keys.etcd.certificate}",
-        f"--peer-key-file={keys.etcd.key}",
         "--log-level=warn",
         # A sandbox is thrown away: only kill tests want each write on the disk.
         *([] if options.fsync else ["--unsafe-no-fsync"]),
@@ -132,7 +109,7 @@ def api_server(
     instance: Instance,
     binary: Path,
     keys: Credentials,
-    ports: Ports,
+    port: int,
     options: Options,
     place: Place,
 ) -> list[str]:
@@ -140,11 +117,8 @@ def api_server(
     command = [
         str(binary),
         f"--bind-address={place.bind}",
-        f"--secure-port={ports.server}",
-        f"--etcd-servers=https://127.0.0.1:{ports.etcd}",
-        f"--etcd-cafile={keys.etcd_authority.certificate}",
-        f"--etcd-certfile={keys.etcd.certificate}",
-        f"--etcd-keyfile={keys.etcd.key}",
+        f"--secure-port={port}",
+        f"--etcd-servers={STORE}",
         f"--tls-cert-file={keys.server.certificate}",
         f"--tls-private-key-file={keys.server.key}",
         f"--client-ca-file={keys.authority.certificate}",

@@ -8,7 +8,6 @@ to the thread that made it, and signals are waited for, not handled.
 
 import contextlib
 import ctypes
-import dataclasses
 import fcntl
 import http.client
 import json
@@ -89,30 +88,30 @@ class Supervisor:
 
     def _start(self) -> None:
         instance, options = self._instance, self._options
-        ports = _free_ports(options.port)
+        port = _free_port(options.port)
         instance.logs.mkdir()
         self._record = {
             "pid": os.getpid(),
-            "port": ports.server,
+            "port": port,
             "options": instances.options_record(options),
             "binaries": {name: str(path) for name, path in self._binaries.items()},
             "programs": {},
             "ready": False,
         }
         instance.write_record(self._record)
-        place, probed = _on_loopback(ports), ports.server
+        place, probed = _on_loopback(port), port
         if options.real_nodes:
-            place = self._make_hub(ports)
-            ports = dataclasses.replace(ports, server=layout.SERVER_PORT)
+            place = self._make_hub(port)
+            port = layout.SERVER_PORT
         keys = programs.make_credentials(instance, place)
         self._took("certificates")
         binary = self._binaries
         if options.store:
             shutil.copytree(options.store, instance.etcd)
-        self._spawn("etcd", programs.etcd(instance, binary["etcd"], keys, ports, options))
+        self._spawn("etcd", programs.etcd(instance, binary["etcd"], options))
         self._spawn(
             "kube-apiserver",
-            programs.api_server(instance, binary["kube-apiserver"], keys, ports, options, place),
+            programs.api_server(instance, binary["kube-apiserver"], keys, port, options, place),
         )
         probe = _Probe(probed, keys)
         self._wait("the API server to be ready", lambda: probe.get("/readyz"))
@@ -147,7 +146,7 @@ class Supervisor:
         self._write_programs()
         _say(ready=True, timings=self._timings)
 
-    def _make_hub(self, ports: programs.Ports) -> programs.Place:
+    def _make_hub(self, port: int) -> programs.Place:
         """Start the network namespace of the control plane; what starts later runs in it."""
         every = layout.of_instance(self._instance, self._options.real_nodes)
         images = layout.images(self._instance)
@@ -159,12 +158,12 @@ class Supervisor:
         self._wait("a network namespace", lambda: hub.is_apart(pid))
         self._nodes = {node.name: node for node in every}
         hub.configure(pid, every)
-        self._spawn("door", hub.door(ports.server, pid))
+        self._spawn("door", hub.door(port, pid))
         self._inside = hub.inside(pid)
         self._spawn("registry", hub.registry(images))
         self._took("network")
         return programs.Place(
-            server=f"https://127.0.0.1:{ports.server}",
+            server=f"https://127.0.0.1:{port}",
             inside=f"https://127.0.0.1:{layout.SERVER_PORT}",
             bind="0.0.0.0",  # noqa: S104 - of the hub, which no other machine reaches.
             advertise=layout.HUB,
@@ -362,30 +361,25 @@ class _Probe:
         return body if response.status == http.client.OK else b""
 
 
-def _on_loopback(ports: programs.Ports) -> programs.Place:
-    server = f"https://127.0.0.1:{ports.server}"
+def _on_loopback(port: int) -> programs.Place:
+    server = f"https://127.0.0.1:{port}"
     return programs.Place(server=server, inside=server)
 
 
-def _free_ports(wanted: int) -> programs.Ports:
-    """Pick free loopback ports; hold them all until each is known, so that they differ."""
-    held = [socket.socket() for _ in range(3)]
-    try:
-        if wanted:
-            try:
-                _bind(held[0], wanted)
-            except OSError as error:
-                raise _StartFailedError(
-                    f"Port {wanted} is taken or forbidden ({error.strerror}). Choose another"
-                    " --port, or leave it out to get a free one."
-                ) from error
-        for each in held[1:] if wanted else held:
-            _bind_anywhere(each)
-        numbers = [each.getsockname()[1] for each in held]
-    finally:
-        for each in held:
-            each.close()
-    return programs.Ports(server=numbers[0], etcd=numbers[1], etcd_peer=numbers[2])
+def _free_port(wanted: int) -> int:
+    """Return the port that is wanted, or a free one where none is."""
+    with socket.socket() as held:
+        if not wanted:
+            _bind_anywhere(held)
+            return int(held.getsockname()[1])
+        try:
+            _bind(held, wanted)
+        except OSError as error:
+            raise _StartFailedError(
+                f"Port {wanted} is taken or forbidden ({error.strerror}). Choose another"
+                " --port, or leave it out to get a free one."
+            ) from error
+        return wanted
 
 
 def _bind_anywhere(each: socket.socket) -> None:
