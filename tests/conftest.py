@@ -24,7 +24,7 @@ from securetenant.sandbox.instances import Instance, Options
 hypothesis.settings.register_profile(
     "securetenant",
     # As many as everybody can wait for; TEST_EXAMPLES=1000 looks further.
-    max_examples=int(os.environ.get("TEST_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("TEST_EXAMPLES", "100")),
     # How long an example takes says how busy the machine is.
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
