@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Each runs whole files of tests, on a control plane of its own (about 0.6 GB).
-WORKERS ?= 4
+WORKERS ?= 5
 DIST ?= dist
 # Where a release is published: the krew manifest names its archives there.
 REPOSITORY ?= https://forge.example/securetenant
@@ -24,7 +24,7 @@ demo: .venv/ready
 # All tests, on a real API server. ARGS goes to pytest: make test ARGS='-k drift -x'
 test: .venv/ready
 	@$(BIN)/securetenant sandbox binaries --tools
-	@echo "All tests take about 15 minutes on two cores. The slowest come first: the first percent take longest."
+	@echo "All tests take about 12 minutes on two cores. The slowest come first: the first percent take longest."
 	@$(BIN)/python -m pytest $(SPREAD) $(ARGS) || { code=$$?; echo "One test alone: make test ARGS='-k NAME -x'"; exit $$code; }
 
 # What needs no control plane: under a minute, to run after each change.

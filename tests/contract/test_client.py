@@ -4,6 +4,7 @@ import asyncio
 import functools
 import selectors
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from securetenant.reconcile.errors import (
     UnavailableError,
 )
 from securetenant.reconcile.store import Store
+from securetenant.sandbox import pki
 from securetenant.sandbox.instances import Instance
 
 Use = Callable[[Client], Coroutine[Any, Any, Any]]
@@ -130,10 +132,12 @@ def test_a_dead_server_is_unavailable(sandbox: Instance) -> None:
         finish(body())
 
 
-def test_a_server_with_another_authority_is_not_trusted(sandbox: Instance) -> None:
+def test_a_server_with_another_authority_is_not_trusted(sandbox: Instance, tmp_path: Path) -> None:
+    other = pki.Authority(tmp_path, "other").files.certificate
+
     async def body() -> None:
         login = await credentials.load(sandbox.admin_kubeconfig)
-        wrong = {**vars(login), "certificate_authority": sandbox.pki / "etcd-ca.crt"}
+        wrong = {**vars(login), "certificate_authority": other}
         async with Client(credentials.Credentials(**wrong)) as client:
             await client.read(Ref("Namespace", "", "default"))
 
