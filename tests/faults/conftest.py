@@ -103,7 +103,13 @@ def apply(admin: Api) -> Apply:
 
 def settle(admin: Api, prefix: str, *, seconds: float = 120) -> None:
     """Wait until every tenant is ready, and hold that everything is as the specs say."""
-    every = admin.list(kinds.SECURE_TENANT)
+
+    def listed() -> Any:
+        # An API server that starts, or lost its store, asks to come back later for a while.
+        answer = admin.call("GET", kinds.SECURE_TENANT.path())
+        return answer.body["items"] if answer.status == 200 else None
+
+    every = wait_for(listed, what="SecureTenants to be listed", seconds=seconds)
     # One that is being deleted may be gone by the next look.
     names = [
         each["metadata"]["name"] for each in every if "deletionTimestamp" not in each["metadata"]
@@ -112,7 +118,8 @@ def settle(admin: Api, prefix: str, *, seconds: float = 120) -> None:
     assert fleet
 
     def ready() -> bool:
-        return all(compute(admin.get(kinds.SECURE_TENANT, name)) == "Current" for name in fleet)
+        found = [admin.call("GET", kinds.SECURE_TENANT.path("", name)) for name in fleet]
+        return all(each.status == 200 and compute(each.body) == "Current" for each in found)
 
     wait_for(ready, what=f"the tenants {prefix}-* to be ready", seconds=seconds)
     assert world.differences(admin, prefix) == []

@@ -36,8 +36,10 @@ def kill(target: Instance, program: str) -> None:
 
 
 def answers(admin: Api) -> bool:
+    """Tell whether the API server is ready, and whether it serves our kinds, which comes later."""
+    paths = ("/readyz", kinds.SECURE_TENANT.path(), kinds.TENANT_POLICY.path())
     try:
-        return admin.call("GET", "/readyz").status == 200
+        return all(admin.call("GET", path).status == 200 for path in paths)
     except OSError:
         return False
 
