@@ -168,7 +168,7 @@ class Operator:
 
     @staticmethod
     def _get(path: str) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}", timeout=60) as answer:
             return bytes(answer.read())
 
 
