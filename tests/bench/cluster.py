@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -196,6 +197,39 @@ async def gather(count: int, work: Any) -> None:
     async with asyncio.TaskGroup() as group:
         for _ in range(count):
             group.create_task(work())
+
+
+async def send_until(
+    client: Raw,
+    requests: Iterable[tuple[str, str, Any]],
+    *,
+    path: str,
+    waiting: set[str],
+    is_done: Callable[[Any], bool],
+) -> float:
+    """Send requests, eight at a time; return the seconds until a watch showed each name as done."""
+    done = asyncio.Event()
+
+    async def watch() -> None:
+        async for event in client.watch(path):
+            if is_done(event):
+                waiting.discard(event["object"]["metadata"]["name"])
+                if not waiting:
+                    done.set()
+
+    work = deque(requests)
+
+    async def worker() -> None:
+        while work:
+            await client.send(*work.popleft())
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(1)
+    began = time.monotonic()
+    await gather(8, worker)
+    await done.wait()
+    watching.cancel()
+    return time.monotonic() - began
 
 
 async def drift(

@@ -14,6 +14,7 @@ from bench.cluster import (
     percentile,
     put_policies,
     raw,
+    send_until,
     server_cpu,
     spread,
     table,
@@ -138,28 +139,13 @@ async def clean(client: Raw, prefix: str, count: int) -> None:
 
 async def converge(client: Raw, every: list[dict[str, Any]]) -> float:
     """Create the SecureTenants; return the seconds until all are Ready."""
-    waiting = {body["metadata"]["name"] for body in every}
-    done = asyncio.Event()
-
-    async def watch() -> None:
-        async for event in client.watch(kinds.SECURE_TENANT.path()):
-            if _is_ready(event["object"]):
-                waiting.discard(event["object"]["metadata"]["name"])
-                if not waiting:
-                    done.set()
-
-    work = deque(every)
-
-    async def worker() -> None:
-        while work:
-            await client.send("POST", kinds.SECURE_TENANT.path(), work.popleft())
-
-    watching = asyncio.create_task(watch())
-    began = time.monotonic()
-    await gather(8, worker)
-    await done.wait()
-    watching.cancel()
-    return time.monotonic() - began
+    return await send_until(
+        client,
+        [("POST", kinds.SECURE_TENANT.path(), body) for body in every],
+        path=kinds.SECURE_TENANT.path(),
+        waiting={body["metadata"]["name"] for body in every},
+        is_done=lambda event: _is_ready(event["object"]),
+    )
 
 
 def _is_ready(body: Any) -> bool:

@@ -3,10 +3,19 @@
 import asyncio
 import sys
 import time
-from collections import deque
 from typing import NamedTuple
 
-from bench.cluster import Operator, Raw, drift, gather, put_policies, raw, server_cpu, spread, table
+from bench.cluster import (
+    Operator,
+    Raw,
+    drift,
+    put_policies,
+    raw,
+    send_until,
+    server_cpu,
+    spread,
+    table,
+)
 from bench.converge import Turn, bare_turn, bodies, converge
 from conftest import control_plane
 from harness import conditions
@@ -59,33 +68,17 @@ async def delete(client: Raw, shape: Shape) -> float:
     """Delete tenants at once; return the seconds until they, and what goes with them, are gone."""
     every = bodies("big", NAMESPACES, shape.each)[: DELETED // shape.each]
     gone = {body["metadata"]["name"] for body in every}
+    kind, waiting = kinds.SECURE_TENANT, set(gone)
     if shape.policy == "Delete":
         kind = kinds.NAMESPACE
         waiting = {each["name"] for body in every for each in body["spec"]["namespaces"]}
-    else:
-        kind, waiting = kinds.SECURE_TENANT, set(gone)
-    done = asyncio.Event()
-
-    async def watch() -> None:
-        async for event in client.watch(kind.path()):
-            if event["type"] == "DELETED":
-                waiting.discard(event["object"]["metadata"]["name"])
-                if not waiting:
-                    done.set()
-
-    work = deque(gone)
-
-    async def worker() -> None:
-        while work:
-            await client.send("DELETE", kinds.SECURE_TENANT.path("", work.popleft()))
-
-    watching = asyncio.create_task(watch())
-    await asyncio.sleep(1)
-    began = time.monotonic()
-    await gather(8, worker)
-    await done.wait()
-    watching.cancel()
-    return time.monotonic() - began
+    return await send_until(
+        client,
+        [("DELETE", kinds.SECURE_TENANT.path("", name), None) for name in gone],
+        path=kind.path(),
+        waiting=waiting,
+        is_done=lambda event: event["type"] == "DELETED",
+    )
 
 
 async def measure(instance: Instance, operator: Operator, shape: Shape) -> list[list[str]]:
