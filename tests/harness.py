@@ -159,16 +159,24 @@ class Api:
             "127.0.0.1", self._port, timeout=None, context=self._context
         )
         with contextlib.closing(connection):
-            connection.request("GET", target, headers=self._headers)
             self._followed.add(connection)
-            response = connection.getresponse()
-            if response.status == 429:  # A kind that was just installed asks for a second.
-                time.sleep(1)
-                return
+            response = wait_for(
+                lambda: self._accepted(connection, target), what=f"{target} to begin", seconds=30
+            )
             assert response.status == 200, response.read()
             # A line that breaks off is no event.
             while (line := response.readline()).endswith(b"\n"):
                 yield json.loads(line)
+
+    def _accepted(
+        self, connection: http.client.HTTPSConnection, target: str
+    ) -> http.client.HTTPResponse | None:
+        connection.request("GET", target, headers=self._headers)
+        response = connection.getresponse()
+        if response.status == 429:  # A kind that nobody has read yet asks for a second.
+            response.read()
+            return None
+        return response
 
     def hang_up(self) -> None:
         """End every watch: an API server that is stopped would wait for them."""
