@@ -42,7 +42,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2
 T = TypeVar("T")
 
 
-def wait_for(probe: Callable[[], T], *, what: str, seconds: float = 10) -> T:
+def wait_for(probe: Callable[[], T | None], *, what: str, seconds: float = 10) -> T:
     """Ask until the answer is true; fail with ``what`` after ``seconds`` times ``PATIENCE``.
 
     It asks less and less often: what takes long does not come sooner for being asked about, and
