@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.request
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -153,7 +153,7 @@ class Api:
         """Yield the events of a kind, from now until the server goes."""
         yield from self.follow(f"{kind.path()}?watch=true")
 
-    def follow(self, target: str) -> Iterator[Any]:
+    def follow(self, target: str) -> Generator[Any, None, None]:
         """Yield the events of a watch until the server ends it."""
         connection = http.client.HTTPSConnection(
             "127.0.0.1", self._port, timeout=None, context=self._context

@@ -7,6 +7,7 @@ The copy holds everything but the bindings of policies. An API server that start
 for the kinds of their parameters before it serves them, and then again after half a minute.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -70,14 +71,21 @@ def bind(instance: Instance, bindings: list[Any] | None = None) -> None:
         assert store is not None
         bindings = json.loads((store / "bindings.json").read_text(encoding="utf-8"))
     admin = Api(instance.admin_kubeconfig)
-    wanted = {kinds.TENANCY_SETTINGS.plural, kinds.TENANT_POLICY.plural}
+    parameters = (kinds.TENANCY_SETTINGS, kinds.TENANT_POLICY)
 
     def are_served() -> bool:
         answer = admin.call("GET", f"/apis/{names.API_VERSION}")
         served = {each["name"] for each in answer.body.get("resources", ())}
-        return answer.status == 200 and wanted <= served
+        return answer.status == 200 and served.issuperset(each.plural for each in parameters)
 
     wait_for(are_served, what="the kinds of parameters", seconds=30)
+    for each in parameters:
+        # Whoever watches a kind first waits until it can be, and what policies look at is refused
+        # after a second of that.
+        begins = "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+        path = f"{each.path()}?{begins}&allowWatchBookmarks=true"
+        with contextlib.closing(admin.follow(path)) as events:
+            next(events)
     for body in bindings:
         admin.call("POST", _BINDINGS[body["kind"]].path(), body).ok()
 

@@ -28,6 +28,7 @@ DELETED = 5000
 """Namespaces of the tenants that are deleted at once."""
 DRIFT_PER_SECOND = 50
 DRIFT_SECONDS = 10
+REST_SECONDS = 60
 MERGE = "application/merge-patch+json"
 
 
@@ -105,10 +106,16 @@ async def measure(instance: Instance, operator: Operator, shape: Shape) -> list[
         counted = _Counted(instance, operator)
         tell("converge", counted.since(await converge(admin, every)))
         tell("memory then", f"{operator.memory():.0f} MB")
+        # What is told late, as how many pods there are, is no write of the restart.
+        await asyncio.sleep(REST_SECONDS)
         operator.stop()
-        ready = operator.start()
-        await asyncio.sleep(10)
-        tell("restart", f"ready after {ready:.1f} s, {operator.writes()} writes")
+        ready = await asyncio.to_thread(operator.start)
+        silence = await asyncio.to_thread(operator.probe, REST_SECONDS)
+        tell(
+            "restart",
+            f"ready after {ready:.1f} s, {operator.writes()} writes,"
+            f" longest wait for an answer to a probe {silence:.2f} s",
+        )
         counted = _Counted(instance, operator)
         await asyncio.sleep(shape.idle_seconds)
         tell(f"idle for {shape.idle_seconds} s", counted.idle(shape.idle_seconds))

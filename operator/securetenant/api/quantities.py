@@ -7,11 +7,14 @@ would see a difference. (Source: apimachinery, resource.Quantity, canonical form
 
 import functools
 import re
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from kubernetes.utils.quantity import parse_quantity
 from pydantic import AfterValidator, Field, StrictInt, StrictStr
+
+T = TypeVar("T", int, str)
 
 _FORMAT = re.compile(
     r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]{1,2}))?"
@@ -92,6 +95,19 @@ def step(resource: str, total: int) -> int:
 def normal(resource: str, value: Any) -> str:
     """Return a quantity of a spec as the API server writes it."""
     return canonical(resource, units(resource, value))
+
+
+def shared(amounts: Mapping[str, T]) -> Mapping[str, T]:
+    """Return one mapping for all that are equal, which nobody may change.
+
+    The same quota is in most of ten thousand namespaces.
+    """
+    return _shared(tuple(amounts.items()))
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(items: tuple[tuple[str, T], ...]) -> Mapping[str, T]:
+    return dict(items)
 
 
 def _is_cpu(resource: str) -> bool:

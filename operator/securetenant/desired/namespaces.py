@@ -4,6 +4,12 @@ from securetenant.api import kinds, lockdown, names, objects
 from securetenant.api.objects import Manifest
 from securetenant.desired.scope import Scope
 
+_POD_SECURITY = tuple(
+    (f"{names.POD_SECURITY_PREFIX}{mode}", f"{names.POD_SECURITY_PREFIX}{mode}-version")
+    for mode in ("enforce", "audit", "warn")
+)
+"""The keys of the six labels, made once: they are in every namespace."""
+
 
 def build(scope: Scope) -> Manifest:
     """Return the Namespace with our labels and those of the spec, not yet ready."""
@@ -62,7 +68,7 @@ def _pod_security(scope: Scope) -> dict[str, str]:
     level = scope.pod_security_level
     warned = level if scope.enforcement == "Audit" else "baseline"
     return {
-        f"{names.POD_SECURITY_PREFIX}{mode}{suffix}": value
-        for mode, each in (("enforce", level), ("audit", level), ("warn", warned))
-        for suffix, value in (("", each), ("-version", scope.pod_security_version))
+        key: value
+        for (mode, version), each in zip(_POD_SECURITY, (level, level, warned), strict=True)
+        for key, value in ((mode, each), (version, scope.pod_security_version))
     }

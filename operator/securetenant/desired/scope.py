@@ -94,7 +94,7 @@ def scopes(
         if each.service_account is None or each.service_account.namespace not in tenants
     )
     mine = tuple(sorted(own))
-    network = spec.network or TenantNetwork()
+    network, nodes = spec.network or TenantNetwork(), spec.nodes or TenantNodes()
     opened = openings.build(network, settings)
     # One tuple for all, where all are alike: a thousand namespaces are compared at each look.
     alike = all(each.namespaces is None for each in opened)
@@ -123,7 +123,7 @@ def scopes(
             limits=effective,
             workloads=allowed,
             agents=agents,
-            nodes=spec.nodes or TenantNodes(),
+            nodes=nodes,
             share=(share := _texts(shares[entry.name])),
             quota_mode="Pool" if spec.has_pool else "Split",
             most=_most(entry, everything) if spec.has_pool else share,
@@ -135,8 +135,10 @@ def scopes(
     )
 
 
-def _texts(units: Mapping[str, int]) -> dict[str, str]:
-    return {key: quantities.canonical(key, count) for key, count in sorted(units.items())}
+def _texts(units: Mapping[str, int]) -> Mapping[str, str]:
+    return quantities.shared(
+        {key: quantities.canonical(key, count) for key, count in sorted(units.items())}
+    )
 
 
 def _normal(given: Mapping[str, int | str]) -> dict[str, str]:

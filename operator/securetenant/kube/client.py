@@ -39,6 +39,8 @@ _REQUEST_SECONDS = 30.0
 _CONNECTIONS = 64
 _MESSAGE_LENGTH = 1000
 
+_IN_ONE_PIECE = 25
+"""After how many items of a list others have their turn: probes, the Lease, watches."""
 PAGE_BYTES = 4 << 20
 """How large a page of a list may be: as Python objects it may be twenty times as large."""
 OBJECT_BYTES = 16 << 20
@@ -46,7 +48,8 @@ OBJECT_BYTES = 16 << 20
 may write with six bytes for one."""
 _CHUNK_BYTES = 1 << 16
 _LISTS = 4
-"""How many pages are read at a time. They are parsed and reduced one after the other."""
+"""How many pages are read at a time. They are parsed and reduced one after the other: as objects
+of Python each is many times as large."""
 
 _APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
@@ -86,6 +89,7 @@ class Client:
         self.outage = Outage()
         """What the watches of this client have in common while nothing is heard."""
         self._lists = asyncio.Semaphore(_LISTS)
+        self._reducing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -211,10 +215,16 @@ class Client:
             most = PAGE_BYTES if limit > 1 else OBJECT_BYTES
             try:
                 async with self._lists:
-                    answer, length = await self._get(kind.path(namespace), params, most)
-                    page, token = _reduce(answer, take)
-                    # It may be large, and the caller may keep us waiting.
-                    del answer
+                    text = await self._exchange(
+                        "GET", kind.path(namespace), params=params, most=most
+                    )
+                    length = len(text)
+                    async with self._reducing:
+                        answer = _parse(text)
+                        # Both may be large, and the caller may keep us waiting.
+                        del text
+                        page, token = await _reduce(answer, take)
+                        del answer
             except TooLargeError:
                 if limit == 1:
                     raise
@@ -271,13 +281,6 @@ class Client:
             method, path, params=params, body=body, content_type=content_type, most=OBJECT_BYTES
         )
         return _parse(text)
-
-    async def _get(
-        self, path: str, params: Mapping[str, str], most: int
-    ) -> tuple[dict[str, Any], int]:
-        """Return an answer and how long it was."""
-        text = await self._exchange("GET", path, params=params, most=most)
-        return _parse(text), len(text)
 
     async def _exchange(
         self,
@@ -395,7 +398,9 @@ def _kind(ref: Ref) -> Kind:
     return kinds.BY_NAME[ref.kind]
 
 
-def _reduce(answer: dict[str, Any], take: Callable[[dict[str, Any]], T]) -> tuple[Page[T], str]:
+async def _reduce(
+    answer: dict[str, Any], take: Callable[[dict[str, Any]], T]
+) -> tuple[Page[T], str]:
     """Return a page and the token of the next; each item is dropped once it was taken."""
     metadata = answer["metadata"]
     items = answer["items"] or []
@@ -403,6 +408,8 @@ def _reduce(answer: dict[str, Any], take: Callable[[dict[str, Any]], T]) -> tupl
     found = []
     while items:
         found.append(take(items.pop()))
+        if len(found) % _IN_ONE_PIECE == 0:
+            await asyncio.sleep(0)
     return Page(str(metadata["resourceVersion"]), found), metadata.get("continue", "")
 
 

@@ -106,8 +106,6 @@ class Informer:
             version = page.version
             present.update(page.items)
             self._hear()
-            # A page is a lot of work in one piece: let others have their turn.
-            await asyncio.sleep(0)
         for ref in self._known(self._kind.name):
             if ref not in present:
                 self._gone(ref, int(version))

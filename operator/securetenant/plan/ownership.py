@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from securetenant.api import kinds, names, status
+from securetenant.api import kinds, names, quantities, status
 from securetenant.api.metadata import ANNOTATION_LENGTH
 from securetenant.api.objects import Body, Ref
 
@@ -125,8 +125,8 @@ def observe(body: Body) -> Observed:
         case kinds.RESOURCE_QUOTA.name:
             content = digest(body)
             facts = QuotaFacts(
-                _interned(body["spec"].get("hard")),
-                _interned(body.get("status", {}).get("hard")),
+                quantities.shared(_interned(body["spec"].get("hard"))),
+                quantities.shared(_interned(body.get("status", {}).get("hard"))),
             )
         case kinds.TENANT_POLICY.name:
             content = digest(body)
@@ -160,11 +160,7 @@ def _policy_facts(body: Body) -> PolicyFacts:
         body["metadata"].get("generation", 0),
         status_digest(document),
         tuple(
-            Transition(
-                sys.intern(each["type"]),
-                sys.intern(each["status"]),
-                sys.intern(each["lastTransitionTime"]),
-            )
+            _transition(each["type"], each["status"], each["lastTransitionTime"])
             for each in document.get("conditions", ())
         ),
         sys.intern(spec.get("lockdown", "None")),
@@ -188,6 +184,12 @@ def _proof(document: Body) -> Proof | None:
                 counts["admitted"],
             )
     return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _transition(condition: str, state: str, time: str) -> Transition:
+    """Return the same one each time: what is made together has conditions of the same moment."""
+    return Transition(sys.intern(condition), sys.intern(state), sys.intern(time))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -221,7 +223,9 @@ def status_digest(document: Body) -> bytes:
 def ref_of(body: Body) -> Ref:
     """Return which object this is."""
     metadata = body["metadata"]
-    return Ref(body["kind"], metadata.get("namespace", ""), metadata["name"])
+    # The same few names in each namespace, and its own in all that is in it.
+    place, name = metadata.get("namespace", ""), metadata["name"]
+    return Ref(body["kind"], sys.intern(place), sys.intern(name))
 
 
 def owned(body: Body) -> dict[str, Any]:

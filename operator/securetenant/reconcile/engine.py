@@ -67,6 +67,7 @@ class Engine:
         )
         self.concerns = tuple(concerns(self.machine))
         self._workers = workers
+        self._beginning = asyncio.Lock()
         departures = Departures(self.machine, self.concerns, brake or Brake())
         self._turns = Turns(self.machine, self.concerns, departures)
         self._spaces = Spaces(self.machine, self.concerns)
@@ -218,6 +219,7 @@ class Engine:
     async def _work(self) -> None:
         queue = self.machine.queue
         while (key := await queue.take()) is not None:
+            await self._wait_for_others()
             began = time.monotonic()
             result: Result = "failed"
             retry_after = 0.0
@@ -238,8 +240,14 @@ class Engine:
                 self._follow_hostnames()
                 took = time.monotonic() - began
                 self.machine.meter.reconciled(key.work, took, result)
-            # Work that writes nothing waits for nothing: after a restart ten thousand namespaces
-            # would be looked at in one piece, without a probe answered or the Lease renewed.
+
+    async def _wait_for_others(self) -> None:
+        """Wait until everything else in the loop had a turn since another worker began.
+
+        Work that writes nothing waits for nothing: after a restart ten thousand namespaces would be
+        looked at in one piece, without a probe answered or the Lease renewed.
+        """
+        async with self._beginning:
             await asyncio.sleep(0)
 
     def _may_begin(self, key: Key) -> bool:

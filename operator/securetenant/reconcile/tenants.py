@@ -46,7 +46,7 @@ class Unit:
     """Digests of what namespaces of the same reading share."""
     settled: bool
     """Whether the share is the one that it will stay."""
-    given: dict[str, int]
+    given: Mapping[str, int]
     """The largest share that was given and may still be written: counts until it is seen gone."""
     share: Mapping[str, int]
     has_revoked: bool = False
@@ -102,7 +102,7 @@ class Record:
     """One tenant."""
 
     body: Body
-    """The SecureTenant as last seen."""
+    """The SecureTenant as last seen, without what nothing here reads: there may be ten thousand."""
     version: int = 0
     status: dict[str, Any] = field(default_factory=dict)
     """The status as last seen or written."""
@@ -164,7 +164,7 @@ class Record:
         if version >= self.written:
             foreign = found != self.status
             self.status = found
-        self.body, self.version = body, version
+        self.body, self.version = _kept(body), version
         return foreign
 
     def expect(self, document: dict[str, Any]) -> dict[str, Any]:
@@ -257,7 +257,7 @@ class Tenants:
         if record is None or version > record.version:
             self._displaced |= self._hostnames.put(name, _claim(body))
         if record is None:
-            record = Record(body=body, version=version, status=body.get("status") or {})
+            record = Record(body=_kept(body), version=version, status=body.get("status") or {})
             self._records[name] = record
             self.unread.add(name)
             self._index(name, record)
@@ -395,7 +395,8 @@ class Tenants:
         digests: Known = {}
         for namespace, each in found.items():
             settled = namespace not in book.waiting and not book.overcommitted
-            if self._update(record, each, book.shares[namespace], digests, settled=settled):
+            share = quantities.shared(book.shares[namespace])
+            if self._update(record, each, share, digests, settled=settled):
                 self._claims[namespace].add(name)
                 changed.append(namespace)
         self.settle(name, store)
@@ -554,7 +555,7 @@ class Tenants:
             known.settled = settled
             known.move(found, share)
             return True
-        given = dict(share)
+        given: Mapping[str, int] = share
         if known is not None:
             given = {
                 key: max(known.given.get(key, 0), share.get(key, 0))
@@ -749,6 +750,18 @@ def _earlier_findings(text: str) -> tuple[Finding, ...]:
     return (Finding(type=status.NETWORK_ISOLATED, reason=status.CONSENT_NEEDED, message=text),)
 
 
+_ANNOTATIONS = (names.REQUESTED_ANNOTATION, names.REUSE_ANNOTATION)
+"""Those that say something to the operator; ``kubectl apply`` keeps the whole spec in another."""
+
+
+def _kept(body: Body) -> Body:
+    """Return a SecureTenant without its status, which is kept by itself, and who wrote what."""
+    metadata = {key: each for key, each in body["metadata"].items() if key != "managedFields"}
+    if found := metadata.get("annotations"):
+        metadata["annotations"] = {key: found[key] for key in _ANNOTATIONS if key in found}
+    return {"metadata": metadata, "spec": body.get("spec")}
+
+
 def what_people_change(body: Body) -> tuple[Any, ...]:
     """Return what of a SecureTenant is not an echo of our own writes."""
     metadata = body["metadata"]
@@ -788,7 +801,7 @@ def _share(
         known = record.units.get(namespace)
         if known is not None:
             if seen == dict(known.share) and namespace not in record.writing:
-                known.given = dict(known.share)
+                known.given = known.share
             seen = _largest(seen, known.given)
         exposure[namespace] = seen
     reserved: dict[str, int] = {}
