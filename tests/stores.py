@@ -25,6 +25,8 @@ from securetenant.sandbox.instances import Instance
 
 FOLDER = "TEST_STORE"
 """The variable with the folder of the run, for its workers; without it nothing is copied."""
+_LAST = "securetenant-settings"
+"""The binding of a policy that refuses everybody, whatever there is: by it the rest is known."""
 _BINDINGS = {each.name: each for each in (kinds.VALIDATING_BINDING, kinds.MUTATING_BINDING)}
 
 
@@ -86,8 +88,14 @@ def bind(instance: Instance, bindings: list[Any] | None = None) -> None:
         path = f"{each.path()}?{begins}&allowWatchBookmarks=true"
         with contextlib.closing(admin.follow(path)) as events:
             next(events)
-    for body in bindings:
+    for body in sorted(bindings, key=lambda each: str(each["metadata"]["name"]) == _LAST):
         admin.call("POST", _BINDINGS[body["kind"]].path(), body).ok()
+    path = kinds.TENANCY_SETTINGS.path("", names.SETTINGS_NAME)
+    wait_for(
+        lambda: admin.call("DELETE", path, dryRun="All").status == 403,
+        what="the policies to be in force",
+        seconds=30,
+    )
 
 
 def _leave(instance: Instance, bindings: list[Any]) -> None:
