@@ -54,17 +54,33 @@ class Raw:
             return json.loads(answer)
 
     async def watch(self, path: str) -> AsyncIterator[Any]:
-        """Yield watch events, from what is there on."""
+        """Yield watch events, from what is there on; fail if some were missed.
+
+        An API server ends the watch of a client that is busy: it goes on where it ended.
+        """
         joint = "&" if "?" in path else "?"
         timeout = aiohttp.ClientTimeout(total=None)
-        async with self._session.get(
-            f"{self._server}{path}{joint}watch=true", timeout=timeout
-        ) as response:
-            rest = b""
-            async for chunk in response.content.iter_any():
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    yield json.loads(line)
+        seen = 0
+        while True:
+            since = f"&resourceVersion={seen}" if seen else ""
+            async with self._session.get(
+                f"{self._server}{path}{joint}watch=true{since}", timeout=timeout
+            ) as response:
+                async for event in _events(response):
+                    if event["type"] == "ERROR":
+                        raise RuntimeError(f"watch {path}: {event['object']}")
+                    seen = max(seen, int(event["object"]["metadata"]["resourceVersion"]))
+                    yield event
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[Any]:
+    if response.status != 200:
+        raise RuntimeError(f"watch: {response.status} {await response.read()!r}")
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
 
 
 @contextlib.asynccontextmanager
@@ -224,14 +240,13 @@ async def send_until(
     is_done: Callable[[Any], bool],
 ) -> float:
     """Send requests, eight at a time; return the seconds until a watch showed each name as done."""
-    done = asyncio.Event()
 
     async def watch() -> None:
         async for event in client.watch(path):
             if is_done(event):
                 waiting.discard(event["object"]["metadata"]["name"])
                 if not waiting:
-                    done.set()
+                    return
 
     work = deque(requests)
 
@@ -243,8 +258,7 @@ async def send_until(
     await asyncio.sleep(1)
     began = time.monotonic()
     await gather(8, worker)
-    await done.wait()
-    watching.cancel()
+    await watching
     return time.monotonic() - began
 
 

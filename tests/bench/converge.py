@@ -65,7 +65,6 @@ async def bare(client: Raw, prefix: str, count: int, settings: SettingsSpec) -> 
         assert record is not None
         work.append((body, [unit.scope for unit in record.units.values()]))
     counted: set[str] = set()
-    every = asyncio.Event()
 
     async def watch() -> None:
         selector = f"labelSelector={names.MANAGED_SELECTOR}"
@@ -77,7 +76,7 @@ async def bare(client: Raw, prefix: str, count: int, settings: SettingsSpec) -> 
             ):
                 counted.add(place)
                 if len(counted) == count:
-                    every.set()
+                    return
 
     async def worker() -> None:
         while work:
@@ -87,10 +86,8 @@ async def bare(client: Raw, prefix: str, count: int, settings: SettingsSpec) -> 
     watching = asyncio.create_task(watch())
     began = time.monotonic()
     await gather(WORKERS, worker)
-    await every.wait()
-    seconds = time.monotonic() - began
-    watching.cancel()
-    return seconds
+    await watching
+    return time.monotonic() - began
 
 
 async def one_tenant(client: Raw, body: Any, scopes: list[Any]) -> None:
@@ -161,20 +158,18 @@ async def one_by_one(client: Raw, times: int) -> list[float]:
     for number in range(times):
         name = f"single-{number}"
         body = tenant(name, namespaces=[{"name": f"{name}-{each}"} for each in "abc"])
-        done = asyncio.Event()
 
-        async def watch(name: str = name, done: asyncio.Event = done) -> None:
+        async def watch(name: str = name) -> None:
             selector = f"fieldSelector=metadata.name={name}"
             async for event in client.watch(f"{kinds.SECURE_TENANT.path()}?{selector}"):
                 if _is_ready(event["object"]):
-                    done.set()
+                    return
 
         watching = asyncio.create_task(watch())
         began = time.monotonic()
         await client.send("POST", kinds.SECURE_TENANT.path(), body)
-        await done.wait()
+        await watching
         seconds.append(time.monotonic() - began)
-        watching.cancel()
     return seconds
 
 

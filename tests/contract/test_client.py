@@ -171,6 +171,31 @@ def test_a_watch_from_a_version_that_is_too_old_is_expired_or_refused(sandbox: I
         use(sandbox, body)
 
 
+def test_a_page_is_reduced_in_turns_with_what_else_there_is_to_do(sandbox: Instance) -> None:
+    """While ten thousand namespaces are read, a probe is answered and the Lease renewed."""
+
+    async def body(client: Client) -> list[int]:
+        taken = [0]
+
+        def take(_: Any) -> None:
+            taken[-1] += 1
+
+        async def take_turns() -> None:
+            while True:
+                taken.append(0)
+                await asyncio.sleep(0)
+
+        other = asyncio.create_task(take_turns())
+        async for _ in client.pages(kinds.CLUSTER_ROLE, take=take):
+            pass
+        other.cancel()
+        return taken
+
+    taken = use(sandbox, body)
+    assert sum(taken) > 2 * 25
+    assert max(taken) <= 25
+
+
 def test_silence_ends_a_watch_without_an_error(sandbox: Instance) -> None:
     """Of a kind of which nothing changes the API server may send not even bookmarks."""
 

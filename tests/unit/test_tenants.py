@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from factory import seen, settings_spec, tenant
-from securetenant.api import status
+from securetenant.api import names, status
 from securetenant.api.objects import Ref
 from securetenant.reconcile.errors import UnavailableError
 from securetenant.reconcile.statuses import Statuses
@@ -25,6 +25,34 @@ def test_before_the_first_look_nothing_in_a_namespace_is_as_it_should_be() -> No
     assert not unit.outcome.ready
     assert unit.outcome.reason == status.PROGRESSING
     assert set(unit.outcome.pending) == {Ref("Namespace", "", "acme-a"), *unit.wanted.digests}
+
+
+def test_of_a_securetenant_nobody_keeps_who_wrote_what_and_the_copy_that_kubectl_left() -> None:
+    """With ten thousand tenants that would be most of what the operator has in memory."""
+    copy = "kubectl.kubernetes.io/last-applied-configuration"
+    body = seen(tenant("acme", namespaces=[{"name": "acme-a"}]))
+    poked = {copy: "{}", names.REQUESTED_ANNOTATION: "today"}
+    body["metadata"] |= {"managedFields": [{"manager": "kubectl"}], "annotations": poked}
+    tenants = Tenants()
+    tenants.see("acme", body)
+    kept = tenants.records["acme"].body
+    assert kept["spec"] == body["spec"]
+    assert kept["metadata"]["uid"] == body["metadata"]["uid"]
+    assert kept["metadata"]["annotations"] == {names.REQUESTED_ANNOTATION: "today"}
+    assert "managedFields" not in kept["metadata"]
+    assert "managedFields" in body["metadata"], "it is the caller's"
+
+
+def test_namespaces_with_the_same_quota_share_one_record_of_it() -> None:
+    tenants = Tenants()
+    for name in ("acme", "beta"):
+        spaces = [{"name": f"{name}-a"}, {"name": f"{name}-b"}]
+        spec = {"quotaMode": "Split", "quota": {"pods": 10}, "namespaces": spaces}
+        tenants.see(name, seen(tenant(name, **spec)))
+        tenants.read(name, settings_spec(), Store())
+    units = [unit for record in tenants.records.values() for unit in record.units.values()]
+    assert len({id(unit.share) for unit in units}) == 1
+    assert len({id(unit.scope.share) for unit in units}) == 1
 
 
 def test_what_a_namespace_should_hold_does_not_depend_on_which_is_built_first() -> None:
