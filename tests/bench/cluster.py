@@ -146,7 +146,7 @@ class Operator:
         while True:
             with contextlib.suppress(OSError):
                 # One that stands by is ready too.
-                if b"securetenant_leader 1" in self._get("/metrics") and self._get("/readyz"):
+                if b"\nsecuretenant_leader 1" in self._get("/metrics") and self._get("/readyz"):
                     return time.monotonic() - began
             if self._process.poll() is not None:
                 raise RuntimeError(self._log.read_text(encoding="utf-8"))

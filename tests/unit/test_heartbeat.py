@@ -1,12 +1,17 @@
 """Whether the operator can do its work: only then it holds the Lease."""
 
 import asyncio
+import random
 from typing import Any
 
 from memory_cluster import MemoryCluster
 from securetenant.api.objects import Ref
+from securetenant.concerns.heartbeat.concern import BEAT, ask
 from securetenant.concerns.heartbeat.heartbeat import WORK_SECONDS, Heartbeat
+from securetenant.reconcile import keys
 from securetenant.reconcile.errors import RefusedError
+from securetenant.reconcile.keys import Key
+from securetenant.reconcile.queue import Queue
 
 
 class Clock:
@@ -49,3 +54,17 @@ def test_a_queue_that_stands_still_is_told() -> None:
     assert heartbeat.problem() == "no worker came to it"
     heartbeat.beat()
     assert heartbeat.problem() == ""
+
+
+def test_a_thousand_tenants_that_are_being_made_do_not_look_like_workers_that_hang() -> None:
+    """With so many in line the operator gave up its lead every 50 seconds."""
+    queue = Queue[Key](clock=Clock(), chance=random.Random(0))
+    heartbeat = Heartbeat(cluster=MemoryCluster())
+    for number in range(1000):
+        queue.add(keys.tenant(f"t{number}"))
+    ask(heartbeat, queue)
+
+    async def take() -> list[Key | None]:
+        return [await queue.take() for _ in range(2)]
+
+    assert BEAT in asyncio.run(take())

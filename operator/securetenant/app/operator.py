@@ -19,8 +19,8 @@ from securetenant.app import following, health, identity
 from securetenant.app.errors import StartError
 from securetenant.app.following import Following
 from securetenant.app.specs_watch import Source, SpecsWatch
+from securetenant.concerns.heartbeat import concern as heart
 from securetenant.concerns.heartbeat import heartbeat
-from securetenant.concerns.heartbeat.concern import BEAT
 from securetenant.concerns.heartbeat.heartbeat import Heartbeat
 from securetenant.kube import credentials, verifier
 from securetenant.kube.client import Client
@@ -250,8 +250,7 @@ class Operator:
         while True:
             is_well = await self._heartbeat.look()
             if self._is_synced and self._elector.left() > 0:
-                self._heartbeat.ask()
-                self.engine.machine.queue.add(BEAT)
+                heart.ask(self._heartbeat, self.engine.machine.queue)
             await asyncio.sleep(heartbeat.SECONDS if is_well else heartbeat.RETRY_SECONDS)
 
     async def _wait_for_kinds(self) -> None:

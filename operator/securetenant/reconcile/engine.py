@@ -115,6 +115,9 @@ class Engine:
         if is_new:
             self.machine.rollout.arrived(name, tenants.records[name])
         if has_changed:
+            if not is_new:
+                # A freeze or a withdrawal does not wait until a thousand new tenants are made.
+                self.machine.queue.prefer(name)
             self.machine.queue.add(keys.tenant(name))
         self._follow_hostnames()
 

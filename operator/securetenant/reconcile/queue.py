@@ -84,7 +84,10 @@ class Queue(Generic[K]):
             self._wake.set()
 
     def prefer(self, line: str) -> None:
-        """Serve a line soon, until it is empty: every other turn is for the preferred."""
+        """Serve a line soon, until nothing of it waits or is at work.
+
+        Every other turn is for the preferred.
+        """
         if line not in self._preferred:
             self._preferred.add(line)
             if line in self._turn:
@@ -95,8 +98,7 @@ class Queue(Generic[K]):
         """Drop delays and failures of a key that no longer exists."""
         self._due.pop(key, None)
         self._failures.pop(key, None)
-        if key.line not in self._lines:
-            self._preferred.discard(key.line)
+        self._end_preference(key.line)
 
     def hold(self) -> None:
         """Hand out no keys until :meth:`go_on`; what is added meanwhile waits."""
@@ -153,6 +155,11 @@ class Queue(Generic[K]):
             self._failures[key] = count + 1
             delay = min(_FIRST_DELAY_SECONDS * 2**count, _LONGEST_DELAY_SECONDS)
             self.add_after(key, max(retry_after, delay * self._chance.uniform(0.8, 1.2)))
+        self._end_preference(key.line)
+
+    def _end_preference(self, name: str) -> None:
+        if name not in self._lines and name not in self._at_work:
+            self._preferred.discard(name)
 
     def _next(self) -> K:
         self._is_first_served = bool(self._first) and not (self._turn and self._is_first_served)
@@ -164,7 +171,6 @@ class Queue(Generic[K]):
             self._line_up(name)
         else:
             del self._lines[name]
-            self._preferred.discard(name)
         self._waiting.discard(key)
         self._active.add(key)
         return key

@@ -51,6 +51,8 @@ class Spaces:
             differs = expected.differs(unit.wanted, ref, inside)
             if differs and unit.outcome.ready and not unit.is_moving:
                 machine.meter.drifted(ref.kind)
+                # What stood is repaired before more is made.
+                machine.queue.prefer(name)
             if differs or not unit.outcome.ready or not expected.is_counted(unit.wanted, inside):
                 machine.queue.add(keys.unit(name, home))
         if ref.kind == kinds.NAMESPACE.name:

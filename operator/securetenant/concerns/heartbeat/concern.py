@@ -6,8 +6,20 @@ from securetenant.concerns.heartbeat.heartbeat import Heartbeat
 from securetenant.reconcile import keys
 from securetenant.reconcile.concern import Concern, Work
 from securetenant.reconcile.keys import Key
+from securetenant.reconcile.queue import Queue
 
 BEAT = keys.shared("Beat")
+
+
+def ask(heartbeat: Heartbeat, queue: Queue[Key]) -> None:
+    """Have the next worker that is free show that it comes.
+
+    Behind a thousand tenants that are being made it would look as if none came, and the lead would
+    be given up in the middle of the work.
+    """
+    heartbeat.ask()
+    queue.prefer(BEAT.line)
+    queue.add(BEAT)
 
 
 class Beating(Concern):
