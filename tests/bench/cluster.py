@@ -186,6 +186,10 @@ class Operator:
             if line.startswith("securetenant_requests_total")
         )
 
+    def lapses(self) -> int:
+        """Return how often it gave up its lead."""
+        return self._log.read_text(encoding="utf-8").count("Not leading any more")
+
     def probe(self, seconds: float) -> float:
         """Ask whether it lives for so long; return the longest wait for an answer since its start.
 

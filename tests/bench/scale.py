@@ -106,6 +106,7 @@ async def measure(instance: Instance, operator: Operator, shape: Shape) -> list[
         counted = _Counted(instance, operator)
         tell("converge", counted.since(await converge(admin, every)))
         tell("memory then", f"{operator.memory():.0f} MB")
+        tell("lead given up meanwhile", f"{operator.lapses()} times")
         # What is told late, as how many pods there are, is no write of the restart.
         await asyncio.sleep(REST_SECONDS)
         operator.stop()
@@ -147,6 +148,7 @@ class _Counted:
     def __init__(self, instance: Instance, operator: Operator) -> None:
         self._instance, self._operator = instance, operator
         self._writes, self._cpu = operator.writes(), operator.cpu()
+        self._requests = operator.requests()
         self._server = server_cpu(instance)
 
     def since(self, seconds: float) -> str:
@@ -160,7 +162,9 @@ class _Counted:
     def idle(self, seconds: float) -> str:
         """Return what was used of one core."""
         share = (self._operator.cpu() - self._cpu) / seconds * 100
-        return f"{self._operator.writes() - self._writes} writes, {share:.2f} % of a core"
+        writes = self._operator.writes() - self._writes
+        requests = self._operator.requests() - self._requests
+        return f"{writes} writes, {requests} requests, {share:.2f} % of a core"
 
 
 def run() -> str:
